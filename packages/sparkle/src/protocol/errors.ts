@@ -1,0 +1,62 @@
+/** Every code a SparkleError can carry. A code is part of the public surface: it may be added to, never reused. */
+export type ErrorCode =
+  // readers of text and numbers
+  | 'bad_amount'
+  | 'bad_hex'
+  | 'bad_key'
+  | 'bad_network'
+  | 'bad_inscription_id'
+  | 'bad_outpoint'
+  | 'bad_satpoint'
+  | 'bad_height'
+  | 'bad_message'
+  | 'bad_signature'
+  | 'bad_phrase'
+  | 'bad_config'
+  | 'bad_state'
+  // BOLT 11
+  | 'bad_invoice'
+  // scripts and transactions
+  | 'bad_script'
+  | 'bad_transaction'
+  | 'bad_preimage'
+  | 'bad_proof'
+  | 'sat_lost'
+  | 'dust'
+  | 'fee_too_high'
+  | 'nonce_reused'
+  | 'insufficient_funds'
+  // the world outside
+  | 'broadcast_refused'
+  | 'chain_unavailable'
+  | 'wrong_network'
+  | 'lightning_unavailable'
+  | 'no_route'
+  | 'payment_failed'
+  | 'unknown_invoice'
+  | 'invoice_exists'
+  | 'invoice_not_held'
+  | 'too_late'
+  | 'not_indexed'
+  | 'unknown_inscription'
+  // store and trader
+  | 'duplicate_trade'
+  | 'unknown_trade'
+  | 'schema_mismatch'
+  | 'refused';
+
+/**
+ * The one error this project throws. The sentence says what was expected and what came; `detail` carries the numbers.
+ * Secrets (preimages, seeds, credentials) are never put in either.
+ */
+export class SparkleError extends Error {
+  readonly code: ErrorCode;
+  readonly detail: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, sentence: string, detail: Record<string, unknown> = {}, options?: { cause?: unknown }) {
+    super(sentence, options);
+    this.name = 'SparkleError';
+    this.code = code;
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,30 @@
+import type { TradeMessage } from '../messages.ts';
+import type { Terms } from './terms.ts';
+
+/** How urgent a transaction is: feerate = max(estimate(targetBlocks) * multiplierPercent / 100, floorSatVb), capped by `maxFeeSats`. */
+export type FeePlan = { targetBlocks: number; multiplierPercent: number; floorSatVb: number; maxFeeSats: bigint };
+
+/**
+ * What shall be done, as plain data. Stored with the state in one transaction, then run; each is safe to repeat.
+ * A result comes back as an event.
+ */
+export type Effect =
+  | { do: 'send'; to: string; message: TradeMessage }
+  | { do: 'create_hold_invoice'; terms: Terms; expirySeconds: number }
+  | { do: 'create_invoice'; terms: Terms; keyIndex: number; expirySeconds: number }
+  | { do: 'pay'; terms: Terms; bolt11: string; maxFeeMsat: bigint; maxCltvBlocks: number; notAfterHeight: number; notAfterSeconds: number }
+  | { do: 'settle'; paymentHash: string; preimage: string }
+  | { do: 'cancel_invoice'; paymentHash: string }
+  | { do: 'build_lock'; terms: Terms; sourceOutpoint: string; plan: FeePlan }
+  | { do: 'build_abort'; terms: Terms; lockRaw: string; plan: FeePlan }
+  | { do: 'bump_lock'; terms: Terms; lockRaw: string; plan: FeePlan }
+  | { do: 'build_claim'; terms: Terms; keyIndex: number; outpoint: string; preimage?: string; plan: FeePlan }
+  | { do: 'build_refund'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan }
+  | { do: 'broadcast'; what: 'lock' | 'claim' | 'refund' | 'abort' | 'bump'; txid: string; raw: string }
+  | { do: 'alert'; level: 'warn' | 'page'; code: string; sentence: string };
+
+/** An effect and its name: the same key is the same deed, done once however often it is decided. */
+export type KeyedEffect = { key: string; effect: Effect };
+
+/** A built transaction of ours: all versions are kept, because any of them may confirm (R5). */
+export type Version = { txid: string; raw: string; feeSats: bigint; feerateSatVb: number };

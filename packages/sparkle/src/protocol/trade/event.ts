@@ -1,0 +1,20 @@
+import type { TradeMessage } from '../messages.ts';
+import type { Version } from './effect.ts';
+import type { View } from './view.ts';
+
+/** Best height and wall clock when the event happened. */
+export type Moment = { height: number; nowSeconds: number };
+
+/** Everything that can happen to a trade. Messages are read, and their signature is checked, before they get here. */
+export type TradeEvent =
+  | { type: 'restarted'; at: Moment }
+  | { type: 'looked'; at: Moment; view: View }
+  | { type: 'message'; at: Moment; message: TradeMessage }
+  | { type: 'abort_requested'; at: Moment; reason: string }
+  | { type: 'invoice_ready'; at: Moment; bolt11: string }
+  | { type: 'lock_built'; at: Moment; lock: Version & { vout: number } }
+  | { type: 'claim_built'; at: Moment; claim: Version }
+  | { type: 'refund_built'; at: Moment; refund: Version }
+  | { type: 'abort_built'; at: Moment; abort: Version }
+  | { type: 'bump_built'; at: Moment; bump: Version }
+  | { type: 'effect_failed'; at: Moment; effect: string; code: string; sentence: string };
