@@ -6,13 +6,22 @@ export type FeePlan = { targetBlocks: number; multiplierPercent: number; floorSa
 
 /**
  * What shall be done, as plain data. Stored with the state in one transaction, then run; each is safe to repeat.
- * A result comes back as an event.
+ * A result comes back as an event. `firstRunUntilHeight`: a claim that was surely never sent may not be sent any more
+ * above this height, because sending it reveals the preimage.
  */
 export type Effect =
   | { do: 'send'; to: string; message: TradeMessage }
   | { do: 'create_hold_invoice'; terms: Terms; expirySeconds: number }
   | { do: 'create_invoice'; terms: Terms; keyIndex: number; expirySeconds: number }
-  | { do: 'pay'; terms: Terms; bolt11: string; maxFeeMsat: bigint; maxCltvBlocks: number; notAfterHeight: number; notAfterSeconds: number }
+  | {
+      do: 'pay';
+      terms: Terms;
+      bolt11: string;
+      maxFeeMsat: bigint;
+      maxCltvBlocks: number;
+      notAfterHeight: number;
+      notAfterSeconds: number;
+    }
   | { do: 'settle'; paymentHash: string; preimage: string }
   | { do: 'cancel_invoice'; paymentHash: string }
   | { do: 'build_lock'; terms: Terms; sourceOutpoint: string; plan: FeePlan }
@@ -20,8 +29,11 @@ export type Effect =
   | { do: 'bump_lock'; terms: Terms; lockRaw: string; plan: FeePlan }
   | { do: 'build_claim'; terms: Terms; keyIndex: number; outpoint: string; preimage?: string; plan: FeePlan }
   | { do: 'build_refund'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan }
-  | { do: 'broadcast'; what: 'lock' | 'claim' | 'refund' | 'abort' | 'bump'; txid: string; raw: string }
+  | { do: 'broadcast'; what: Broadcast; txid: string; raw: string; firstRunUntilHeight?: number }
   | { do: 'alert'; level: 'warn' | 'page'; code: string; sentence: string };
+
+/** What a broadcast transaction is for. */
+export type Broadcast = 'lock' | 'claim' | 'refund' | 'abort' | 'bump';
 
 /** An effect and its name: the same key is the same deed, done once however often it is decided. */
 export type KeyedEffect = { key: string; effect: Effect };

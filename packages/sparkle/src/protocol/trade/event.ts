@@ -1,5 +1,5 @@
 import type { TradeMessage } from '../messages.ts';
-import type { Version } from './effect.ts';
+import type { Broadcast, Effect, Version } from './effect.ts';
 import type { View } from './view.ts';
 
 /** Best height and wall clock when the event happened. */
@@ -17,4 +17,5 @@ export type TradeEvent =
   | { type: 'refund_built'; at: Moment; refund: Version }
   | { type: 'abort_built'; at: Moment; abort: Version }
   | { type: 'bump_built'; at: Moment; bump: Version }
-  | { type: 'effect_failed'; at: Moment; effect: string; code: string; sentence: string };
+  | { type: 'broadcast_done'; at: Moment; what: Broadcast; txid: string }
+  | { type: 'effect_failed'; at: Moment; effect: Effect['do']; code: string; sentence: string };

@@ -78,7 +78,8 @@ export type Offer = {
   postageSats: bigint;
   reserveSats: bigint;
   confirmations: number;
-  /** Lock-first: the route cap that the refund height leaves room for. */
+  /** Lock-first: the route cap that the refund height leaves room for, and the final CLTV of the plain invoice. */
+  finalCltv: number;
   routeCapBlocks: number;
   maxRefundFeeSats: bigint;
   sellerId: string;

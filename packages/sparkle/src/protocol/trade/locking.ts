@@ -1,0 +1,67 @@
+import { FINAL_CONFIRMATIONS, lockBumpIsDue, lockFeePlan } from '../deadlines.ts';
+import type { KeyedEffect, Version } from './effect.ts';
+import { keyed } from './machine.ts';
+import type { LockVersion, Seller } from './state.ts';
+import type { OutputView, View } from './view.ts';
+
+type Underway = Extract<Seller, { state: 'locking' | 'aborting' }>;
+type Planned = { tradeId: string; role: 'seller'; offer: Seller['offer']; terms: Seller['terms'] };
+
+export function planLock(trade: Planned, height: number): KeyedEffect {
+  return keyed(trade, 'lock', {
+    do: 'build_lock',
+    terms: trade.terms,
+    sourceOutpoint: trade.offer.sourceOutpoint,
+    plan: lockFeePlan({ height, startedHeight: height, maxFeeSats: trade.offer.maxRefundFeeSats }),
+  });
+}
+
+export const broadcastLock = (trade: Planned, lock: LockVersion, name: string): KeyedEffect =>
+  keyed(trade, `${name}/${lock.txid}`, { do: 'broadcast', what: 'lock', txid: lock.txid, raw: lock.raw });
+
+export const lockOutpoint = ({ txid, vout }: LockVersion): string => `${txid}:${vout}`;
+
+/** The lock's fee is raised by a child on its change, never by replacement: the buyer knows the lock by its txid. */
+export function bumpLock(trade: Underway, height: number): KeyedEffect {
+  return keyed(trade, `bump/${height}`, {
+    do: 'bump_lock',
+    terms: trade.terms,
+    lockRaw: trade.lock.raw,
+    plan: lockFeePlan({
+      height,
+      startedHeight: trade.startedHeight,
+      maxFeeSats: trade.offer.maxRefundFeeSats,
+      previousSatVb: trade.lock.feerateSatVb,
+    }),
+  });
+}
+
+/** While the lock is unconfirmed: brings it back when the mempool dropped it, and raises its fee when it lingers. */
+export function pushLock(trade: Underway, lock: OutputView | undefined, height: number): KeyedEffect[] {
+  if (height <= trade.plannedAt || lock === undefined || lock.state === 'spent') return [];
+  if (lock.state === 'absent') return [broadcastLock(trade, trade.lock, `relock/${height}`)];
+  if (lock.confirmations > 0 || !lockBumpIsDue({ height, plannedAt: trade.plannedAt })) return [];
+  return [bumpLock(trade, height)];
+}
+
+/** Spends the lock's own input back to the seller, paying more than the lock does. */
+export function planAbort(trade: Underway, height: number, previous: Version | undefined): KeyedEffect {
+  return keyed(trade, `abort/${height}`, {
+    do: 'build_abort',
+    terms: trade.terms,
+    lockRaw: trade.lock.raw,
+    plan: lockFeePlan({
+      height,
+      startedHeight: trade.startedHeight,
+      maxFeeSats: trade.offer.maxRefundFeeSats,
+      previousSatVb: (previous ?? trade.lock).feerateSatVb,
+    }),
+  });
+}
+
+/** The lock can no longer come to be: another transaction has spent its input, six blocks deep. */
+export function lockIsImpossible(trade: { lock: LockVersion }, source: View['source']): string | undefined {
+  if (source?.state !== 'spent') return undefined;
+  const { txid, confirmations } = source.spender;
+  return txid !== trade.lock.txid && confirmations >= FINAL_CONFIRMATIONS ? txid : undefined;
+}

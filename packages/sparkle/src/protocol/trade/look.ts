@@ -1,0 +1,91 @@
+import { lockOutpoint } from './locking.ts';
+import type { HoldBuyer, HoldSeller, LockBuyer, LockSeller, LockVersion, Trade } from './state.ts';
+import type { Terms } from './terms.ts';
+import type { Look } from './view.ts';
+
+/** What a trade must see to go on from where it is; a trade that has ended sees nothing. */
+export function lookOf(trade: Trade): Look {
+  if (trade.role === 'buyer') return trade.mode === 'hold-first' ? holdBuyer(trade) : lockBuyer(trade);
+  return trade.mode === 'hold-first' ? holdSeller(trade) : lockSeller(trade);
+}
+
+function holdBuyer(trade: HoldBuyer): Look {
+  switch (trade.state) {
+    case 'requested':
+    case 'ended':
+      return {};
+    case 'paying':
+    case 'withdrawn':
+      return { payment: trade.terms.paymentHash };
+    case 'verifying':
+      return { payment: trade.terms.paymentHash, facts: facts(trade) };
+    case 'claiming':
+      return { payment: trade.terms.paymentHash, lock: since(trade.terms, trade.outpoint) };
+  }
+}
+
+function lockBuyer(trade: LockBuyer): Look {
+  switch (trade.state) {
+    case 'requested':
+    case 'arming':
+    case 'ended':
+      return {};
+    case 'verifying':
+      return { facts: facts(trade) };
+    case 'paying':
+    case 'claiming':
+      return { payment: trade.terms.paymentHash, lock: since(trade.terms, trade.outpoint) };
+  }
+}
+
+function holdSeller(trade: HoldSeller): Look {
+  const invoice = { invoice: trade.terms.paymentHash };
+  switch (trade.state) {
+    case 'ended':
+      return {};
+    case 'quoting':
+    case 'invoiced':
+    case 'building':
+    case 'canceling':
+      return invoice;
+    case 'locking':
+    case 'aborting':
+      return { ...invoice, ...underway(trade) };
+    case 'locked':
+    case 'refunding':
+    case 'settling':
+      return { ...invoice, lock: lock(trade) };
+  }
+}
+
+function lockSeller(trade: LockSeller): Look {
+  const invoice = { invoice: trade.terms.paymentHash };
+  switch (trade.state) {
+    case 'building':
+    case 'ended':
+      return {};
+    case 'locking':
+    case 'aborting':
+      return underway(trade);
+    case 'invoicing':
+    case 'waiting':
+      return { lock: lock(trade) };
+    case 'invoiced':
+    case 'withdrawing':
+    case 'refunding':
+      return { ...invoice, lock: lock(trade) };
+  }
+}
+
+type Locked = { terms: Terms; lock: LockVersion };
+
+const since = (terms: Terms, outpoint: string) => ({ outpoint, fromHeight: terms.quoteHeight });
+const lock = (trade: Locked) => since(trade.terms, lockOutpoint(trade.lock));
+const underway = (trade: Locked & { offer: { sourceOutpoint: string } }): Look => ({
+  lock: lock(trade),
+  source: since(trade.terms, trade.offer.sourceOutpoint),
+});
+const facts = (trade: { outpoint: string; terms: Terms }) => ({
+  outpoint: trade.outpoint,
+  inscriptionId: trade.terms.inscriptionId,
+});

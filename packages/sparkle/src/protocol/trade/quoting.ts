@@ -1,0 +1,50 @@
+import { buildLock } from '../lock.ts';
+import type { AcceptTerms, Signed, TradeAccept, TradeQuote } from '../messages.ts';
+import { lockOutpoint } from './locking.ts';
+import type { LockVersion } from './state.ts';
+import type { Offer, Terms } from './terms.ts';
+
+function signedTerms(terms: Terms, offer: Offer): Signed & AcceptTerms {
+  const { tradeId, mode, network, script, internalKey, refundKey, priceSats, quoteHeight } = terms;
+  const { finalCltv, confirmations, postageSats, reserveSats, offsetSats } = terms;
+  return {
+    tradeId,
+    from: terms.sellerId,
+    expiresAt: offer.expiresAt,
+    mode,
+    network,
+    script,
+    internalKey,
+    refundKey,
+    priceSats,
+    quoteHeight,
+    finalCltv,
+    confirmations,
+    postageSats,
+    reserveSats,
+    offsetSats,
+  };
+}
+
+export function quoteOf(terms: Terms, offer: Offer, invoice: string): TradeQuote {
+  const { inscriptionId, paymentHash, refundHeight } = terms;
+  return { op: 'trade_quote', inscriptionId, paymentHash, invoice, refundHeight, signed: signedTerms(terms, offer) };
+}
+
+/** SIP-3 3.2: in hold-first it announces the lock, in lock-first it also brings the invoice. */
+export function acceptOf(at: { terms: Terms; offer: Offer; invoice: string; lock: LockVersion }): TradeAccept {
+  const { terms, offer, invoice, lock } = at;
+  const { claimLeaf, refundLeaf } = buildLock(terms);
+  const [fundingTxid = ''] = lockOutpoint(lock).split(':');
+  return {
+    op: 'trade_accept',
+    inscriptionId: terms.inscriptionId,
+    fundingTxid,
+    fundingVout: lock.vout,
+    paymentHash: terms.paymentHash,
+    invoice,
+    refundHeight: terms.refundHeight,
+    witnessScript: claimLeaf + refundLeaf,
+    signed: signedTerms(terms, offer),
+  };
+}

@@ -1,0 +1,91 @@
+import type { TradeAccept } from '../messages.ts';
+import type { Version } from './effect.ts';
+import type { Offer, Terms, Want } from './terms.ts';
+
+/** How a trade ended. `lost` is the outcome that must not happen to a party that keeps its deadlines. */
+export type Outcome = 'traded' | 'refunded' | 'abandoned' | 'refused' | 'expired' | 'canceled' | 'lost';
+
+/** The end of every machine; `codes` say why, `txid` names the transaction that moved the inscription last. */
+export type Ended = { state: 'ended'; outcome: Outcome; codes: string[]; txid?: string };
+
+export type LockVersion = Version & { vout: number };
+
+type BuyerBase = { role: 'buyer'; tradeId: string; keyIndex: number; want: Want };
+type Agreed = { terms: Terms; invoice: string };
+
+/** The lock's outpoint, and its raw transaction to bring it back after a reorg. */
+type Known = Agreed & { outpoint: string; lockRaw: string };
+
+/**
+ * `versions`: every claim ever built, kept because any may confirm. `revealed`: one of them has left this machine, so
+ * the preimage must be taken for known. `plannedAt`: height of the last fee decision.
+ */
+type Claim = Known & { preimage?: string; versions: Version[]; revealed: boolean; plannedAt: number };
+
+/** The buyer in hold-first: pays a hold invoice for his own preimage, then claims what was locked for it. */
+export type HoldBuyer = BuyerBase & { mode: 'hold-first' } & (
+    | { state: 'requested' }
+    /** The payment is under way or held; the lock has not been announced. */
+    | ({ state: 'paying' } & Agreed)
+    /** A lock was announced; the buyer looks at it until every check passes. */
+    | ({ state: 'verifying' } & Agreed & { outpoint: string })
+    | ({ state: 'claiming' } & Claim)
+    /** The buyer will never reveal; he waits for his payment to come back. */
+    | ({ state: 'withdrawn' } & Agreed & { codes: string[] })
+    | (Ended & { terms?: Terms; outpoint?: string })
+  );
+
+/** The buyer in lock-first: checks the lock, pays a plain invoice, learns the preimage, claims. */
+export type LockBuyer = BuyerBase & { mode: 'lock-first' } & (
+    | { state: 'requested' }
+    | ({ state: 'verifying' } & Agreed & { outpoint: string })
+    /** Everything passed; a claim is signed before a sat leaves. */
+    | ({ state: 'arming' } & Known)
+    | ({ state: 'paying' } & Known & { presigned: Version })
+    | ({ state: 'claiming' } & Claim & { preimage: string })
+    | (Ended & { terms?: Terms; outpoint?: string })
+  );
+
+type SellerBase = { role: 'seller'; tradeId: string; keyIndex: number; terms: Terms; offer: Offer };
+
+/** A lock of ours on its way; `plannedAt` is the height of the last fee decision, `startedHeight` of the first. */
+type Locking = { lock: LockVersion; startedHeight: number; plannedAt: number };
+
+type Refunding = { lock: LockVersion; refunds: Version[]; plannedAt: number };
+
+/** The held payment: `expiryHeight` is the smallest over its parts. */
+type Held = { invoice: string; acceptedHeight: number; expiryHeight: number };
+
+/** The seller in hold-first: holds the payment, locks, learns the preimage from the claim, settles; or refunds. */
+export type HoldSeller = SellerBase & { mode: 'hold-first' } & (
+    | { state: 'quoting' }
+    | { state: 'invoiced'; invoice: string }
+    | ({ state: 'building' } & Held)
+    | ({ state: 'locking' } & Held & Locking)
+    /** The lock shall not come to be: its input is spent back to the seller. */
+    | ({ state: 'aborting' } & Held & Locking & { aborts: Version[] })
+    | ({ state: 'locked' } & Held & { lock: LockVersion; announcedAt: number })
+    | ({ state: 'refunding' } & Held & Refunding)
+    /** The preimage is known and stored: the payment is settled whatever happens on the chain. */
+    | ({ state: 'settling' } & Held & { lock: LockVersion; preimage: string; claimTxid: string; plannedAt: number })
+    | { state: 'canceling'; outcome: Outcome; codes: string[]; txid?: string }
+    | Ended
+  );
+
+/** The seller in lock-first: locks, issues a plain invoice for his own preimage, is paid; or cancels it and refunds. */
+export type LockSeller = SellerBase & { mode: 'lock-first' } & (
+    | { state: 'building'; startedHeight: number }
+    | ({ state: 'locking' } & Locking)
+    | ({ state: 'aborting' } & Locking & { aborts: Version[] })
+    | { state: 'invoicing'; lock: LockVersion }
+    | { state: 'invoiced'; lock: LockVersion; invoice: string; accept: TradeAccept; announcedAt: number }
+    /** The invoice is being canceled; only when it surely is may the refund be signed. */
+    | { state: 'withdrawing'; lock: LockVersion; plannedAt: number }
+    | { state: 'waiting'; lock: LockVersion }
+    | ({ state: 'refunding' } & Refunding)
+    | Ended
+  );
+
+export type Trade = HoldBuyer | LockBuyer | HoldSeller | LockSeller;
+export type Seller = HoldSeller | LockSeller;
+export type Buyer = HoldBuyer | LockBuyer;

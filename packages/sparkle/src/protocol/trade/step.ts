@@ -1,0 +1,35 @@
+import { stepHoldBuyer } from './buyer-hold.ts';
+import { stepLockBuyer } from './buyer-lock.ts';
+import type { TradeEvent } from './event.ts';
+import { lockOutpoint } from './locking.ts';
+import type { Change } from './machine.ts';
+import { stepHoldSeller } from './seller-hold.ts';
+import { stepLockSeller } from './seller-lock.ts';
+import type { Trade } from './state.ts';
+
+export type { Trade } from './state.ts';
+
+/**
+ * Decides: what a trade becomes by an event, and what shall be done because of it. Pure and total: an event that means
+ * nothing in a state changes nothing. The caller writes the answer down first and acts second.
+ */
+export function step(trade: Trade, event: TradeEvent): Change<Trade> {
+  if (trade.role === 'buyer')
+    return trade.mode === 'hold-first' ? stepHoldBuyer(trade, event) : stepLockBuyer(trade, event);
+  return trade.mode === 'hold-first' ? stepHoldSeller(trade, event) : stepLockSeller(trade, event);
+}
+
+export const isEnded = (trade: Trade): boolean => trade.state === 'ended';
+
+/** The payment hash once it is fixed: from the start, but for a buyer in lock-first, who is told it. */
+export function paymentHashOf(trade: Trade): string | undefined {
+  if ('terms' in trade && trade.terms !== undefined) return trade.terms.paymentHash;
+  if (trade.role !== 'buyer' || trade.want.mode !== 'hold-first') return undefined;
+  return trade.want.paymentHash;
+}
+
+/** The outpoint of the lock once this side knows it. */
+export function lockOutpointOf(trade: Trade): string | undefined {
+  if (trade.role === 'buyer') return 'outpoint' in trade ? trade.outpoint : undefined;
+  return 'lock' in trade ? lockOutpoint(trade.lock) : undefined;
+}

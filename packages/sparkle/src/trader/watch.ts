@@ -1,0 +1,72 @@
+import type { Chain, Tip } from '../chain/chain.ts';
+import type { Lightning } from '../lightning/lightning.ts';
+import type { Ordinals } from '../ordinals/ordinals.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import type { LockFacts, Look, OutputView, View } from '../protocol/trade/view.ts';
+
+export type Eyes = { chain: Chain; lightning: Lightning; ordinals: Ordinals };
+
+const LOOKS = 5;
+
+/**
+ * Looks at what a trade asks for and answers with one picture that belongs to one best block: when the block changes
+ * while looking (a new block, a reorg), the look is thrown away and done again.
+ */
+export async function lookAt(eyes: Eyes, look: Look, nowSeconds: number): Promise<View> {
+  for (let attempt = 0; attempt < LOOKS; attempt++) {
+    const tip = await eyes.chain.tip();
+    const view = { tip, nowSeconds, ...(await seen(eyes, look, tip)) };
+    if ((await eyes.chain.tip()).hash === tip.hash) return view;
+  }
+  throw new SparkleError('chain_unavailable', `the best block changed ${LOOKS} times while a trade looked at it`);
+}
+
+async function seen(eyes: Eyes, look: Look, tip: Tip): Promise<Omit<View, 'tip' | 'nowSeconds'>> {
+  const { chain, lightning } = eyes;
+  return {
+    ...(look.lock === undefined ? {} : { lock: await output(chain, look.lock, tip) }),
+    ...(look.source === undefined ? {} : { source: await output(chain, look.source, tip) }),
+    ...(look.payment === undefined ? {} : { payment: await lightning.payment(look.payment) }),
+    ...(look.invoice === undefined ? {} : { invoice: await lightning.invoice(look.invoice) }),
+    ...(look.facts === undefined ? {} : { facts: await facts(eyes, look.facts, tip) }),
+  };
+}
+
+async function output(chain: Chain, at: NonNullable<Look['lock']>, tip: Tip): Promise<OutputView> {
+  const unspent = await chain.unspent(at.outpoint);
+  if (unspent !== undefined) return { state: 'unspent', confirmations: unspent.confirmations };
+  const spender = await chain.spender(at.outpoint, at.fromHeight);
+  if (spender === undefined) return { state: 'absent' };
+  const { txid, raw, block } = spender;
+  return { state: 'spent', spender: { txid, raw, confirmations: confirmations(block, tip) } };
+}
+
+// R4: only a height in the best chain counts.
+const confirmations = (block: { height: number } | undefined, tip: Tip): number =>
+  block === undefined || block.height <= 0 ? 0 : Math.max(0, tip.height - block.height + 1);
+
+async function facts(eyes: Eyes, at: NonNullable<Look['facts']>, tip: Tip): Promise<LockFacts> {
+  const { chain } = eyes;
+  const { outpoint, inscriptionId } = at;
+  const found = await chain.transaction(outpoint.slice(0, 64));
+  const unspent = await chain.unspent(outpoint);
+  const base: LockFacts = { outpoint, confirmations: confirmations(found?.block, tip), unspent: unspent !== undefined };
+  if (found === undefined) return base;
+  const known = { ...base, raw: found.raw };
+  return base.confirmations === 0 ? known : { ...known, ...(await assets(eyes.ordinals, { outpoint, inscriptionId })) };
+}
+
+/** "The index cannot say yet" is an answer of its own; it must never read as "nothing there". */
+async function assets(
+  ordinals: Ordinals,
+  at: { outpoint: string; inscriptionId: string },
+): Promise<Partial<LockFacts>> {
+  try {
+    const { satpoint } = await ordinals.locate(at.inscriptionId);
+    return { satpoint, inscriptions: await ordinals.inscriptionsIn(at.outpoint) };
+  } catch (error) {
+    if (error instanceof SparkleError && (error.code === 'not_indexed' || error.code === 'unknown_inscription'))
+      return { indexProblem: error.code };
+    throw error;
+  }
+}
