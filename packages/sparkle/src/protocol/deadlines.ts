@@ -1,0 +1,327 @@
+import { SparkleError } from './errors.ts';
+import type { NetworkName } from './network.ts';
+import type { FeePlan } from './trade/effect.ts';
+import type { Terms } from './trade/terms.ts';
+
+/** BIP 65: from 500,000,000 on a locktime is Unix seconds. */
+const LAST_HEIGHT = 499_999_999;
+
+/** From this many confirmations on, a claim, a refund or an abort is taken for final (R1). */
+export const FINAL_CONFIRMATIONS = 6;
+
+/** Hold-first: blocks that the buyer has for paying, counted from the quote. */
+const PAY_WINDOW_BLOCKS = 12;
+/** Blocks within which a lock must confirm, counted from the accepted payment. */
+const LOCK_CONFIRM_BLOCKS = 12;
+/** Hold-first: the lock's confirmation and three on top. */
+const LOCKED_BLOCKS = 15;
+const CLAIM_WINDOW_BLOCKS = 72;
+const MAX_CLAIM_WINDOW_BLOCKS = 144;
+/** 36 to confirm a refund, 6 against a reorg, 18 because nodes fail a held HTLC before it expires, and slack. */
+const HOLD_GAP_BLOCKS = 72;
+/** A forwarder may learn the preimage as late as its payee's last block, and then needs a gap of its own (swaps 4.2.3). */
+const FORWARD_GAP_BLOCKS = 80;
+/** A claim first sent later than this before R may lose to the refund and yet have shown the preimage. */
+const REVEAL_MARGIN_BLOCKS = 36;
+const GUARDIAN_BLOCKS = 24;
+
+/** Lock-first: 36 to bury an HTLC timeout, 72 to confirm a claim, 6 against a reorg, 30 of slack (swaps 4.1.2). */
+const LIGHTNING_MARGIN_BLOCKS = 144;
+/** Lock-first: more than 18 blocks come within an invoice's 3600 s about once in 16,000 hours. */
+const LOCK_PAY_WINDOW_BLOCKS = 18;
+
+/** A route of three or four hops at the usual 34 to 144 blocks each. */
+const HOLD_ROUTE_BLOCKS = 432;
+/** LDK adds this many blocks to the final CLTV of the invoices it makes; senders add as many against a block in between. */
+const FINAL_CLTV_SLACK_BLOCKS = 3;
+const HOP_BLOCKS = 40;
+
+export const holdInvoiceExpirySeconds = 900;
+export const lockInvoiceExpirySeconds = 3600;
+/** An invoice with less than this left may expire while the payment is on its way. */
+export const invoiceMarginSeconds = 60;
+/** Blocks above the tip beyond which no refund height makes sense (swaps 4.1.3, item 2). */
+export const maxRefundDistance = 4100;
+
+/** Default bounds of a price, in sats: HTLCs far below are promises rather than escrow; above, caps wait for an audit. */
+export const tradeLimits = { minSats: 10_000n, maxSats: 10_000_000n } as const;
+
+const LOCKED_PRICE_STEPS = [
+  { belowSats: 100_000n, confirmations: 1 },
+  { belowSats: 5_000_000n, confirmations: 3 },
+] as const;
+
+const TIP_FRESH_SECONDS = 60 * 60;
+/** Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is wrong. */
+const TIP_AHEAD_SECONDS = 2 * 60 * 60;
+
+function blocks(name: string, value: number, least = 0): number {
+  if (!Number.isInteger(value) || value < least || value > LAST_HEIGHT)
+    throw new SparkleError('bad_height', `${name} must be an integer from ${least} to ${LAST_HEIGHT}; got ${value}`, {
+      field: name,
+      value,
+    });
+  return value;
+}
+
+/**
+ * R and F of a hold-first trade quoted at height q: R = q + 12 + 15 + W, F = (R - q) + 72 (design 2).
+ * `claimWindowBlocks` W is 72 unless given, 72..144. Throws `bad_height`.
+ */
+export function holdFirstHeights({
+  quoteHeight,
+  claimWindowBlocks = CLAIM_WINDOW_BLOCKS,
+}: {
+  quoteHeight: number;
+  claimWindowBlocks?: number;
+}): { refundHeight: number; finalCltv: number } {
+  blocks('claimWindowBlocks', claimWindowBlocks, CLAIM_WINDOW_BLOCKS);
+  if (claimWindowBlocks > MAX_CLAIM_WINDOW_BLOCKS)
+    throw new SparkleError(
+      'bad_height',
+      `claimWindowBlocks must be at most ${MAX_CLAIM_WINDOW_BLOCKS}; got ${claimWindowBlocks}`,
+      { field: 'claimWindowBlocks', value: claimWindowBlocks },
+    );
+  const distance = PAY_WINDOW_BLOCKS + LOCKED_BLOCKS + claimWindowBlocks;
+  return {
+    refundHeight: blocks('refundHeight', blocks('quoteHeight', quoteHeight) + distance),
+    finalCltv: distance + HOLD_GAP_BLOCKS,
+  };
+}
+
+/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. Throws `bad_height`. */
+export function areHoldFirstHeights({
+  quoteHeight,
+  refundHeight,
+  finalCltv,
+}: Pick<Terms, 'quoteHeight' | 'refundHeight' | 'finalCltv'>): boolean {
+  const distance = blocks('refundHeight', refundHeight, 1) - blocks('quoteHeight', quoteHeight);
+  const window = distance - PAY_WINDOW_BLOCKS - LOCKED_BLOCKS;
+  const allowed = window >= CLAIM_WINDOW_BLOCKS && window <= MAX_CLAIM_WINDOW_BLOCKS;
+  return allowed && blocks('finalCltv', finalCltv) === distance + HOLD_GAP_BLOCKS;
+}
+
+/** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. Throws `bad_height`. */
+export function finalCltvMatches({ asked, finalCltv }: { asked: number; finalCltv: number }): boolean {
+  const extra = blocks('asked', asked) - blocks('finalCltv', finalCltv);
+  return extra >= 0 && extra <= FINAL_CLTV_SLACK_BLOCKS;
+}
+
+/** F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. Throws `bad_height`. */
+export const forwardFinalCltv = ({ finalCltv }: { finalCltv: number }): number =>
+  blocks('finalCltv', finalCltv) + FORWARD_GAP_BLOCKS;
+
+/** Whether a forwarder's incoming HTLC outlives the outgoing one by enough. Throws `bad_height`. */
+export const forwardGapIsSafe = (at: { incomingExpiryHeight: number; outgoingExpiryHeight: number }): boolean =>
+  blocks('incomingExpiryHeight', at.incomingExpiryHeight) - blocks('outgoingExpiryHeight', at.outgoingExpiryHeight) >=
+  FORWARD_GAP_BLOCKS;
+
+/** Hold-first: the last height at which the payee takes an arriving payment, q + 12. Throws `bad_height`. */
+export const lastAcceptHeight = ({ quoteHeight }: Pick<Terms, 'quoteHeight'>): number =>
+  blocks('quoteHeight', quoteHeight) + PAY_WINDOW_BLOCKS;
+
+/** Whether the held payment outlives the refund by enough, E - R >= 72. Throws `bad_height`. */
+export const holdGapIsSafe = ({
+  expiryHeight,
+  refundHeight,
+}: {
+  expiryHeight: number;
+  refundHeight: number;
+}): boolean => blocks('expiryHeight', expiryHeight) - blocks('refundHeight', refundHeight, 1) >= HOLD_GAP_BLOCKS;
+
+/** Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the last reveal. Throws `bad_height`. */
+export const lastLockHeight = ({
+  refundHeight,
+  confirmations,
+}: Pick<Terms, 'refundHeight' | 'confirmations'>): number =>
+  lastRevealHeight({ refundHeight }) - blocks('confirmations', confirmations, 1) - LOCK_CONFIRM_BLOCKS;
+
+/** Hold-first: the height at which a lock that is still unconfirmed is spent back. Throws `bad_height`. */
+export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number }): number =>
+  blocks('acceptedHeight', acceptedHeight) + LOCK_CONFIRM_BLOCKS;
+
+/** Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. Throws `bad_height`. */
+export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>): number =>
+  blocks('refundHeight', refundHeight, 1) - REVEAL_MARGIN_BLOCKS;
+
+/** Whether the preimage may be shown for the first time at this height. Throws `bad_height`. */
+export const mayReveal = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
+  blocks('height', height) <= lastRevealHeight({ refundHeight });
+
+/** A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R. Throws `bad_height`. */
+export const refundIsOpen = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
+  blocks('height', height) >= blocks('refundHeight', refundHeight, 1);
+
+/** Hold-first: from here on a refund that is not buried is an emergency for a human, E - 24. Throws `bad_height`. */
+export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): number =>
+  blocks('expiryHeight', expiryHeight) - GUARDIAN_BLOCKS;
+
+/** Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the inscription. Throws `bad_height`. */
+export const holdRouteCapBlocks = ({ finalCltv }: { finalCltv: number }): number =>
+  blocks('finalCltv', finalCltv) + HOLD_ROUTE_BLOCKS;
+
+/** Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144). Throws `bad_height`. */
+export const lockFirstNeed = (routeCapBlocks: number): number =>
+  blocks('routeCapBlocks', routeCapBlocks) + Math.max(routeCapBlocks, LIGHTNING_MARGIN_BLOCKS);
+
+/** Lock-first: the longest route that R leaves room for; 0 when no payment is safe any more. Throws `bad_height`. */
+export function routeCapFor({ height, refundHeight }: { height: number; refundHeight: number }): number {
+  const left = blocks('refundHeight', refundHeight, 1) - blocks('height', height);
+  return Math.max(0, Math.min(Math.floor(left / 2), left - LIGHTNING_MARGIN_BLOCKS));
+}
+
+/** Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. Throws `bad_height`. */
+export function lockFirstRefundHeight(at: { height: number; confirmations: number; routeCapBlocks: number }): number {
+  const lockedHeight = blocks('height', at.height) + LOCK_CONFIRM_BLOCKS + blocks('confirmations', at.confirmations, 1);
+  return blocks('refundHeight', lockedHeight + LOCK_PAY_WINDOW_BLOCKS + lockFirstNeed(at.routeCapBlocks));
+}
+
+type PayBy = { refundHeight: number; routeCapBlocks: number };
+
+/** Lock-first: the last height at which the buyer may start his payment. Throws `bad_height`. */
+export const lastPayHeight = ({ refundHeight, routeCapBlocks }: PayBy): number =>
+  blocks('refundHeight', refundHeight, 1) - lockFirstNeed(routeCapBlocks);
+
+/** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. Throws `bad_height`. */
+export const invoiceCancelHeight = (at: PayBy): number => lastPayHeight(at) + 1;
+
+/** Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route hint's deltas. Throws `bad_height`. */
+export const leastRouteCap = ({ minFinalCltv, hintBlocks }: { minFinalCltv: number; hintBlocks: number }): number =>
+  blocks('minFinalCltv', minFinalCltv) + FINAL_CLTV_SLACK_BLOCKS + HOP_BLOCKS + blocks('hintBlocks', hintBlocks);
+
+/** Confirmations that a lock needs before the buyer pays or reveals, by price in sats (swaps 4.1.3, item 4); never 0. Throws `bad_amount`. */
+export function confirmationsFor(priceSats: bigint): number {
+  if (priceSats <= 0n)
+    throw new SparkleError('bad_amount', `priceSats must be above 0; got ${priceSats}`, {
+      field: 'priceSats',
+      priceSats,
+    });
+  return LOCKED_PRICE_STEPS.find(({ belowSats }) => priceSats < belowSats)?.confirmations ?? FINAL_CONFIRMATIONS;
+}
+
+/** From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last step that applies counts. */
+type FeeStep = { from: number; targetBlocks: number; multiplierPercent: number };
+
+/** Blocks relative to R (swaps 4.1.6): clamp((R - 6 - h) / 3, 6..12) is 12 wherever h < R - 72. */
+const CLAIM_STEPS: readonly FeeStep[] = [
+  { from: -72, targetBlocks: 6, multiplierPercent: 100 },
+  { from: -36, targetBlocks: 3, multiplierPercent: 100 },
+  { from: -18, targetBlocks: 2, multiplierPercent: 150 },
+  { from: -6, targetBlocks: 1, multiplierPercent: 200 },
+];
+
+/** Blocks relative to the guardian height: buried, not just confirmed, must the refund be by then. */
+const HELD_REFUND_STEPS: readonly FeeStep[] = [
+  { from: -36, targetBlocks: 3, multiplierPercent: 100 },
+  { from: -24, targetBlocks: 2, multiplierPercent: 150 },
+  { from: -12, targetBlocks: 1, multiplierPercent: 200 },
+];
+
+/** Blocks relative to R: in lock-first nobody races a refund, it should only not linger. */
+const PLAIN_REFUND_STEPS: readonly FeeStep[] = [
+  { from: 72, targetBlocks: 6, multiplierPercent: 100 },
+  { from: 144, targetBlocks: 3, multiplierPercent: 100 },
+];
+
+const LOCK_BUMP_BLOCKS = 3;
+/** Blocks relative to the first broadcast: the lock has 12. */
+const LOCK_STEPS: readonly FeeStep[] = [
+  { from: LOCK_BUMP_BLOCKS, targetBlocks: 3, multiplierPercent: 100 },
+  { from: 2 * LOCK_BUMP_BLOCKS, targetBlocks: 2, multiplierPercent: 150 },
+  { from: 3 * LOCK_BUMP_BLOCKS, targetBlocks: 1, multiplierPercent: 200 },
+];
+
+type Bounds = { maxFeeSats: bigint; previousSatVb?: number };
+
+/** BIP 125 asks a replacement for more than the old fee and the relay fee of its own size: one sat/vB more, or a tenth. */
+function floorSatVb(previousSatVb: number | undefined): number {
+  if (previousSatVb === undefined) return 1;
+  if (!Number.isFinite(previousSatVb) || previousSatVb < 0)
+    throw new SparkleError('bad_amount', `previousSatVb must be a feerate of 0 or more; got ${previousSatVb}`, {
+      field: 'previousSatVb',
+    });
+  return Math.max(previousSatVb + 1, previousSatVb * 1.1);
+}
+
+function feePlan(at: Bounds & { steps: readonly FeeStep[]; firstTarget: number; position: number }): FeePlan {
+  const step = at.steps.findLast(({ from }) => at.position >= from);
+  return {
+    targetBlocks: step?.targetBlocks ?? at.firstTarget,
+    multiplierPercent: step?.multiplierPercent ?? 100,
+    floorSatVb: floorSatVb(at.previousSatVb),
+    maxFeeSats: at.maxFeeSats,
+  };
+}
+
+/** How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_height`, `bad_amount`. */
+export function claimFeePlan({
+  height,
+  refundHeight,
+  ...bounds
+}: Bounds & { height: number; refundHeight: number }): FeePlan {
+  const position = blocks('height', height) - blocks('refundHeight', refundHeight, 1);
+  return feePlan({ ...bounds, steps: CLAIM_STEPS, firstTarget: 12, position });
+}
+
+/**
+ * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund must be buried before it;
+ * absent in lock-first. Throws `bad_height`, `bad_amount`.
+ */
+export function refundFeePlan({
+  height,
+  refundHeight,
+  expiryHeight,
+  ...bounds
+}: Bounds & { height: number; refundHeight: number; expiryHeight?: number }): FeePlan {
+  const sinceRefund = blocks('height', height) - blocks('refundHeight', refundHeight, 1);
+  if (expiryHeight === undefined)
+    return feePlan({ ...bounds, steps: PLAIN_REFUND_STEPS, firstTarget: 12, position: sinceRefund });
+  return feePlan({
+    ...bounds,
+    steps: HELD_REFUND_STEPS,
+    firstTarget: 6,
+    position: height - guardianHeight({ expiryHeight }),
+  });
+}
+
+/** How urgent a lock, its child or its abort is, `startedHeight` being that of the first broadcast. Throws `bad_height`, `bad_amount`. */
+export function lockFeePlan({
+  height,
+  startedHeight,
+  ...bounds
+}: Bounds & { height: number; startedHeight: number }): FeePlan {
+  const position = blocks('height', height) - blocks('startedHeight', startedHeight);
+  return feePlan({ ...bounds, steps: LOCK_STEPS, firstTarget: 6, position });
+}
+
+/** Whether an unconfirmed lock has waited long enough since its last fee decision. Throws `bad_height`. */
+export const lockBumpIsDue = ({ height, plannedAt }: { height: number; plannedAt: number }): boolean =>
+  blocks('height', height) - blocks('plannedAt', plannedAt) >= LOCK_BUMP_BLOCKS;
+
+/** Virtual bytes of a lock and its refund: what a buyer who walks away costs the seller. */
+const WALK_AWAY_VBYTES = 350;
+
+/** The buyer's bond in lock-first, in sats: max(1 %, 1000, 350 vB at 1.2 times the feerate), rounded up. Throws `bad_amount`. */
+export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; feerateSatVb: number }): bigint {
+  if (priceSats <= 0n)
+    throw new SparkleError('bad_amount', `priceSats must be above 0; got ${priceSats}`, {
+      field: 'priceSats',
+      priceSats,
+    });
+  if (!Number.isFinite(feerateSatVb) || feerateSatVb < 0)
+    throw new SparkleError('bad_amount', `feerateSatVb must be a feerate of 0 or more; got ${feerateSatVb}`, {
+      field: 'feerateSatVb',
+    });
+  const percent = (priceSats + 99n) / 100n;
+  const cost = BigInt(Math.ceil((WALK_AWAY_VBYTES * 12 * feerateSatVb) / 10));
+  return [percent, cost].reduce((most, sats) => (sats > most ? sats : most), 1000n);
+}
+
+/**
+ * Whether the best block is young enough to act upon (R3): its own time is less than 60 minutes old. Regtest has blocks only
+ * when somebody asks for one, so there age says nothing. A block more than two hours ahead is refused everywhere: the clock is wrong.
+ */
+export function tipIsFresh(at: { tipTimeSeconds: number; nowSeconds: number; network: NetworkName }): boolean {
+  const age = at.nowSeconds - at.tipTimeSeconds;
+  return age >= -TIP_AHEAD_SECONDS && (at.network === 'regtest' || age < TIP_FRESH_SECONDS);
+}
