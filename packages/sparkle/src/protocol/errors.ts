@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'duplicate_trade'
   | 'unknown_trade'
   | 'schema_mismatch'
+  | 'store_in_use'
   | 'refused';
 
 /**
