@@ -1,5 +1,6 @@
 import { NETWORK, TEST_NETWORK } from '@scure/btc-signer/utils.js';
 import { SparkleError } from './errors.ts';
+import { shown } from './json.ts';
 
 /** The Bitcoin networks this project speaks, by the names Bitcoin Core and Lightning nodes use in prose. */
 export type NetworkName = 'mainnet' | 'testnet' | 'testnet4' | 'signet' | 'regtest';
@@ -19,6 +20,8 @@ export type Network = {
   readonly genesisHash: string;
   /** SLIP-44 coin type: 0 where coins are worth something, 1 everywhere else. */
   readonly coinType: 0 | 1;
+  /** Blocks between two halvings of the subsidy; regtest halves so often that its coinbases soon differ from everyone else's. */
+  readonly halvingBlocks: number;
 };
 
 const regtestAddress: AddressNetwork = Object.freeze({ ...TEST_NETWORK, bech32: 'bcrt' });
@@ -32,6 +35,7 @@ export const networks: Readonly<Record<NetworkName, Network>> = Object.freeze({
     invoicePrefix: 'bc',
     genesisHash: '000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f',
     coinType: 0,
+    halvingBlocks: 210_000,
   }),
   testnet: Object.freeze<Network>({
     name: 'testnet',
@@ -40,6 +44,7 @@ export const networks: Readonly<Record<NetworkName, Network>> = Object.freeze({
     invoicePrefix: 'tb',
     genesisHash: '000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943',
     coinType: 1,
+    halvingBlocks: 210_000,
   }),
   testnet4: Object.freeze<Network>({
     name: 'testnet4',
@@ -48,6 +53,7 @@ export const networks: Readonly<Record<NetworkName, Network>> = Object.freeze({
     invoicePrefix: 'tb',
     genesisHash: '00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043',
     coinType: 1,
+    halvingBlocks: 210_000,
   }),
   signet: Object.freeze<Network>({
     name: 'signet',
@@ -56,6 +62,7 @@ export const networks: Readonly<Record<NetworkName, Network>> = Object.freeze({
     invoicePrefix: 'tbs',
     genesisHash: '00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6',
     coinType: 1,
+    halvingBlocks: 210_000,
   }),
   regtest: Object.freeze<Network>({
     name: 'regtest',
@@ -64,6 +71,7 @@ export const networks: Readonly<Record<NetworkName, Network>> = Object.freeze({
     invoicePrefix: 'bcrt',
     genesisHash: '0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206',
     coinType: 1,
+    halvingBlocks: 150,
   }),
 });
 
@@ -76,16 +84,14 @@ export const networkNames: readonly NetworkName[] = Object.freeze(Object.keys(ne
 export function readNetwork(text: unknown): NetworkName {
   const name = networkNames.find((known) => known === text);
   if (name !== undefined) return name;
-  const came = typeof text === 'string' ? JSON.stringify(text.slice(0, 40)) : typeof text;
-  throw new SparkleError('bad_network', `network must be one of ${networkNames.join(', ')}; got ${came}`, {
-    network: came,
-  });
+  const came = shown(text);
+  throw new SparkleError('bad_network', `network must be one of ${networkNames.join(', ')}; got ${came}`, { came });
 }
 
 /** The network whose block 0 has this hash (display order): what a node says about itself. Throws `bad_network`. */
 export function networkOfGenesis(hash: string): NetworkName {
   const name = networkNames.find((known) => networks[known].genesisHash === hash);
   if (name !== undefined) return name;
-  const came = JSON.stringify(hash.slice(0, 80));
-  throw new SparkleError('bad_network', `no known network has the genesis hash ${came}`, { genesisHash: came });
+  const came = shown(hash);
+  throw new SparkleError('bad_network', `no known network has the genesis hash ${came}`, { came });
 }
