@@ -19,7 +19,10 @@ const CLAIM_WINDOW_BLOCKS = 72;
 const MAX_CLAIM_WINDOW_BLOCKS = 144;
 /** 36 to confirm a refund, 6 against a reorg, 18 because nodes fail a held HTLC before it expires, and slack. */
 const HOLD_GAP_BLOCKS = 72;
-/** A forwarder may learn the preimage as late as its payee's last block, and then needs a gap of its own (swaps 4.2.3). */
+/**
+ * A forwarder may learn the preimage as late as its payee's last block, and then needs a gap of its own (swaps
+ * 4.2.3).
+ */
 const FORWARD_GAP_BLOCKS = 80;
 /** A claim first sent later than this before R may lose to the refund and yet have shown the preimage. */
 const REVEAL_MARGIN_BLOCKS = 36;
@@ -32,7 +35,10 @@ const LOCK_PAY_WINDOW_BLOCKS = 18;
 
 /** A route of three or four hops at the usual 34 to 144 blocks each. */
 const HOLD_ROUTE_BLOCKS = 432;
-/** LDK adds this many blocks to the final CLTV of the invoices it makes; senders add as many against a block in between. */
+/**
+ * LDK adds this many blocks to the final CLTV of the invoices it makes; senders add as many against a block in
+ * between.
+ */
 const FINAL_CLTV_SLACK_BLOCKS = 3;
 const HOP_BLOCKS = 40;
 
@@ -43,7 +49,10 @@ export const invoiceMarginSeconds = 60;
 /** Blocks above the tip beyond which no refund height makes sense (swaps 4.1.3, item 2). */
 export const maxRefundDistance = 4100;
 
-/** Default bounds of a price, in sats: HTLCs far below are promises rather than escrow; above, caps wait for an audit. */
+/**
+ * Default bounds of a price, in sats: HTLCs far below are promises rather than escrow; above, caps wait for an
+ * audit.
+ */
 export const tradeLimits = { minSats: 10_000n, maxSats: 10_000_000n } as const;
 
 const LOCKED_PRICE_STEPS = [
@@ -52,7 +61,10 @@ const LOCKED_PRICE_STEPS = [
 ] as const;
 
 const TIP_FRESH_SECONDS = 60 * 60;
-/** Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is wrong. */
+/**
+ * Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is
+ * wrong.
+ */
 const TIP_AHEAD_SECONDS = 2 * 60 * 60;
 
 function blocks(name: string, value: number, least = 0): number {
@@ -89,7 +101,10 @@ export function holdFirstHeights({
   };
 }
 
-/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. Throws `bad_height`. */
+/**
+ * Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. Throws
+ * `bad_height`.
+ */
 export function areHoldFirstHeights({
   quoteHeight,
   refundHeight,
@@ -101,13 +116,19 @@ export function areHoldFirstHeights({
   return allowed && blocks('finalCltv', finalCltv) === distance + HOLD_GAP_BLOCKS;
 }
 
-/** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. Throws `bad_height`. */
+/**
+ * Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. Throws
+ * `bad_height`.
+ */
 export function finalCltvMatches({ asked, finalCltv }: { asked: number; finalCltv: number }): boolean {
   const extra = blocks('asked', asked) - blocks('finalCltv', finalCltv);
   return extra >= 0 && extra <= FINAL_CLTV_SLACK_BLOCKS;
 }
 
-/** F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. Throws `bad_height`. */
+/**
+ * F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. Throws
+ * `bad_height`.
+ */
 export const forwardFinalCltv = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + FORWARD_GAP_BLOCKS;
 
@@ -129,7 +150,10 @@ export const holdGapIsSafe = ({
   refundHeight: number;
 }): boolean => blocks('expiryHeight', expiryHeight) - blocks('refundHeight', refundHeight, 1) >= HOLD_GAP_BLOCKS;
 
-/** Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the last reveal. Throws `bad_height`. */
+/**
+ * Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the
+ * last reveal. Throws `bad_height`.
+ */
 export const lastLockHeight = ({
   refundHeight,
   confirmations,
@@ -140,7 +164,10 @@ export const lastLockHeight = ({
 export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number }): number =>
   blocks('acceptedHeight', acceptedHeight) + LOCK_CONFIRM_BLOCKS;
 
-/** Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. Throws `bad_height`. */
+/**
+ * Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. Throws
+ * `bad_height`.
+ */
 export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>): number =>
   blocks('refundHeight', refundHeight, 1) - REVEAL_MARGIN_BLOCKS;
 
@@ -148,7 +175,10 @@ export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>):
 export const mayReveal = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
   blocks('height', height) <= lastRevealHeight({ refundHeight });
 
-/** A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R. Throws `bad_height`. */
+/**
+ * A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R.
+ * Throws `bad_height`.
+ */
 export const refundIsOpen = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
   blocks('height', height) >= blocks('refundHeight', refundHeight, 1);
 
@@ -156,11 +186,17 @@ export const refundIsOpen = ({ height, refundHeight }: { height: number; refundH
 export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): number =>
   blocks('expiryHeight', expiryHeight) - GUARDIAN_BLOCKS;
 
-/** Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the inscription. Throws `bad_height`. */
+/**
+ * Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the
+ * inscription. Throws `bad_height`.
+ */
 export const holdRouteCapBlocks = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + HOLD_ROUTE_BLOCKS;
 
-/** Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144). Throws `bad_height`. */
+/**
+ * Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144).
+ * Throws `bad_height`.
+ */
 export const lockFirstNeed = (routeCapBlocks: number): number =>
   blocks('routeCapBlocks', routeCapBlocks) + Math.max(routeCapBlocks, LIGHTNING_MARGIN_BLOCKS);
 
@@ -170,7 +206,10 @@ export function routeCapFor({ height, refundHeight }: { height: number; refundHe
   return Math.max(0, Math.min(Math.floor(left / 2), left - LIGHTNING_MARGIN_BLOCKS));
 }
 
-/** Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. Throws `bad_height`. */
+/**
+ * Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. Throws
+ * `bad_height`.
+ */
 export function lockFirstRefundHeight(at: { height: number; confirmations: number; routeCapBlocks: number }): number {
   const lockedHeight = blocks('height', at.height) + LOCK_CONFIRM_BLOCKS + blocks('confirmations', at.confirmations, 1);
   return blocks('refundHeight', lockedHeight + LOCK_PAY_WINDOW_BLOCKS + lockFirstNeed(at.routeCapBlocks));
@@ -182,14 +221,23 @@ type PayBy = { refundHeight: number; routeCapBlocks: number };
 export const lastPayHeight = ({ refundHeight, routeCapBlocks }: PayBy): number =>
   blocks('refundHeight', refundHeight, 1) - lockFirstNeed(routeCapBlocks);
 
-/** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. Throws `bad_height`. */
+/**
+ * Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. Throws
+ * `bad_height`.
+ */
 export const invoiceCancelHeight = (at: PayBy): number => lastPayHeight(at) + 1;
 
-/** Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route hint's deltas. Throws `bad_height`. */
+/**
+ * Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route
+ * hint's deltas. Throws `bad_height`.
+ */
 export const leastRouteCap = ({ minFinalCltv, hintBlocks }: { minFinalCltv: number; hintBlocks: number }): number =>
   blocks('minFinalCltv', minFinalCltv) + FINAL_CLTV_SLACK_BLOCKS + HOP_BLOCKS + blocks('hintBlocks', hintBlocks);
 
-/** Confirmations that a lock needs before the buyer pays or reveals, by price in sats (swaps 4.1.3, item 4); never 0. Throws `bad_amount`. */
+/**
+ * Confirmations that a lock needs before the buyer pays or reveals, by price in sats (swaps 4.1.3, item 4);
+ * never 0. Throws `bad_amount`.
+ */
 export function confirmationsFor(priceSats: bigint): number {
   if (priceSats <= 0n)
     throw new SparkleError('bad_amount', `priceSats must be above 0; got ${priceSats}`, {
@@ -199,7 +247,10 @@ export function confirmationsFor(priceSats: bigint): number {
   return LOCKED_PRICE_STEPS.find(({ belowSats }) => priceSats < belowSats)?.confirmations ?? FINAL_CONFIRMATIONS;
 }
 
-/** From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last step that applies counts. */
+/**
+ * From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last
+ * step that applies counts.
+ */
 type FeeStep = { from: number; targetBlocks: number; multiplierPercent: number };
 
 /** Blocks relative to R (swaps 4.1.6): clamp((R - 6 - h) / 3, 6..12) is 12 wherever h < R - 72. */
@@ -233,7 +284,10 @@ const LOCK_STEPS: readonly FeeStep[] = [
 
 type Bounds = { maxFeeSats: bigint; previousSatVb?: number };
 
-/** BIP 125 asks a replacement for more than the old fee and the relay fee of its own size: one sat/vB more, or a tenth. */
+/**
+ * BIP 125 asks a replacement for more than the old fee and the relay fee of its own size: one sat/vB more, or a
+ * tenth.
+ */
 function floorSatVb(previousSatVb: number | undefined): number {
   if (previousSatVb === undefined) return 1;
   if (!Number.isFinite(previousSatVb) || previousSatVb < 0)
@@ -253,7 +307,10 @@ function feePlan(at: Bounds & { steps: readonly FeeStep[]; firstTarget: number; 
   };
 }
 
-/** How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_height`, `bad_amount`. */
+/**
+ * How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_height`,
+ * `bad_amount`.
+ */
 export function claimFeePlan({
   height,
   refundHeight,
@@ -264,7 +321,8 @@ export function claimFeePlan({
 }
 
 /**
- * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund must be buried before it;
+ * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund
+ * must be buried before it;
  * absent in lock-first. Throws `bad_height`, `bad_amount`.
  */
 export function refundFeePlan({
@@ -284,7 +342,10 @@ export function refundFeePlan({
   });
 }
 
-/** How urgent a lock, its child or its abort is, `startedHeight` being that of the first broadcast. Throws `bad_height`, `bad_amount`. */
+/**
+ * How urgent a lock, its child or its abort is, `startedHeight` being that of the first broadcast. Throws
+ * `bad_height`, `bad_amount`.
+ */
 export function lockFeePlan({
   height,
   startedHeight,
@@ -301,7 +362,10 @@ export const lockBumpIsDue = ({ height, plannedAt }: { height: number; plannedAt
 /** Virtual bytes of a lock and its refund: what a buyer who walks away costs the seller. */
 const WALK_AWAY_VBYTES = 350;
 
-/** The buyer's bond in lock-first, in sats: max(1 %, 1000, 350 vB at 1.2 times the feerate), rounded up. Throws `bad_amount`. */
+/**
+ * The buyer's bond in lock-first, in sats: max(1 %, 1000, 350 vB at 1.2 times the feerate), rounded up. Throws
+ * `bad_amount`.
+ */
 export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; feerateSatVb: number }): bigint {
   if (priceSats <= 0n)
     throw new SparkleError('bad_amount', `priceSats must be above 0; got ${priceSats}`, {
@@ -318,8 +382,10 @@ export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; fe
 }
 
 /**
- * Whether the best block is young enough to act upon (R3): its own time is less than 60 minutes old. Regtest has blocks only
- * when somebody asks for one, so there age says nothing. A block more than two hours ahead is refused everywhere: the clock is wrong.
+ * Whether the best block is young enough to act upon (R3): its own time is less than 60 minutes old. Regtest
+ * has blocks only
+ * when somebody asks for one, so there age says nothing. A block more than two hours ahead is refused
+ * everywhere: the clock is wrong.
  */
 export function tipIsFresh(at: { tipTimeSeconds: number; nowSeconds: number; network: NetworkName }): boolean {
   const age = at.nowSeconds - at.tipTimeSeconds;

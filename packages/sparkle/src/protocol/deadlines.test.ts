@@ -1,0 +1,443 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import * as deadlines from './deadlines.ts';
+
+const q = 900_000;
+const R = 900_099;
+const refuses = (code: string, call: () => unknown): void => assert.throws(call, { name: 'SparkleError', code });
+
+const height = fc.integer({ min: 0, max: 499_000_000 });
+const window = fc.integer({ min: 72, max: 144 });
+const cap = fc.integer({ min: 0, max: 3000 });
+
+test('hold-first: R is q + 99 and F is 171 with the usual claim window', () => {
+  assert.deepEqual(deadlines.holdFirstHeights({ quoteHeight: q }), { refundHeight: q + 99, finalCltv: 171 });
+});
+
+test('hold-first: the claim window may be 72 to 144 blocks and nothing else', () => {
+  const heights = (claimWindowBlocks: number) => deadlines.holdFirstHeights({ quoteHeight: q, claimWindowBlocks });
+  assert.deepEqual(heights(72), { refundHeight: q + 99, finalCltv: 171 });
+  assert.deepEqual(heights(73), { refundHeight: q + 100, finalCltv: 172 });
+  assert.deepEqual(heights(144), { refundHeight: q + 171, finalCltv: 243 });
+  for (const bad of [71, 145, 72.5, Number.NaN]) refuses('bad_height', () => heights(bad));
+});
+
+test('hold-first: only heights that the rule makes of q are recognised', () => {
+  const same = (refundHeight: number, finalCltv: number) =>
+    deadlines.areHoldFirstHeights({ quoteHeight: q, refundHeight, finalCltv });
+  assert.equal(same(q + 98, 170), false);
+  assert.equal(same(q + 99, 171), true);
+  assert.equal(same(q + 171, 243), true);
+  assert.equal(same(q + 172, 244), false);
+  assert.equal(same(q + 99, 170), false);
+  assert.equal(same(q + 99, 172), false);
+  refuses('bad_height', () => same(0, 171));
+  refuses('bad_height', () => same(q + 99, 171.5));
+  refuses('bad_height', () => deadlines.areHoldFirstHeights({ quoteHeight: -1, refundHeight: 98, finalCltv: 171 }));
+});
+
+test('an invoice may ask for F or up to three blocks more, as nodes add them', () => {
+  const matches = (asked: number) => deadlines.finalCltvMatches({ asked, finalCltv: 171 });
+  assert.deepEqual([170, 171, 174, 175].map(matches), [false, true, true, false]);
+  refuses('bad_height', () => matches(-1));
+  refuses('bad_height', () => deadlines.finalCltvMatches({ asked: 171, finalCltv: -1 }));
+});
+
+test('a forwarder asks for 80 blocks more than he pays with', () => {
+  assert.equal(deadlines.forwardFinalCltv({ finalCltv: 171 }), 251);
+  refuses('bad_height', () => deadlines.forwardFinalCltv({ finalCltv: -1 }));
+  const safe = (incomingExpiryHeight: number) =>
+    deadlines.forwardGapIsSafe({ incomingExpiryHeight, outgoingExpiryHeight: q });
+  assert.deepEqual([q + 79, q + 80, q + 81].map(safe), [false, true, true]);
+  refuses('bad_height', () => safe(-1));
+  refuses('bad_height', () => deadlines.forwardGapIsSafe({ incomingExpiryHeight: q, outgoingExpiryHeight: 0.5 }));
+});
+
+test('the payee takes a payment until q + 12', () => {
+  assert.equal(deadlines.lastAcceptHeight({ quoteHeight: q }), q + 12);
+});
+
+test('a held payment must outlive the refund height by 72 blocks', () => {
+  const safe = (expiryHeight: number) => deadlines.holdGapIsSafe({ expiryHeight, refundHeight: R });
+  assert.deepEqual([R + 71, R + 72, R + 73].map(safe), [false, true, true]);
+});
+
+test('a lock may be started while it can still get its confirmations before the last reveal', () => {
+  assert.equal(deadlines.lastLockHeight({ refundHeight: R, confirmations: 1 }), R - 49);
+  assert.equal(deadlines.lastLockHeight({ refundHeight: R, confirmations: 3 }), R - 51);
+  assert.equal(deadlines.lastLockHeight({ refundHeight: R, confirmations: 6 }), R - 54);
+  refuses('bad_height', () => deadlines.lastLockHeight({ refundHeight: R, confirmations: 0 }));
+});
+
+test('an unconfirmed lock is given up 12 blocks after the payment was accepted', () => {
+  assert.equal(deadlines.lockGiveUpHeight({ acceptedHeight: q }), q + 12);
+});
+
+test('the preimage may be shown until R - 36', () => {
+  assert.equal(deadlines.lastRevealHeight({ refundHeight: R }), R - 36);
+  const may = (at: number) => deadlines.mayReveal({ height: at, refundHeight: R });
+  assert.deepEqual([R - 37, R - 36, R - 35].map(may), [true, true, false]);
+});
+
+test('a refund is open from the refund height on', () => {
+  const open = (at: number) => deadlines.refundIsOpen({ height: at, refundHeight: R });
+  assert.deepEqual([R - 1, R, R + 1].map(open), [false, true, true]);
+});
+
+test('the guardian wakes 24 blocks before the held payment expires', () => {
+  assert.equal(deadlines.guardianHeight({ expiryHeight: 900_171 }), 900_147);
+});
+
+test('the route of a held payment is capped at F + 432', () => {
+  assert.equal(deadlines.holdRouteCapBlocks({ finalCltv: 171 }), 603);
+});
+
+test('lock-first needs twice the route cap, or the cap and a day, whichever is more', () => {
+  // The profiles of swaps.md 4.1.2: direct, standard, wide.
+  assert.deepEqual([144, 432, 1008].map(deadlines.lockFirstNeed), [288, 864, 2016]);
+  assert.deepEqual([0, 143, 145].map(deadlines.lockFirstNeed), [144, 287, 290]);
+  for (const bad of [-1, 0.5, Number.NaN, 500_000_000]) refuses('bad_height', () => deadlines.lockFirstNeed(bad));
+});
+
+test('the route cap is what the blocks before R leave room for, and never negative', () => {
+  const capAt = (left: number) => deadlines.routeCapFor({ height: q, refundHeight: q + left });
+  assert.deepEqual([143, 144, 145, 287, 288, 289, 290].map(capAt), [0, 0, 1, 143, 144, 144, 145]);
+  assert.equal(deadlines.routeCapFor({ height: q, refundHeight: q - 10 }), 0);
+});
+
+test('a lock-first refund height leaves time to confirm, to bury, to pay, and the need', () => {
+  const at = { height: q, confirmations: 3, routeCapBlocks: 432 };
+  assert.equal(deadlines.lockFirstRefundHeight(at), q + 12 + 3 + 18 + 864);
+  refuses('bad_height', () => deadlines.lockFirstRefundHeight({ ...at, confirmations: 0 }));
+  refuses('bad_height', () => deadlines.lockFirstRefundHeight({ ...at, height: 499_999_999 }));
+});
+
+test('the buyer may pay until R - need, and one block later the seller cancels', () => {
+  const at = { refundHeight: q, routeCapBlocks: 432 };
+  assert.equal(deadlines.lastPayHeight(at), q - 864);
+  assert.equal(deadlines.invoiceCancelHeight(at), q - 863);
+});
+
+test('an invoice needs a route of its final CLTV, the slack, one hop and its hints', () => {
+  assert.equal(deadlines.leastRouteCap({ minFinalCltv: 18, hintBlocks: 0 }), 61);
+  assert.equal(deadlines.leastRouteCap({ minFinalCltv: 80, hintBlocks: 144 }), 267);
+  refuses('bad_height', () => deadlines.leastRouteCap({ minFinalCltv: -1, hintBlocks: 0 }));
+  refuses('bad_height', () => deadlines.leastRouteCap({ minFinalCltv: 18, hintBlocks: -1 }));
+});
+
+test('confirmations grow with the price and are never 0', () => {
+  const needed = [1n, 99_999n, 100_000n, 4_999_999n, 5_000_000n, 50_000_000n].map(deadlines.confirmationsFor);
+  assert.deepEqual(needed, [1, 1, 3, 3, 6, 6]);
+  for (const bad of [0n, -1n]) refuses('bad_amount', () => deadlines.confirmationsFor(bad));
+});
+
+test('the numbers that are no function of anything', () => {
+  assert.equal(deadlines.FINAL_CONFIRMATIONS, 6);
+  assert.equal(deadlines.holdInvoiceExpirySeconds, 900);
+  assert.equal(deadlines.lockInvoiceExpirySeconds, 3600);
+  assert.equal(deadlines.invoiceMarginSeconds, 60);
+  assert.equal(deadlines.maxRefundDistance, 4100);
+  assert.deepEqual(deadlines.tradeLimits, { minSats: 10_000n, maxSats: 10_000_000n });
+});
+
+type Urgency = [targetBlocks: number, multiplierPercent: number];
+const urgency = ({ targetBlocks, multiplierPercent }: ReturnType<typeof deadlines.claimFeePlan>): Urgency => [
+  targetBlocks,
+  multiplierPercent,
+];
+
+test('a claim becomes more urgent 72, 36, 18 and 6 blocks before R', () => {
+  const at = (left: number) =>
+    urgency(deadlines.claimFeePlan({ height: R - left, refundHeight: R, maxFeeSats: 5000n }));
+  assert.deepEqual([99, 73].map(at), [
+    [12, 100],
+    [12, 100],
+  ]);
+  assert.deepEqual([72, 37].map(at), [
+    [6, 100],
+    [6, 100],
+  ]);
+  assert.deepEqual([36, 19].map(at), [
+    [3, 100],
+    [3, 100],
+  ]);
+  assert.deepEqual([18, 7].map(at), [
+    [2, 150],
+    [2, 150],
+  ]);
+  assert.deepEqual([6, 0, -50].map(at), [
+    [1, 200],
+    [1, 200],
+    [1, 200],
+  ]);
+});
+
+test('a claim aims at a third of the blocks left, 6 to 12, until R - 72', () => {
+  fc.assert(
+    fc.property(height, fc.integer({ min: 73, max: 4100 }), (at, left) => {
+      const third = Math.floor((left - 6) / 3);
+      const { targetBlocks } = deadlines.claimFeePlan({ height: at, refundHeight: at + left, maxFeeSats: 1n });
+      assert.equal(targetBlocks, Math.min(12, Math.max(6, third)));
+    }),
+  );
+});
+
+test('a refund against a held payment becomes more urgent as the guardian height nears', () => {
+  const expiryHeight = R + 72;
+  const guardian = R + 48;
+  const at = (left: number) =>
+    urgency(deadlines.refundFeePlan({ height: guardian - left, refundHeight: R, expiryHeight, maxFeeSats: 5000n }));
+  assert.deepEqual([48, 37].map(at), [
+    [6, 100],
+    [6, 100],
+  ]);
+  assert.deepEqual([36, 25].map(at), [
+    [3, 100],
+    [3, 100],
+  ]);
+  assert.deepEqual([24, 13].map(at), [
+    [2, 150],
+    [2, 150],
+  ]);
+  assert.deepEqual([12, 0, -30].map(at), [
+    [1, 200],
+    [1, 200],
+    [1, 200],
+  ]);
+});
+
+test('a refund that nobody races only does not linger', () => {
+  const at = (past: number) =>
+    urgency(deadlines.refundFeePlan({ height: R + past, refundHeight: R, maxFeeSats: 5000n }));
+  assert.deepEqual([0, 71].map(at), [
+    [12, 100],
+    [12, 100],
+  ]);
+  assert.deepEqual([72, 143].map(at), [
+    [6, 100],
+    [6, 100],
+  ]);
+  assert.deepEqual([144, 1000].map(at), [
+    [3, 100],
+    [3, 100],
+  ]);
+});
+
+test('a lock is hurried every three blocks', () => {
+  const at = (past: number) =>
+    urgency(deadlines.lockFeePlan({ height: q + past, startedHeight: q, maxFeeSats: 5000n }));
+  assert.deepEqual([0, 2].map(at), [
+    [6, 100],
+    [6, 100],
+  ]);
+  assert.deepEqual([3, 5].map(at), [
+    [3, 100],
+    [3, 100],
+  ]);
+  assert.deepEqual([6, 8].map(at), [
+    [2, 150],
+    [2, 150],
+  ]);
+  assert.deepEqual([9, 12, 30].map(at), [
+    [1, 200],
+    [1, 200],
+    [1, 200],
+  ]);
+  const due = (past: number) => deadlines.lockBumpIsDue({ height: q + past, plannedAt: q });
+  assert.deepEqual([2, 3, 4].map(due), [false, true, true]);
+});
+
+test('a replacement pays at least one sat/vB or a tenth more, and the cap passes through', () => {
+  const floor = (previousSatVb: number) =>
+    deadlines.claimFeePlan({ height: q, refundHeight: R, maxFeeSats: 77n, previousSatVb }).floorSatVb;
+  assert.equal(floor(0), 1);
+  assert.equal(floor(2), 3);
+  assert.equal(floor(10), 11);
+  assert.equal(floor(20), 22);
+  for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) refuses('bad_amount', () => floor(bad));
+  const first = deadlines.claimFeePlan({ height: q, refundHeight: R, maxFeeSats: 77n });
+  assert.deepEqual(first, { targetBlocks: 12, multiplierPercent: 100, floorSatVb: 1, maxFeeSats: 77n });
+});
+
+test('every plan keeps the bounds it was given', () => {
+  const bounds = { maxFeeSats: 5n, previousSatVb: 20 };
+  const plans = [
+    deadlines.claimFeePlan({ height: q, refundHeight: R, ...bounds }),
+    deadlines.refundFeePlan({ height: q, refundHeight: R, ...bounds }),
+    deadlines.refundFeePlan({ height: q, refundHeight: R, expiryHeight: R + 72, ...bounds }),
+    deadlines.lockFeePlan({ height: q, startedHeight: q, ...bounds }),
+  ];
+  for (const plan of plans) assert.deepEqual([plan.floorSatVb, plan.maxFeeSats], [22, 5n]);
+});
+
+test('the bond is the largest of one percent, 1000 sats and the cost of walking away, rounded up', () => {
+  const bond = (priceSats: bigint, feerateSatVb: number) => deadlines.depositSats({ priceSats, feerateSatVb });
+  assert.equal(bond(10_000n, 0), 1000n);
+  assert.equal(bond(100_000n, 2), 1000n);
+  assert.equal(bond(100_001n, 2), 1001n);
+  assert.equal(bond(100_100n, 2), 1001n);
+  assert.equal(bond(10_000n, 10), 4200n);
+  assert.equal(bond(10_000n, 2.501), 1051n);
+  assert.equal(bond(10_000_000n, 30), 100_000n);
+  refuses('bad_amount', () => bond(0n, 1));
+  for (const bad of [-0.1, Number.NaN, Number.POSITIVE_INFINITY]) refuses('bad_amount', () => bond(10_000n, bad));
+});
+
+test('a tip is fresh for 60 minutes by its own time, and never from far in the future', () => {
+  const fresh = (age: number) =>
+    deadlines.tipIsFresh({ tipTimeSeconds: 1_700_000_000, nowSeconds: 1_700_000_000 + age, network: 'signet' });
+  assert.deepEqual([-7201, -7200, 0, 3599, 3600].map(fresh), [false, true, true, true, false]);
+  assert.equal(fresh(Number.NaN), false);
+});
+
+test('a regtest tip may be as old as it likes, but not from the future', () => {
+  const fresh = (age: number) =>
+    deadlines.tipIsFresh({ tipTimeSeconds: 1_700_000_000, nowSeconds: 1_700_000_000 + age, network: 'regtest' });
+  assert.deepEqual([-7201, -7200, 1_000_000].map(fresh), [false, true, true]);
+});
+
+test('what is not a height is refused and named', () => {
+  const calls: Record<string, (bad: number) => unknown> = {
+    quoteHeight: (bad) => deadlines.lastAcceptHeight({ quoteHeight: bad }),
+    refundHeight: (bad) => deadlines.lastRevealHeight({ refundHeight: bad }),
+    expiryHeight: (bad) => deadlines.guardianHeight({ expiryHeight: bad }),
+    acceptedHeight: (bad) => deadlines.lockGiveUpHeight({ acceptedHeight: bad }),
+    height: (bad) => deadlines.mayReveal({ height: bad, refundHeight: R }),
+    finalCltv: (bad) => deadlines.holdRouteCapBlocks({ finalCltv: bad }),
+    startedHeight: (bad) => deadlines.lockFeePlan({ height: q, startedHeight: bad, maxFeeSats: 1n }),
+    plannedAt: (bad) => deadlines.lockBumpIsDue({ height: q, plannedAt: bad }),
+    routeCapBlocks: (bad) => deadlines.lastPayHeight({ refundHeight: R, routeCapBlocks: bad }),
+  };
+  for (const [field, call] of Object.entries(calls))
+    for (const bad of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 500_000_000])
+      assert.throws(
+        () => call(bad),
+        (error: Error & { code?: string }) => error.code === 'bad_height' && error.message.startsWith(`${field} `),
+      );
+});
+
+test('0 is a height, but not a refund height', () => {
+  assert.equal(deadlines.lastAcceptHeight({ quoteHeight: 0 }), 12);
+  for (const call of [
+    () => deadlines.refundIsOpen({ height: 0, refundHeight: 0 }),
+    () => deadlines.lastRevealHeight({ refundHeight: 0 }),
+    () => deadlines.routeCapFor({ height: 0, refundHeight: 0 }),
+    () => deadlines.lastPayHeight({ refundHeight: 0, routeCapBlocks: 0 }),
+    () => deadlines.holdGapIsSafe({ expiryHeight: 72, refundHeight: 0 }),
+    () => deadlines.claimFeePlan({ height: 0, refundHeight: 0, maxFeeSats: 1n }),
+    () => deadlines.refundFeePlan({ height: 0, refundHeight: 0, maxFeeSats: 1n }),
+  ])
+    refuses('bad_height', call);
+});
+
+test('the largest refund height is the last one below Unix time', () => {
+  assert.equal(deadlines.lastRevealHeight({ refundHeight: 499_999_999 }), 499_999_963);
+  refuses('bad_height', () => deadlines.holdFirstHeights({ quoteHeight: 499_999_901 }));
+  assert.equal(deadlines.holdFirstHeights({ quoteHeight: 499_999_900 }).refundHeight, 499_999_999);
+});
+
+test('hold-first: whatever is accepted in time leaves the payee a gap and the buyer a claim window', () => {
+  const accepted = fc.record({ quoted: height, w: window, late: fc.nat(30), n: fc.integer({ min: 1, max: 6 }) });
+  fc.assert(
+    fc.property(accepted, fc.integer({ min: -5, max: 500 }), ({ quoted, w, late, n }, extra) => {
+      const { refundHeight, finalCltv } = deadlines.holdFirstHeights({ quoteHeight: quoted, claimWindowBlocks: w });
+      const at = quoted + late;
+      const expiryHeight = at + finalCltv + extra;
+      const inTime = at <= deadlines.lastAcceptHeight({ quoteHeight: quoted });
+      if (!inTime || !deadlines.holdGapIsSafe({ expiryHeight, refundHeight })) return;
+      const lastConfirmed = deadlines.lockGiveUpHeight({ acceptedHeight: at });
+      // The refund confirms within 36, is buried 6 deep, and the node fails a held payment 18 blocks before it expires.
+      assert.ok(expiryHeight - refundHeight >= 36 + 6 + 18);
+      // The lock is buried n deep while the preimage may still be shown, with 36 blocks left to confirm the claim.
+      assert.ok(lastConfirmed + n - 1 <= refundHeight - 36);
+    }),
+  );
+});
+
+test('hold-first: a payment made at the height of the quote or later has a safe gap', () => {
+  fc.assert(
+    fc.property(height, window, fc.nat(12), (quoted, w, late) => {
+      const { refundHeight, finalCltv } = deadlines.holdFirstHeights({ quoteHeight: quoted, claimWindowBlocks: w });
+      assert.ok(deadlines.holdGapIsSafe({ expiryHeight: quoted + late + finalCltv, refundHeight }));
+    }),
+  );
+});
+
+test('hold-first: a lock started in time is buried before the last reveal, and the reveal leaves 36 blocks', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 200, max: 499_000_000 }),
+      fc.integer({ min: 1, max: 6 }),
+      (refundHeight, confirmations) => {
+        const started = deadlines.lastLockHeight({ refundHeight, confirmations });
+        const buried = started + 12 + confirmations - 1;
+        assert.ok(deadlines.mayReveal({ height: buried, refundHeight }));
+        assert.ok(refundHeight - deadlines.lastRevealHeight({ refundHeight }) >= 36);
+        assert.ok(refundHeight - started >= confirmations + 12 + 36);
+      },
+    ),
+  );
+});
+
+test('hold-first: no accepted gap lets the guardian sleep past the time a refund needs', () => {
+  fc.assert(
+    fc.property(height, fc.integer({ min: 1, max: 400 }), (base, gap) => {
+      const at = { expiryHeight: base + 1 + gap, refundHeight: base + 1 };
+      assert.equal(deadlines.holdGapIsSafe(at), at.expiryHeight - at.refundHeight >= 72);
+      if (!deadlines.holdGapIsSafe(at)) return;
+      assert.ok(deadlines.guardianHeight(at) - at.refundHeight >= 36 + 6);
+      assert.ok(at.expiryHeight - deadlines.guardianHeight(at) >= 18);
+    }),
+  );
+});
+
+test('lock-first: a payment that may start leaves 144 blocks after the last HTLC and twice the route', () => {
+  fc.assert(
+    fc.property(height, cap, fc.integer({ min: 0, max: 7000 }), (at, routeCapBlocks, left) => {
+      const refundHeight = at + left + 1;
+      const may = at <= deadlines.lastPayHeight({ refundHeight, routeCapBlocks });
+      const largestExpiry = at + routeCapBlocks;
+      assert.equal(may, refundHeight - largestExpiry >= 144 && refundHeight - at >= 2 * routeCapBlocks);
+      assert.equal(at >= deadlines.invoiceCancelHeight({ refundHeight, routeCapBlocks }), !may);
+    }),
+  );
+});
+
+test('lock-first: the cap that R leaves room for is the largest that may be paid with', () => {
+  fc.assert(
+    fc.property(height, fc.integer({ min: 144, max: 4100 }), (at, left) => {
+      const refundHeight = at + left;
+      const routeCapBlocks = deadlines.routeCapFor({ height: at, refundHeight });
+      assert.ok(at <= deadlines.lastPayHeight({ refundHeight, routeCapBlocks }));
+      assert.ok(at > deadlines.lastPayHeight({ refundHeight, routeCapBlocks: routeCapBlocks + 1 }));
+    }),
+  );
+});
+
+test('lock-first: a lock that confirms in its budget leaves the buyer an hour of blocks to pay', () => {
+  fc.assert(
+    fc.property(height, cap, fc.integer({ min: 1, max: 6 }), (at, routeCapBlocks, confirmations) => {
+      const refundHeight = deadlines.lockFirstRefundHeight({ height: at, confirmations, routeCapBlocks });
+      assert.ok(deadlines.lastPayHeight({ refundHeight, routeCapBlocks }) - (at + 12 + confirmations) >= 18);
+    }),
+  );
+});
+
+test('urgency never falls as a deadline nears', () => {
+  const heights = { height: fc.integer({ min: 1000, max: 2000 }), step: fc.integer({ min: 0, max: 300 }) };
+  const plans = [
+    (at: number) => deadlines.claimFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
+    (at: number) => deadlines.refundFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
+    (at: number) => deadlines.refundFeePlan({ height: at, refundHeight: 1500, expiryHeight: 1572, maxFeeSats: 1n }),
+    (at: number) => deadlines.lockFeePlan({ height: at, startedHeight: 1500, maxFeeSats: 1n }),
+  ];
+  fc.assert(
+    fc.property(fc.record(heights), ({ height: at, step }) => {
+      for (const plan of plans) {
+        assert.ok(plan(at + step).targetBlocks <= plan(at).targetBlocks);
+        assert.ok(plan(at + step).multiplierPercent >= plan(at).multiplierPercent);
+      }
+    }),
+  );
+});
