@@ -1,0 +1,41 @@
+/** How a bitcoind is started: `command`, then `args`, then the node's own arguments. */
+export type BitcoindProgram = {
+  command: string;
+  args: string[];
+  version: string;
+  major: number;
+  knots: boolean;
+  source: 'SPARKLE_BITCOIND' | 'PATH' | 'cache' | 'installed';
+};
+
+export type Rpc = <T = unknown>(method: string, params?: unknown[], wallet?: string) => Promise<T>;
+
+export type Bitcoind = {
+  rpcUrl: string;
+  rpcPort: number;
+  p2pPort: number;
+  rpcUser: string;
+  rpcPassword: string;
+  cookieFile: string;
+  zmq: { rawblock: string; rawtx: string; sequence: string };
+  pid: number;
+  dir: string;
+  version: string;
+  ports: number[];
+  rpc: Rpc;
+  stop(): Promise<void>;
+};
+
+export function findBitcoind(options?: {
+  log?: (line: string) => void;
+  install?: 'when missing' | 'never';
+}): Promise<BitcoindProgram>;
+
+export function startBitcoind(options?: {
+  dir?: string;
+  args?: string[];
+  log?: (line: string) => void;
+  program?: BitcoindProgram;
+  ports?: number[];
+  password?: string;
+}): Promise<Bitcoind>;

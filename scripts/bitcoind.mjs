@@ -1,0 +1,282 @@
+import { spawn } from 'node:child_process';
+import { createHmac, randomBytes } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { cachedPart, intoCache, missingPart, timed } from './cache.mjs';
+import { run, unpackDebian, unpackedProgram } from './debian.mjs';
+
+const PART = 'bitcoind-knots';
+const START_MILLISECONDS = 60_000;
+/** Packages with several transactions, TRUC and ephemeral dust: what our own transactions need from a node. */
+const OLDEST_MAJOR = 29;
+
+const HOW_TO_GET =
+  'Sparkle needs Bitcoin Core or Bitcoin Knots 29 or newer (`bitcoind`): on Debian it is installed by itself when the ' +
+  'package archive can be reached, or by `apt-get install -t trixie-backports bitcoin-knots`; on macOS run ' +
+  '`brew install bitcoin`; elsewhere unpack a release of Bitcoin Core and put `bitcoind` on PATH or its path into SPARKLE_BITCOIND.';
+
+/** `{ version, major, knots }` of a program, or `undefined` when it is not a bitcoind that runs here. */
+async function versionOf({ command, args }) {
+  const text = await run(command, [...args, '-version'], { timeoutMilliseconds: 20_000 }).catch(() => '');
+  const found = /^Bitcoin .*version v?((\d+)\.\S+)/.exec(text);
+  return found === null ? undefined : { version: found[1], major: Number(found[2]), knots: /knots/i.test(found[0]) };
+}
+
+function onPath() {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders
+    .map((folder) => join(folder, 'bitcoind'))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+async function fromDebian(log) {
+  const { dir, facts } = await intoCache({
+    part: PART,
+    log,
+    fill: async (dest) => {
+      const version = await unpackDebian({ name: 'bitcoin-knots', dest, log });
+      const found = await versionOf(await unpackedProgram({ dest, program: 'usr/bin/bitcoind' }));
+      if (found === undefined) throw new Error('the unpacked bitcoind does not start on this machine');
+      return { ...found, version: found.version, package: version };
+    },
+  });
+  log(`bitcoind ${facts.version} is in ${dir}`);
+  return { ...(await unpackedProgram({ dest: dir, program: 'usr/bin/bitcoind' })), ...facts, source: 'installed' };
+}
+
+async function fromCache() {
+  const cached = await cachedPart(PART);
+  if (cached === undefined) return undefined;
+  const program = await unpackedProgram({ dest: cached.dir, program: 'usr/bin/bitcoind' });
+  return { ...program, ...cached.facts, source: 'cache' };
+}
+
+/**
+ * A bitcoind that runs here: `$SPARKLE_BITCOIND`, PATH, the cache, else Debian's package unpacked into the cache. Returns
+ * `{ command, args, version, major, knots, source }`; the node's own arguments come after `args`.
+ * Throws an error with `exitCode` 3 and one sentence that says what to install.
+ */
+export async function findBitcoind({ log = () => undefined, install = 'when missing' } = {}) {
+  const named = process.env['SPARKLE_BITCOIND'];
+  if (named !== undefined && named !== '') {
+    const found = await versionOf({ command: named, args: [] });
+    if (found === undefined)
+      throw missingPart(`SPARKLE_BITCOIND names ${named}, which is not a bitcoind that runs here. ${HOW_TO_GET}`);
+    return { command: named, args: [], ...found, source: 'SPARKLE_BITCOIND' };
+  }
+  const path = onPath();
+  const found = path === undefined ? undefined : await versionOf({ command: path, args: [] });
+  if (found !== undefined && found.major >= OLDEST_MAJOR) return { command: path, args: [], ...found, source: 'PATH' };
+  if (found !== undefined) log(`${path} is version ${found.version}, older than ${OLDEST_MAJOR}: not used`);
+  const cached = await fromCache();
+  if (cached !== undefined) return cached;
+  if (install === 'never') throw missingPart(HOW_TO_GET);
+  try {
+    return await fromDebian(timed(log));
+  } catch (cause) {
+    throw missingPart(
+      `bitcoind could not be installed (${cause.message.split('\n', 1)[0].slice(0, 300)}). ${HOW_TO_GET}`,
+      cause,
+    );
+  }
+}
+
+/** Ports that were free a moment ago. Held open together while choosing, so that no two are the same. */
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host: '127.0.0.1', port: 0 }, () => resolve(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function flagsFor({ program, dir, ports: [rpcPort, p2pPort, block, tx, sequence], password }) {
+  const salt = randomBytes(16).toString('hex');
+  const proof = createHmac('sha256', salt).update(password).digest('hex');
+  return [
+    ...['-regtest', '-server', '-txindex', `-datadir=${dir}`, '-printtoconsole=0'],
+    // Without an address type Knots hands out legacy addresses; with its own policy it refuses what Core relays.
+    ...(program.knots ? ['-corepolicy=1'] : []),
+    ...['-addresstype=bech32m', '-changetype=bech32m', '-fallbackfee=0.00002'],
+    ...[`-rpcport=${rpcPort}`, '-rpcbind=127.0.0.1', '-rpcallowip=127.0.0.1', `-rpcauth=sparkle:${salt}$${proof}`],
+    ...[
+      `-port=${p2pPort}`,
+      `-bind=127.0.0.1:${p2pPort}`,
+      '-listenonion=0',
+      '-dnsseed=0',
+      '-fixedseeds=0',
+      '-discover=0',
+    ],
+    ...['-natpmp=0', '-par=1', '-dbcache=32', '-rpcthreads=4', '-rpcworkqueue=128'],
+    ...[`-zmqpubrawblock=tcp://127.0.0.1:${block}`, `-zmqpubrawtx=tcp://127.0.0.1:${tx}`],
+    `-zmqpubsequence=tcp://127.0.0.1:${sequence}`,
+  ];
+}
+
+/**
+ * A process that outlives this one by a moment: when our end of its pipe closes without a word, however we died, it
+ * kills the node and removes its folder. Told `done`, it goes without doing anything.
+ */
+function keeper({ pid, dir }) {
+  const script =
+    'trap "" INT TERM HUP; read word && exit 0; kill -9 "$1" 2>/dev/null; sleep 0.2; if [ -n "$2" ]; then rm -rf "$2"; fi';
+  const child = spawn('/bin/sh', ['-c', script, 'sh', String(pid), dir], { stdio: ['pipe', 'ignore', 'ignore'] });
+  child.unref();
+  child.stdin.unref?.();
+  child.stdin.on('error', () => undefined);
+  return { release: () => child.stdin.end('done\n') };
+}
+
+function rpcClient({ rpcUrl, authorization }) {
+  let id = 0;
+  return async (method, params = [], wallet = undefined) => {
+    const url = wallet === undefined ? rpcUrl : `${rpcUrl}/wallet/${encodeURIComponent(wallet)}`;
+    const body = JSON.stringify({ jsonrpc: '1.0', id: ++id, method, params });
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { authorization },
+      body,
+      signal: AbortSignal.timeout(60_000),
+    });
+    const text = await response.text();
+    if (response.status === 401 || text === '')
+      throw new Error(`bitcoind answered ${method} with HTTP ${response.status}`);
+    const { result, error } = JSON.parse(text);
+    if (error) throw Object.assign(new Error(`${method}: ${error.message}`), { code: error.code });
+    return result;
+  };
+}
+
+async function ended(child, milliseconds) {
+  if (child.exitCode !== null || child.signalCode !== null) return true;
+  return Promise.race([
+    new Promise((resolve) => child.once('exit', () => resolve(true))),
+    sleep(milliseconds, false, { ref: false }),
+  ]);
+}
+
+async function whenReady({ child, rpc, dir, words }) {
+  const deadline = Date.now() + START_MILLISECONDS;
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      const log = await readFile(join(dir, 'regtest', 'debug.log'), 'utf8').catch(() => '');
+      throw new Error(`bitcoind ended while starting: ${(words() || log.slice(-800)).trim()}`);
+    }
+    const ready = await rpc('getblockchaininfo').then(
+      () => true,
+      () => false,
+    );
+    if (ready) return;
+    if (Date.now() > deadline) {
+      child.kill('SIGKILL');
+      throw new Error(`bitcoind was not ready after ${START_MILLISECONDS / 1000} s`);
+    }
+    await sleep(25);
+  }
+}
+
+async function startOnce({ program, dir, removeDir, args, ports, password }) {
+  const flags = flagsFor({ program, dir, ports, password });
+  const child = spawn(program.command, [...program.args, ...flags, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk) => (said = (said + chunk).slice(-2000)));
+  child.on('error', (error) => (said += error.message));
+  if (child.pid === undefined) throw new Error(`bitcoind could not be started: ${program.command}`);
+  const guard = keeper({ pid: child.pid, dir: removeDir ? dir : '' });
+  child.unref();
+  child.stderr.unref?.();
+  const [rpcPort, p2pPort, block, tx, sequence] = ports;
+  const rpcUrl = `http://127.0.0.1:${rpcPort}`;
+  const authorization = `Basic ${Buffer.from(`sparkle:${password}`).toString('base64')}`;
+  const rpc = rpcClient({ rpcUrl, authorization });
+  try {
+    await whenReady({ child, rpc, dir, words: () => said });
+  } catch (error) {
+    guard.release();
+    throw error;
+  }
+  const end = async (signal) => {
+    child.kill(signal);
+    if (!(await ended(child, 20_000))) child.kill('SIGKILL');
+    await ended(child, 5_000);
+    guard.release();
+    if (removeDir) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  };
+  const zmq = {
+    rawblock: `tcp://127.0.0.1:${block}`,
+    rawtx: `tcp://127.0.0.1:${tx}`,
+    sequence: `tcp://127.0.0.1:${sequence}`,
+  };
+  const cookieFile = join(dir, 'regtest', '.cookie');
+  let ending;
+  return {
+    ...{
+      rpcUrl,
+      rpcPort,
+      p2pPort,
+      rpcUser: 'sparkle',
+      rpcPassword: password,
+      cookieFile,
+      zmq,
+      pid: child.pid,
+      dir,
+      rpc,
+    },
+    ...{ version: program.version, ports },
+    /** Ends the node (gracefully when its folder is to be kept) and removes the folder that was made for it. */
+    stop: () => (ending ??= end(removeDir ? 'SIGKILL' : 'SIGTERM')),
+  };
+}
+
+/**
+ * A private regtest node on free loopback ports, ready to be asked. `dir` keeps its data in that folder; without it a
+ * temporary folder is used and removed. `ports` and `password` bring a node back where an earlier one was.
+ * Whatever happens to this process, the node does not outlive it.
+ */
+export async function startBitcoind({ dir, args = [], log = () => undefined, program, ports, password } = {}) {
+  const found = program ?? (await findBitcoind({ log }));
+  for (let attempt = 1; ; attempt += 1) {
+    const home = dir ?? (await mkdtemp(join(tmpdir(), 'sparkle-bitcoind-')));
+    await mkdir(home, { recursive: true });
+    try {
+      return await startOnce({
+        ...{ program: found, dir: home, removeDir: dir === undefined, args },
+        ports: ports ?? (await freePorts(5)),
+        password: password ?? randomBytes(16).toString('hex'),
+      });
+    } catch (error) {
+      if (dir === undefined) await rm(home, { recursive: true, force: true });
+      // Somebody else may take a port between our looking and the node's binding it.
+      if (attempt === 5 || ports !== undefined || !/bind|address already in use/i.test(error.message)) throw error;
+    }
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    const { command, args, version, source } = await findBitcoind({ log: console.error });
+    console.log(JSON.stringify({ command, args, version, source }));
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = error.exitCode ?? 1;
+  }
+}

@@ -1,0 +1,127 @@
+import { existsSync, statSync } from 'node:fs';
+import { link, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const STAMP = 'sparkle-part.json';
+const WAIT_MILLISECONDS = 20 * 60_000;
+
+/** Exit code of a script that could not get a part it needs: not a failure of the tests, a failure of the machine. */
+export const MISSING_PART = 3;
+
+/** An error whose sentence says how a person gets the part. Scripts end with its `exitCode`. */
+export function missingPart(sentence, cause) {
+  return Object.assign(new Error(sentence, { cause }), { exitCode: MISSING_PART });
+}
+
+/** Where installed parts live: `$SPARKLE_CACHE`, else `~/.cache/sparkle`. */
+export const cacheRoot = () => process.env['SPARKLE_CACHE'] ?? join(homedir(), '.cache', 'sparkle');
+
+/** A logger that puts the seconds since its making in front of each line. */
+export function timed(log) {
+  const began = process.hrtime.bigint();
+  return (line) => log(`[${(Number(process.hrtime.bigint() - began) / 1e9).toFixed(1)} s] ${line}`);
+}
+
+/**
+ * The complete folder of a part in the cache, `{ dir, facts }` with what its installer wrote down, the newest version
+ * when there are several, or `undefined`. A folder without its stamp is not complete and does not count.
+ */
+export async function cachedPart(part) {
+  const names = await readdir(cacheRoot()).catch(() => []);
+  const versions = names
+    .filter((name) => name.startsWith(`${part}-`))
+    .sort(new Intl.Collator('en', { numeric: true }).compare);
+  for (const name of versions.reverse()) {
+    const dir = join(cacheRoot(), name);
+    const stamp = await readFile(join(dir, STAMP), 'utf8').catch(() => undefined);
+    if (stamp !== undefined) return { dir, facts: JSON.parse(stamp) };
+  }
+  return undefined;
+}
+
+function alive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+async function dropStaleLock(lock, log) {
+  const owner = Number(await readFile(lock, 'utf8').catch(() => 'gone'));
+  if (Number.isNaN(owner)) return;
+  const ageMilliseconds = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+  if (alive(owner) && ageMilliseconds < WAIT_MILLISECONDS) return;
+  log(`taking over the lock of process ${owner}, which is gone`);
+  // Two waiters may both come here and one of them drop the other's new lock: then both install, and the rename at
+  // the end keeps one of the two equal folders. The lock saves work, it does not guard the result.
+  await rm(lock, { force: true });
+}
+
+/** Runs `work` while holding `lock`. A lock file is linked into place with its content, so it is never seen empty. */
+async function locked({ lock, log }, work) {
+  const mine = `${lock}.${process.pid}`;
+  await writeFile(mine, String(process.pid));
+  try {
+    for (let waited = 0; ; waited += 250) {
+      const taken = await link(mine, lock).then(
+        () => true,
+        (error) => {
+          if (error.code === 'EEXIST') return false;
+          throw error;
+        },
+      );
+      if (taken) break;
+      if (waited > WAIT_MILLISECONDS) throw new Error(`waited too long for ${lock}`);
+      if (waited === 0) log(`another process is installing; waiting for it`);
+      await dropStaleLock(lock, log);
+      await sleep(250);
+    }
+    try {
+      return await work();
+    } finally {
+      if ((await readFile(lock, 'utf8').catch(() => '')) === String(process.pid)) await rm(lock, { force: true });
+    }
+  } finally {
+    await rm(mine, { force: true });
+  }
+}
+
+/** Folders of installs that were killed. Young ones may belong to somebody who is at work. */
+async function dropLeftovers(part) {
+  for (const name of await readdir(cacheRoot())) {
+    if (!name.startsWith(`.${part}-`)) continue;
+    const dir = join(cacheRoot(), name);
+    const bornMilliseconds = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - bornMilliseconds > WAIT_MILLISECONDS) await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Installs a part once, however many processes ask at the same time: `fill(dir)` puts it into an empty folder and
+ * returns its facts (with `version`), which are stamped into it before the folder gets its final name in one rename.
+ */
+export async function intoCache({ part, log, fill }) {
+  await mkdir(cacheRoot(), { recursive: true });
+  return locked({ lock: join(cacheRoot(), `${part}.lock`), log }, async () => {
+    const already = await cachedPart(part);
+    if (already !== undefined) return already;
+    await dropLeftovers(part);
+    const temporary = await mkdtemp(join(cacheRoot(), `.${part}-`));
+    try {
+      const facts = await fill(temporary);
+      await writeFile(join(temporary, STAMP), JSON.stringify(facts));
+      const dir = join(cacheRoot(), `${part}-${facts.version}`);
+      if (existsSync(dir) && !existsSync(join(dir, STAMP))) await rm(dir, { recursive: true });
+      await rename(temporary, dir).catch(async (error) => {
+        if (!existsSync(join(dir, STAMP))) throw error;
+      });
+      return { dir, facts };
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
+    }
+  });
+}
