@@ -1,0 +1,118 @@
+import { decodeState, encodeState } from '../protocol/json.ts';
+import type { Effect } from '../protocol/trade/effect.ts';
+import type { Trade } from '../protocol/trade/step.ts';
+import { assertSameTrade, type Claims, claimsOf, duplicateTrade, unknownEffect, unknownTrade } from './rules.ts';
+import type { Change, Due, Store } from './store.ts';
+
+type Row = { body: string; claims: Claims };
+type Entry = { tradeId: string; body: string; attempts: number; notBefore: number };
+
+/** What survives a crash: a memory store may be thrown away at any time and opened again on the same disk. */
+export type MemoryDisk = {
+  /** `trades` and `pending` keep the order of insertion, which is the order of `live`, `all` and `due`. */
+  trades: Map<string, Row>;
+  pending: Map<string, Entry>;
+  /** Every effect key ever stored, done or not. */
+  keys: Set<string>;
+  /** Payment hash -> the trade that had it first; never freed. */
+  hashes: Map<string, string>;
+  /** Lock outpoint -> the live trade that has it. */
+  locks: Map<string, string>;
+  nextKeyIndex: number;
+};
+
+export const memoryDisk = (): MemoryDisk => ({
+  trades: new Map(),
+  pending: new Map(),
+  keys: new Set(),
+  hashes: new Map(),
+  locks: new Map(),
+  nextKeyIndex: 0,
+});
+
+function assertFree(disk: MemoryDisk, tradeId: string, { paymentHash, lockOutpoint }: Claims): void {
+  const claims = [
+    { what: 'payment hash', value: paymentHash, holders: disk.hashes },
+    { what: 'lock outpoint', value: lockOutpoint, holders: disk.locks },
+  ] as const;
+  for (const { what, value, holders } of claims) {
+    const holder = value === undefined ? undefined : holders.get(value);
+    if (value !== undefined && holder !== undefined && holder !== tradeId)
+      throw duplicateTrade({ what, value, tradeId, holder });
+  }
+}
+
+/** Checks and encodes everything first, so that nothing can throw once the first entry is written. */
+function write(disk: MemoryDisk, { trade, effects }: Change): Due[] {
+  const { tradeId } = trade;
+  const claims = claimsOf(trade);
+  assertFree(disk, tradeId, claims);
+  const body = encodeState(trade);
+  const fresh = effects.filter(
+    ({ key }, at) => !disk.keys.has(key) && effects.findIndex((other) => other.key === key) === at,
+  );
+  const entries = fresh.map(({ key, effect }) => ({ key, effect, body: encodeState(effect) }));
+
+  const before = disk.trades.get(tradeId)?.claims.lockOutpoint;
+  if (before !== undefined) disk.locks.delete(before);
+  if (claims.lockOutpoint !== undefined) disk.locks.set(claims.lockOutpoint, tradeId);
+  if (claims.paymentHash !== undefined) disk.hashes.set(claims.paymentHash, tradeId);
+  disk.trades.set(tradeId, { body, claims });
+  for (const entry of entries) {
+    disk.keys.add(entry.key);
+    disk.pending.set(entry.key, { tradeId, body: entry.body, attempts: 0, notBefore: 0 });
+  }
+  return fresh.map(({ key, effect }) => ({ key, effect, tradeId, attempts: 0, notBefore: 0 }));
+}
+
+const tradeOf = (row: Row): Trade => decodeState(row.body) as Trade;
+
+const dueOf = ([key, { body, tradeId, attempts, notBefore }]: [string, Entry]): Due => ({
+  key,
+  effect: decodeState(body) as Effect,
+  tradeId,
+  attempts,
+  notBefore,
+});
+
+function assertKnown(disk: MemoryDisk, key: string): void {
+  if (!disk.keys.has(key)) throw unknownEffect(key);
+}
+
+/** A store in this process. Keeps text, as a database does, so that a state that does not survive writing shows here too. */
+export function memoryStore(disk: MemoryDisk): Store {
+  return {
+    async create(change) {
+      const { tradeId } = change.trade;
+      if (disk.trades.has(tradeId))
+        throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
+      return write(disk, change);
+    },
+    async update(tradeId, change) {
+      const row = disk.trades.get(tradeId);
+      if (row === undefined) throw unknownTrade(tradeId);
+      const next = change(tradeOf(row));
+      assertSameTrade(tradeId, next.trade);
+      return { trade: next.trade, due: write(disk, next) };
+    },
+    async load(tradeId) {
+      const row = disk.trades.get(tradeId);
+      return row === undefined ? undefined : tradeOf(row);
+    },
+    live: async () => [...disk.trades.values()].filter(({ claims }) => !claims.ended).map(tradeOf),
+    all: async () => [...disk.trades.values()].map(tradeOf),
+    due: async (tradeId) =>
+      [...disk.pending].filter(([, entry]) => tradeId === undefined || entry.tradeId === tradeId).map(dueOf),
+    async done(key) {
+      assertKnown(disk, key);
+      disk.pending.delete(key);
+    },
+    async postpone(key, notBefore) {
+      assertKnown(disk, key);
+      const entry = disk.pending.get(key);
+      if (entry !== undefined) disk.pending.set(key, { ...entry, attempts: entry.attempts + 1, notBefore });
+    },
+    nextKeyIndex: async () => disk.nextKeyIndex++,
+    close: async () => undefined,
+  };
+}

@@ -1,0 +1,94 @@
+import { type Generated, type Kysely, type Migration, sql } from 'kysely';
+
+/** The tables as the newest migration leaves them. Bodies are the lossless text of protocol/json. */
+export type Tables = {
+  /** Facts about the database itself: the network it belongs to. */
+  about: { name: string; value: string };
+  /** `ended` is 0 or 1; `lock_outpoint` is set only while the trade lives. */
+  trade: { seq: Generated<number>; trade_id: string; ended: number; lock_outpoint: string | null; body: string };
+  /** Every payment hash a trade ever had; never freed. */
+  payment_hash: { payment_hash: string; trade_id: string };
+  /** The outbox. `body` is null once the effect is done: its key is remembered, what it carried (a preimage) is not. */
+  effect: {
+    seq: Generated<number>;
+    key: string;
+    trade_id: string;
+    body: string | null;
+    attempts: number;
+    not_before: number;
+  };
+  counter: { name: string; next: number };
+};
+
+/** Marks a file as ours (`PRAGMA application_id`): the letters SPRK. */
+export const applicationId = 0x5350524b;
+
+async function createTrades(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('trade')
+    .addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('trade_id', 'text', (column) => column.notNull().unique())
+    .addColumn('ended', 'integer', (column) => column.notNull())
+    .addColumn('lock_outpoint', 'text')
+    .addColumn('body', 'text', (column) => column.notNull())
+    .modifyEnd(sql`strict`)
+    .execute();
+  await db.schema
+    .createIndex('one_live_trade_per_lock')
+    .unique()
+    .on('trade')
+    .column('lock_outpoint')
+    .where(sql.ref('ended'), '=', 0)
+    .execute();
+  await db.schema
+    .createTable('payment_hash')
+    .addColumn('payment_hash', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('trade_id', 'text', (column) => column.notNull().references('trade.trade_id'))
+    .modifyEnd(sql`strict`)
+    .execute();
+}
+
+async function createOutbox(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('effect')
+    .addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('key', 'text', (column) => column.notNull().unique())
+    .addColumn('trade_id', 'text', (column) => column.notNull().references('trade.trade_id'))
+    .addColumn('body', 'text')
+    .addColumn('attempts', 'integer', (column) => column.notNull())
+    .addColumn('not_before', 'integer', (column) => column.notNull())
+    .modifyEnd(sql`strict`)
+    .execute();
+  await db.schema
+    .createIndex('effects_due')
+    .on('effect')
+    .columns(['trade_id', 'seq'])
+    .where(sql.ref('body'), 'is not', null)
+    .execute();
+}
+
+async function createFacts(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('about')
+    .addColumn('name', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('value', 'text', (column) => column.notNull())
+    .modifyEnd(sql`strict`)
+    .execute();
+  await db.schema
+    .createTable('counter')
+    .addColumn('name', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('next', 'integer', (column) => column.notNull())
+    .modifyEnd(sql`strict`)
+    .execute();
+}
+
+/** Every step that ever changed the tables, in the order of their names. A released step is never edited: add another. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001_trades': {
+    async up(db: Kysely<unknown>) {
+      await createTrades(db);
+      await createOutbox(db);
+      await createFacts(db);
+    },
+  },
+};

@@ -1,0 +1,103 @@
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import SqliteDatabase, { type Database } from 'better-sqlite3';
+import { Kysely, Migrator, SqliteDialect } from 'kysely';
+import { SparkleError } from '../protocol/errors.ts';
+import type { NetworkName } from '../protocol/network.ts';
+import { applicationId, migrations, type Tables } from './migrations.ts';
+
+/** Which file, and which network its trades are on. */
+export type SqliteFile = { path: string; network: NetworkName };
+
+const mismatch = (path: string, expected: string, came: string, cause?: unknown): SparkleError =>
+  new SparkleError('schema_mismatch', `database ${path} must be ${expected}; it is ${came}`, { path }, { cause });
+
+/** SQLite's own words for the two things that are not a fault of the program. */
+function explained(error: unknown, path: string): unknown {
+  if (!(error instanceof SqliteDatabase.SqliteError)) return error;
+  if (error.code.startsWith('SQLITE_BUSY'))
+    return new SparkleError('store_in_use', `database ${path} must be free; another process has it open`, { path });
+  if (error.code === 'SQLITE_NOTADB') return mismatch(path, 'a SQLite file', 'something else', error);
+  return error;
+}
+
+/**
+ * Opens the file, brings its tables up to date, and holds it until `destroy`: two traders on one file would act twice.
+ * Throws `schema_mismatch` for a file that is not ours, of a newer program or of another network, and leaves such a
+ * file as it was; `store_in_use` when another process has it.
+ */
+export async function openDatabase({ path, network }: SqliteFile): Promise<Kysely<Tables>> {
+  try {
+    if (existsSync(path) && statSync(path).size > 0) inspect({ path, network });
+    else createPrivate(path);
+    return await openOurs({ path, network });
+  } catch (error) {
+    throw explained(error, path);
+  }
+}
+
+/** States hold preimages: the file is for its owner alone. SQLite gives its side files the mode of the main one. */
+function createPrivate(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, 'a', 0o600));
+}
+
+/** Reads without writing: closing a writable connection would already change somebody else's file. */
+function inspect({ path, network }: SqliteFile): void {
+  const db = new SqliteDatabase(path, { readonly: true, timeout: 0 });
+  try {
+    const tables = db.prepare(`select name from sqlite_schema where type = 'table'`).pluck().all();
+    if (tables.length === 0) return;
+    if (db.pragma('application_id', { simple: true }) !== applicationId)
+      throw mismatch(path, 'a Sparkle database', 'that of another program');
+    const unknown = executedMigrations(db).filter((name) => !(name in migrations));
+    if (unknown.length > 0) throw mismatch(path, 'of a schema this version knows', `newer: ${unknown.join(', ')}`);
+    const came = String(db.prepare(`select value from about where name = 'network'`).pluck().get());
+    if (came !== network) throw mismatch(path, `of network ${network}`, `of ${came}`);
+  } finally {
+    db.close();
+  }
+}
+
+const executedMigrations = (db: Database): string[] =>
+  db.prepare('select name from kysely_migration order by name').pluck().all().map(String);
+
+async function openOurs({ path, network }: SqliteFile): Promise<Kysely<Tables>> {
+  chmodSync(path, 0o600);
+  const file = new SqliteDatabase(path, { timeout: 0 });
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: file }) });
+  try {
+    // Exclusive before WAL: the lock is then held for as long as the file is open, and the kernel drops it after a kill -9.
+    for (const pragma of ['locking_mode = exclusive', 'journal_mode = wal', 'synchronous = full', 'foreign_keys = on'])
+      file.pragma(pragma);
+    // What a done effect carried is overwritten on disk, not only unlinked.
+    file.pragma('secure_delete = on');
+    // fsync alone does not reach the platter on macOS.
+    file.pragma('fullfsync = on');
+    await migrate(file, db, network);
+    return db;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** All steps and the network in one transaction, which Kysely itself does not do on SQLite: a crash leaves no half schema. */
+async function migrate(file: Database, db: Kysely<Tables>, network: NetworkName): Promise<void> {
+  file.exec('begin immediate');
+  try {
+    const provider = { getMigrations: async () => migrations };
+    const { error } = await new Migrator({ db, provider }).migrateToLatest();
+    if (error !== undefined) throw error;
+    file.pragma(`application_id = ${applicationId}`);
+    await db
+      .insertInto('about')
+      .values({ name: 'network', value: network })
+      .onConflict((taken) => taken.doNothing())
+      .execute();
+    file.exec('commit');
+  } catch (error) {
+    if (file.inTransaction) file.exec('rollback');
+    throw error;
+  }
+}

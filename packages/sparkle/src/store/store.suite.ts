@@ -1,0 +1,354 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { SparkleError } from '../protocol/errors.ts';
+import type { KeyedEffect } from '../protocol/trade/effect.ts';
+import type { HoldSeller, LockVersion } from '../protocol/trade/state.ts';
+import type { Trade } from '../protocol/trade/step.ts';
+import type { Offer, Terms } from '../protocol/trade/terms.ts';
+import type { Store } from './store.ts';
+
+/** A place where a store lives. `open` after a `close`, or after the last store was simply dropped, finds what was committed. */
+export type Disk = { open(): Promise<Store>; remove(): Promise<void> };
+
+const hex = (byte: string): string => byte.repeat(32);
+
+const offer: Offer = {
+  inscriptionId: `${hex('1d')}i0`,
+  priceSats: 100_000n,
+  modes: ['hold-first'],
+  network: 'regtest',
+  sourceOutpoint: `${hex('50')}:0`,
+  sourceValueSats: 10_000n,
+  offsetSats: 0n,
+  postageSats: 546n,
+  reserveSats: 2_000n,
+  confirmations: 2,
+  routeCapBlocks: 144,
+  finalCltv: 80,
+  maxRefundFeeSats: 5_000n,
+  sellerId: hex('5e'),
+  expiresAt: 1_900_000_000,
+};
+
+const termsOf = (tradeId: string, paymentHash: string): Terms => ({
+  tradeId,
+  mode: 'hold-first',
+  network: 'regtest',
+  script: 'v1',
+  internalKey: 'nums',
+  inscriptionId: offer.inscriptionId,
+  priceSats: 100_000n,
+  paymentHash,
+  claimKey: hex('c1'),
+  refundKey: hex('4e'),
+  refundHeight: 299,
+  quoteHeight: 200,
+  finalCltv: 171,
+  confirmations: 2,
+  postageSats: 546n,
+  reserveSats: 2_000n,
+  offsetSats: 0n,
+  buyerId: hex('b0'),
+  sellerId: hex('5e'),
+});
+
+type Name = { tradeId: string; paymentHash: string };
+
+const baseOf = ({ tradeId, paymentHash }: Name) =>
+  ({ role: 'seller', mode: 'hold-first', tradeId, keyIndex: 0, terms: termsOf(tradeId, paymentHash), offer }) as const;
+
+/** The states of a seller that the store looks into: without a lock, with one, and ended. */
+export const quoting = (name: Name): HoldSeller => ({ ...baseOf(name), state: 'quoting' });
+
+export function locked(name: Name, lockTxid: string): HoldSeller {
+  const lock: LockVersion = { txid: lockTxid, raw: '00', feeSats: 300n, feerateSatVb: 2.5, vout: 0 };
+  const held = { invoice: 'lnbcrt1', acceptedHeight: 210, expiryHeight: 381 };
+  return { ...baseOf(name), state: 'locked', ...held, lock, announcedAt: 215 };
+}
+
+export const ended = (name: Name): HoldSeller => ({
+  ...baseOf(name),
+  state: 'ended',
+  outcome: 'traded',
+  codes: [],
+  txid: hex('cc'),
+});
+
+export const alert = (key: string): KeyedEffect => ({
+  key,
+  effect: { do: 'alert', level: 'warn', code: 'late', sentence: `about ${key}` },
+});
+
+const first: Name = { tradeId: 't1', paymentHash: hex('a1') };
+const second: Name = { tradeId: 't2', paymentHash: hex('a2') };
+const third: Name = { tradeId: 't3', paymentHash: hex('a3') };
+
+const keysOf = (due: { key: string }[]): string[] => due.map(({ key }) => key);
+const idsOf = (trades: Trade[]): string[] => trades.map(({ tradeId }) => tradeId);
+const withCode = (code: string) => (error: unknown) => error instanceof SparkleError && error.code === code;
+
+/** Every store passes this file: what `store.ts` promises, crashes included. */
+export function storeSuite(name: string, newDisk: () => Promise<Disk>): void {
+  const run = (sentence: string, body: (disk: Disk, store: Store) => Promise<void>): void => {
+    test(`${name}: ${sentence}`, async (context: TestContext) => {
+      const disk = await newDisk();
+      context.after(() => disk.remove());
+      await body(disk, await disk.open());
+    });
+  };
+  stateTests(run);
+  outboxTests(run);
+  uniqueTests(run);
+  crashTests(run);
+}
+
+type Run = (sentence: string, body: (disk: Disk, store: Store) => Promise<void>) => void;
+
+function stateTests(run: Run): void {
+  run('a trade comes back as it was given, amounts as bigint', async (_disk, store) => {
+    const trade = locked(first, hex('10'));
+    await store.create({ trade, effects: [] });
+    assert.deepEqual(await store.load('t1'), trade);
+  });
+
+  run('a trade that nobody created is absent, and cannot be changed', async (_disk, store) => {
+    assert.equal(await store.load('t1'), undefined);
+    await assert.rejects(
+      store.update('t1', (trade) => ({ trade, effects: [] })),
+      withCode('unknown_trade'),
+    );
+  });
+
+  run('an update sees the last state and returns the new one', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    const seen: Trade[] = [];
+    const { trade } = await store.update('t1', (before) => {
+      seen.push(before);
+      return { trade: locked(first, hex('10')), effects: [] };
+    });
+    assert.deepEqual(seen, [quoting(first)]);
+    assert.deepEqual(trade, locked(first, hex('10')));
+    assert.deepEqual(await store.load('t1'), trade);
+  });
+
+  run('what a reader does to a loaded trade does not reach the store', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    const loaded = await store.load('t1');
+    assert.ok(loaded !== undefined);
+    loaded.tradeId = 'changed';
+    assert.deepEqual(await store.load('t1'), quoting(first));
+  });
+
+  run('live trades and all trades come oldest first; an ended trade is not live', async (_disk, store) => {
+    for (const each of [second, first, third]) await store.create({ trade: quoting(each), effects: [] });
+    await store.update('t1', () => ({ trade: ended(first), effects: [] }));
+    await store.update('t2', () => ({ trade: locked(second, hex('10')), effects: [] }));
+    assert.deepEqual(idsOf(await store.live()), ['t2', 't3']);
+    assert.deepEqual(idsOf(await store.all()), ['t2', 't1', 't3']);
+  });
+
+  run('concurrent updates of one trade happen one after the other', async (_disk, store) => {
+    await store.create({ trade: { ...quoting(first), keyIndex: 0 }, effects: [] });
+    const add = (): Promise<unknown> =>
+      store.update('t1', (trade) => ({ trade: { ...trade, keyIndex: trade.keyIndex + 1 }, effects: [] }));
+    await Promise.all(Array.from({ length: 20 }, add));
+    assert.equal((await store.load('t1'))?.keyIndex, 20);
+  });
+
+  run('a change that answers with another trade is refused', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await assert.rejects(
+      store.update('t1', () => ({ trade: quoting(second), effects: [alert('x')] })),
+      withCode('bad_state'),
+    );
+    assert.deepEqual(await store.all(), [quoting(first)]);
+    assert.deepEqual(await store.due(), []);
+  });
+}
+
+function outboxTests(run: Run): void {
+  run('effects are due in the order they were decided, of one trade or of all', async (_disk, store) => {
+    assert.deepEqual(keysOf(await store.create({ trade: quoting(first), effects: [alert('b'), alert('a')] })), [
+      'b',
+      'a',
+    ]);
+    await store.create({ trade: quoting(second), effects: [alert('d')] });
+    const { due } = await store.update('t1', (trade) => ({ trade, effects: [alert('c')] }));
+    assert.deepEqual(due, [{ ...alert('c'), tradeId: 't1', attempts: 0, notBefore: 0 }]);
+    assert.deepEqual(keysOf(await store.due()), ['b', 'a', 'd', 'c']);
+    assert.deepEqual(keysOf(await store.due('t1')), ['b', 'a', 'c']);
+    assert.deepEqual(await store.due('t2'), [{ ...alert('d'), tradeId: 't2', attempts: 0, notBefore: 0 }]);
+    assert.deepEqual(await store.due('t3'), []);
+  });
+
+  run('an effect carries its amounts and hashes unchanged', async (_disk, store) => {
+    const terms = termsOf('t1', first.paymentHash);
+    const plan = { targetBlocks: 2, multiplierPercent: 125, floorSatVb: 1.5, maxFeeSats: 5_000n };
+    const build: KeyedEffect = {
+      key: 'l',
+      effect: { do: 'build_lock', terms, sourceOutpoint: offer.sourceOutpoint, plan },
+    };
+    await store.create({ trade: quoting(first), effects: [build] });
+    assert.deepEqual(await store.due(), [{ ...build, tradeId: 't1', attempts: 0, notBefore: 0 }]);
+  });
+
+  run('an effect stays due until it is done, and done twice is done once', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a'), alert('b')] });
+    await store.done('a');
+    await store.done('a');
+    assert.deepEqual(keysOf(await store.due()), ['b']);
+  });
+
+  run('an effect key that is due or done is never stored again', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a'), alert('b')] });
+    await store.done('a');
+    const { due } = await store.update('t1', (trade) => ({
+      trade,
+      effects: [alert('a'), alert('b'), alert('c'), alert('c')],
+    }));
+    assert.deepEqual(keysOf(due), ['c']);
+    assert.deepEqual(keysOf(await store.due()), ['b', 'c']);
+  });
+
+  run('a failed run raises the attempts, sets the time, and keeps the order', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a'), alert('b')] });
+    await store.postpone('a', 1_000);
+    await store.postpone('a', 2_000);
+    assert.deepEqual(await store.due(), [
+      { ...alert('a'), tradeId: 't1', attempts: 2, notBefore: 2_000 },
+      { ...alert('b'), tradeId: 't1', attempts: 0, notBefore: 0 },
+    ]);
+  });
+
+  run('postponing what is done does not bring it back', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a')] });
+    await store.done('a');
+    await store.postpone('a', 1_000);
+    assert.deepEqual(await store.due(), []);
+  });
+
+  run('an effect that nobody decided can be neither done nor postponed', async (_disk, store) => {
+    await assert.rejects(store.done('a'), withCode('bad_state'));
+    await assert.rejects(store.postpone('a', 1_000), withCode('bad_state'));
+  });
+}
+
+function uniqueTests(run: Run): void {
+  const refused = async (store: Store, deed: Promise<unknown>): Promise<void> => {
+    const before = [await store.all(), await store.due()];
+    await assert.rejects(deed, withCode('duplicate_trade'));
+    assert.deepEqual([await store.all(), await store.due()], before);
+  };
+
+  run('a trade id is used once', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a')] });
+    await refused(store, store.create({ trade: quoting({ ...second, tradeId: 't1' }), effects: [alert('b')] }));
+  });
+
+  run('a payment hash belongs to one trade for ever, also after that trade has ended', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await store.update('t1', () => ({ trade: ended(first), effects: [] }));
+    const again = quoting({ tradeId: 't2', paymentHash: first.paymentHash });
+    await refused(store, store.create({ trade: again, effects: [alert('b')] }));
+  });
+
+  run('an update cannot take the payment hash of another trade', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await store.create({ trade: quoting(second), effects: [] });
+    const taken = quoting({ tradeId: 't2', paymentHash: first.paymentHash });
+    await refused(
+      store,
+      store.update('t2', () => ({ trade: taken, effects: [alert('b')] })),
+    );
+  });
+
+  run('a lock outpoint belongs to one live trade', async (_disk, store) => {
+    await store.create({ trade: locked(first, hex('10')), effects: [] });
+    await store.create({ trade: quoting(second), effects: [] });
+    await refused(store, store.create({ trade: locked(third, hex('10')), effects: [alert('b')] }));
+    await refused(
+      store,
+      store.update('t2', () => ({ trade: locked(second, hex('10')), effects: [alert('b')] })),
+    );
+  });
+
+  run('a lock outpoint is free again once its trade has ended or has another', async (_disk, store) => {
+    await store.create({ trade: locked(first, hex('10')), effects: [] });
+    await store.update('t1', () => ({ trade: locked(first, hex('11')), effects: [] }));
+    await store.create({ trade: locked(second, hex('10')), effects: [] });
+    await store.update('t2', () => ({ trade: ended(second), effects: [] }));
+    await store.create({ trade: locked(third, hex('10')), effects: [] });
+    assert.deepEqual(idsOf(await store.live()), ['t1', 't3']);
+  });
+}
+
+function crashTests(run: Run): void {
+  run('a change that throws leaves nothing behind', async (disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a')] });
+    const boom = new Error('the change went wrong');
+    const change = (): never => {
+      throw boom;
+    };
+    await assert.rejects(store.update('t1', change), boom);
+    const unchanged = async (each: Store): Promise<void> => {
+      assert.deepEqual(await each.all(), [quoting(first)]);
+      assert.deepEqual(keysOf(await each.due()), ['a']);
+    };
+    await unchanged(store);
+    await unchanged(await reopened(disk, store));
+  });
+
+  run('a change with an effect that cannot be written leaves no state either', async (disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    const unreadable = {
+      ...alert('x').effect,
+      get sentence(): string {
+        throw new Error('unreadable');
+      },
+    };
+    const broken: KeyedEffect = { key: 'x', effect: unreadable };
+    const change = () => ({ trade: locked(first, hex('10')), effects: [alert('a'), broken] });
+    await assert.rejects(store.update('t1', change), /unreadable/);
+    const unchanged = async (each: Store): Promise<void> => {
+      assert.deepEqual(await each.all(), [quoting(first)]);
+      assert.deepEqual(await each.due(), []);
+    };
+    await unchanged(store);
+    await unchanged(await reopened(disk, store));
+  });
+
+  run('opened again it has exactly what was committed', async (disk, store) => {
+    await store.create({ trade: quoting(first), effects: [alert('a'), alert('b')] });
+    await store.create({ trade: quoting(second), effects: [alert('c')] });
+    await store.update('t1', () => ({ trade: locked(first, hex('10')), effects: [alert('d')] }));
+    await store.done('a');
+    await store.postpone('b', 5_000);
+    const again = await reopened(disk, store);
+    assert.deepEqual(await again.all(), [locked(first, hex('10')), quoting(second)]);
+    assert.deepEqual(await again.due(), [
+      { ...alert('b'), tradeId: 't1', attempts: 1, notBefore: 5_000 },
+      { ...alert('c'), tradeId: 't2', attempts: 0, notBefore: 0 },
+      { ...alert('d'), tradeId: 't1', attempts: 0, notBefore: 0 },
+    ]);
+    const { due } = await again.update('t1', (trade) => ({ trade, effects: [alert('a'), alert('b'), alert('e')] }));
+    assert.deepEqual(keysOf(due), ['e']);
+    const stolen = quoting({ tradeId: 't3', paymentHash: first.paymentHash });
+    await assert.rejects(again.create({ trade: stolen, effects: [] }), withCode('duplicate_trade'));
+  });
+
+  run('a key index is given once, also when asked for at once and after it was opened again', async (disk, store) => {
+    const early = await Promise.all([store.nextKeyIndex(), store.nextKeyIndex(), store.nextKeyIndex()]);
+    const again = await reopened(disk, store);
+    assert.deepEqual([...early.toSorted((a, b) => a - b), await again.nextKeyIndex()], [0, 1, 2, 3]);
+  });
+
+  run('closing twice is closing once', async (_disk, store) => {
+    await store.close();
+    await store.close();
+  });
+}
+
+async function reopened(disk: Disk, store: Store): Promise<Store> {
+  await store.close();
+  return disk.open();
+}
