@@ -215,6 +215,7 @@ async function startOnce({ program, dir, removeDir, args, ports, password }) {
     throw error;
   }
   const end = async (signal) => {
+    child.ref();
     child.kill(signal);
     if (!(await ended(child, 20_000))) child.kill('SIGKILL');
     await ended(child, 5_000);
