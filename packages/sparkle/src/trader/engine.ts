@@ -108,7 +108,7 @@ export function createEngine(parts: Parts, hands: Hands, checkpoint: Checkpoint 
 
   async function failed(due: Due, error: unknown): Promise<Due[]> {
     const { tradeId, effect, attempts, key } = due;
-    const refusal = refusalOf(effect, error);
+    const refusal = refusalOf(due, error);
     if (refusal !== undefined) {
       log.warn({ tradeId, effect: effect.do, code: refusal.code }, refusal.message);
       const { code, message: sentence } = refusal;

@@ -8,6 +8,7 @@ import { openBuyer, openSeller } from '../protocol/trade/open.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
 import type { Envelope } from '../market/market.ts';
+import { createPurse } from './coins.ts';
 import { type Checkpoint, createEngine, type Engine, type Listener, type Parts } from './engine.ts';
 import type { Hands } from './effects.ts';
 
@@ -57,6 +58,7 @@ export function createTrader(parts: Parts, options: { checkpoint?: Checkpoint } 
 
   const hands: Hands = {
     keys: (index) => tradeKeys({ seed, network, index }),
+    purse: createPurse(parts),
     say: (to, message) => market.send(to, { from: me.public, text: writeSigned(message) }),
   };
   const writeSigned = (message: TradeMessage) => writeMessage(message, { secret: sign.secret, auxRand: sign.random() });

@@ -1,12 +1,12 @@
 import { checkAccept, checkLock, checkPay, type Failure, termsOfAccept } from '../checks.ts';
-import { lastPayHeight } from '../deadlines.ts';
+import { claimFeePlan, lastPayHeight } from '../deadlines.ts';
+import { completeClaim } from '../claim.ts';
 import type { TradeAccept } from '../messages.ts';
 import { isPreimageOf } from '../preimage.ts';
-import { claimBuilt, claimFailed, claimLooked, claimSent, planClaim } from './claiming.ts';
+import { claimBuilt, claimFailed, claimLooked, claimSent } from './claiming.ts';
 import type { TradeEvent } from './event.ts';
 import { type Change, go, keyed, type Machine, run, stay } from './machine.ts';
 import { payment } from './paying.ts';
-import { claimFeePlan } from '../deadlines.ts';
 import type { LockBuyer } from './state.ts';
 
 type In<S extends LockBuyer['state']> = Extract<LockBuyer, { state: S }>;
@@ -29,10 +29,10 @@ const machine: Machine<LockBuyer> = {
     abort_requested: (trade) => ended(trade, { outcome: 'abandoned', codes: ['abort_requested'] }),
   },
   arming: {
-    claim_built: armed,
+    claim_presigned: armed,
     looked: (trade, { at }) => (payable(trade, at.height) ? stay(trade) : tooLate(trade)),
     effect_failed: (trade, { effect, code }) =>
-      effect === 'build_claim' ? ended(trade, { outcome: 'abandoned', codes: [code] }) : stay(trade),
+      effect === 'presign_claim' ? ended(trade, { outcome: 'abandoned', codes: [code] }) : stay(trade),
     abort_requested: (trade) => ended(trade, { outcome: 'abandoned', codes: ['abort_requested'] }),
   },
   paying: {
@@ -86,7 +86,7 @@ function inspected(trade: In<'verifying'>, { view, at }: Event<'looked'>): After
   return go(
     next,
     keyed(trade, 'arm', {
-      do: 'build_claim',
+      do: 'presign_claim',
       terms,
       keyIndex: trade.keyIndex,
       outpoint,
@@ -100,7 +100,7 @@ function inspected(trade: In<'verifying'>, { view, at }: Event<'looked'>): After
 }
 
 /** A claim that lacks only the preimage is signed. The last checks run once more, then the payment leaves. */
-function armed(trade: In<'arming'>, { claim: presigned, at }: Event<'claim_built'>): After {
+function armed(trade: In<'arming'>, { presigned, at }: Event<'claim_presigned'>): After {
   const { terms, invoice, outpoint, lockRaw, want } = trade;
   const failures = checkPay({ terms, invoice, height: at.height, nowSeconds: at.nowSeconds, want });
   if (failures.length > 0) return ended(trade, { outcome: 'refused', codes: codesOf(failures) });
@@ -108,9 +108,11 @@ function armed(trade: In<'arming'>, { claim: presigned, at }: Event<'claim_built
   return go(next, payment(next, at));
 }
 
+/** The preimage completes the claim that was signed before the payment: nothing stands between the two any more. */
 function claim(trade: In<'paying'>, preimage: string, height: number): After {
-  const { terms, invoice, outpoint, lockRaw } = trade;
+  const { terms, invoice, outpoint, lockRaw, presigned } = trade;
   if (!isPreimageOf(preimage, terms.paymentHash)) return stay(trade);
+  const { txid, raw, feeSats, feerateSatVb } = completeClaim({ presigned, preimage });
   const next: In<'claiming'> = {
     ...base(trade),
     state: 'claiming',
@@ -119,12 +121,12 @@ function claim(trade: In<'paying'>, preimage: string, height: number): After {
     outpoint,
     lockRaw,
     preimage,
-    versions: [],
+    versions: [{ txid, raw, feeSats, feerateSatVb }],
     // The seller made the preimage: there is nothing to hide from him.
     revealed: true,
     plannedAt: height,
   };
-  return go(next, planClaim(next, height));
+  return go(next, keyed(trade, `broadcast/${txid}`, { do: 'broadcast', what: 'claim', txid, raw }));
 }
 
 const payable = ({ terms, want }: In<'verifying' | 'arming'>, height: number): boolean =>

@@ -19,6 +19,7 @@ export function planClaim(trade: Claiming, height: number): KeyedEffect {
     keyIndex: trade.keyIndex,
     outpoint: trade.outpoint,
     ...(trade.preimage === undefined ? {} : { preimage: trade.preimage }),
+    ...(previous === undefined ? {} : { previous }),
     plan: claimFeePlan({
       height,
       refundHeight: trade.terms.refundHeight,
@@ -149,7 +150,11 @@ export function claimSent(trade: Claiming, { what }: Event<'broadcast_done'>): A
   return what === 'claim' ? stay({ ...trade, revealed: true }) : stay(trade);
 }
 
-/** The runner found that it is too late for a first reveal. Anything else that fails is tried again at the next look. */
+/**
+ * `too_late`: the runner found that a first reveal may not be made any more. A refused broadcast has still shown the
+ * preimage to whoever refused it. Anything else that fails is tried again at the next block.
+ */
 export function claimFailed(trade: Claiming, { effect, code }: Event<'effect_failed'>): After {
-  return effect === 'broadcast' && code === 'too_late' ? withdraw(trade) : stay(trade);
+  if (effect !== 'broadcast') return stay(trade);
+  return code === 'too_late' ? withdraw(trade) : stay({ ...trade, revealed: true });
 }

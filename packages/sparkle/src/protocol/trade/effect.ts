@@ -1,4 +1,5 @@
 import type { TradeMessage } from '../messages.ts';
+import type { LockVersion } from './state.ts';
 import type { Terms } from './terms.ts';
 
 /** How urgent a transaction is: feerate = max(estimate(targetBlocks) * multiplierPercent / 100, floorSatVb), capped by `maxFeeSats`. */
@@ -25,10 +26,19 @@ export type Effect =
   | { do: 'settle'; paymentHash: string; preimage: string }
   | { do: 'cancel_invoice'; paymentHash: string }
   | { do: 'build_lock'; terms: Terms; sourceOutpoint: string; plan: FeePlan }
-  | { do: 'build_abort'; terms: Terms; lockRaw: string; plan: FeePlan }
-  | { do: 'bump_lock'; terms: Terms; lockRaw: string; plan: FeePlan }
-  | { do: 'build_claim'; terms: Terms; keyIndex: number; outpoint: string; preimage?: string; plan: FeePlan }
-  | { do: 'build_refund'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan }
+  | { do: 'build_abort'; terms: Terms; lock: LockVersion; replaces: Version[]; plan: FeePlan }
+  | { do: 'bump_lock'; terms: Terms; lock: LockVersion; replaces: Version[]; plan: FeePlan }
+  | { do: 'presign_claim'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan }
+  | {
+      do: 'build_claim';
+      terms: Terms;
+      keyIndex: number;
+      outpoint: string;
+      preimage?: string;
+      plan: FeePlan;
+      previous?: Version;
+    }
+  | { do: 'build_refund'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan; previous?: Version }
   | { do: 'broadcast'; what: Broadcast; txid: string; raw: string; firstRunUntilHeight?: number }
   | { do: 'alert'; level: 'warn' | 'page'; code: string; sentence: string };
 

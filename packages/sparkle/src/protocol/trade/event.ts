@@ -1,5 +1,7 @@
+import type { PresignedClaim } from '../claim.ts';
 import type { TradeMessage } from '../messages.ts';
 import type { Broadcast, Effect, Version } from './effect.ts';
+import type { LockVersion } from './state.ts';
 import type { View } from './view.ts';
 
 /** Best height and wall clock when the event happened. */
@@ -12,7 +14,8 @@ export type TradeEvent =
   | { type: 'message'; at: Moment; message: TradeMessage }
   | { type: 'abort_requested'; at: Moment; reason: string }
   | { type: 'invoice_ready'; at: Moment; bolt11: string }
-  | { type: 'lock_built'; at: Moment; lock: Version & { vout: number } }
+  | { type: 'lock_built'; at: Moment; lock: LockVersion }
+  | { type: 'claim_presigned'; at: Moment; presigned: PresignedClaim }
   | { type: 'claim_built'; at: Moment; claim: Version }
   | { type: 'refund_built'; at: Moment; refund: Version }
   | { type: 'abort_built'; at: Moment; abort: Version }

@@ -26,12 +26,13 @@ export function bumpLock(trade: Underway, height: number): KeyedEffect {
   return keyed(trade, `bump/${height}`, {
     do: 'bump_lock',
     terms: trade.terms,
-    lockRaw: trade.lock.raw,
+    lock: trade.lock,
+    replaces: trade.bumps.slice(-1),
     plan: lockFeePlan({
       height,
       startedHeight: trade.startedHeight,
       maxFeeSats: trade.offer.maxRefundFeeSats,
-      previousSatVb: trade.lock.feerateSatVb,
+      previousSatVb: (trade.bumps.at(-1) ?? trade.lock).feerateSatVb,
     }),
   });
 }
@@ -44,12 +45,13 @@ export function pushLock(trade: Underway, lock: OutputView | undefined, height: 
   return [bumpLock(trade, height)];
 }
 
-/** Spends the lock's own input back to the seller, paying more than the lock does. */
+/** Spends the lock's own input back to the seller, paying more than the lock and its child, or than the last attempt. */
 export function planAbort(trade: Underway, height: number, previous: Version | undefined): KeyedEffect {
   return keyed(trade, `abort/${height}`, {
     do: 'build_abort',
     terms: trade.terms,
-    lockRaw: trade.lock.raw,
+    lock: trade.lock,
+    replaces: previous === undefined ? [trade.lock, ...trade.bumps.slice(-1)] : [previous],
     plan: lockFeePlan({
       height,
       startedHeight: trade.startedHeight,

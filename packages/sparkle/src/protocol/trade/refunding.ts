@@ -15,6 +15,7 @@ export function planRefund(trade: Refunding, height: number): KeyedEffect {
     terms: trade.terms,
     keyIndex: trade.keyIndex,
     outpoint: lockOutpoint(trade.lock),
+    ...(previous === undefined ? {} : { previous }),
     plan: refundFeePlan({
       height,
       refundHeight: trade.terms.refundHeight,

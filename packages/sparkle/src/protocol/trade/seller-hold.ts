@@ -56,7 +56,10 @@ const machine: Machine<HoldSeller> = {
   locking: {
     looked: lockLooked,
     bump_built: (trade, { bump }) =>
-      go(trade, keyed(trade, `bump-broadcast/${bump.txid}`, { do: 'broadcast', what: 'bump', ...sent(bump) })),
+      go(
+        { ...trade, bumps: [...trade.bumps, bump] },
+        keyed(trade, `bump-broadcast/${bump.txid}`, { do: 'broadcast', what: 'bump', ...sent(bump) }),
+      ),
     message: (trade, { message, at }) => (message.op === 'trade_abort' ? abort(trade, at.height) : stay(trade)),
     abort_requested: (trade, { at }) => abort(trade, at.height),
   },
@@ -112,7 +115,14 @@ function accepted(trade: In<'invoiced'>, { view, at }: Event<'looked'>): After {
 function lockBuilt(trade: In<'building'>, { lock, at }: Event<'lock_built'>): After {
   if (at.height > lastLockHeight(trade.terms) || at.height >= lockGiveUpHeight(trade))
     return cancel(trade, 'canceled', ['lock_too_late']);
-  const next: In<'locking'> = { ...trade, state: 'locking', lock, startedHeight: at.height, plannedAt: at.height };
+  const next: In<'locking'> = {
+    ...trade,
+    state: 'locking',
+    lock,
+    bumps: [],
+    startedHeight: at.height,
+    plannedAt: at.height,
+  };
   return go(next, broadcastLock(trade, lock, 'broadcast'), announce(next, at.height));
 }
 
@@ -164,7 +174,7 @@ function lockedLooked(trade: In<'locked'>, { view, at }: Event<'looked'>): After
     if (!refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight }))
       return go({ ...trade, announcedAt: at.height }, again);
     // A reorg took the lock and its time is over: it must not come back.
-    return abort({ ...held, state: 'locking', startedHeight: announcedAt, plannedAt: at.height }, at.height);
+    return abort({ ...held, state: 'locking', bumps: [], startedHeight: announcedAt, plannedAt: at.height }, at.height);
   }
   if (refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight })) return refund(trade, at.height);
   if (at.height <= trade.announcedAt) return stay(trade);

@@ -14,11 +14,7 @@ type After = Change<LockSeller>;
 
 const machine: Machine<LockSeller> = {
   building: {
-    lock_built: (trade, { lock, at }) => {
-      const { height } = at;
-      const next = { ...base(trade), state: 'locking', lock, startedHeight: height, plannedAt: height } as const;
-      return go(next, broadcastLock(trade, lock, 'broadcast'));
-    },
+    lock_built: lockBuilt,
     looked: (trade, { at }) => (inTime(trade, at.height) ? stay(trade) : ended(trade, 'expired', ['lock_too_late'])),
     effect_failed: (trade, { effect, code }) =>
       effect === 'build_lock' ? ended(trade, 'canceled', [code]) : stay(trade),
@@ -29,7 +25,10 @@ const machine: Machine<LockSeller> = {
   locking: {
     looked: lockLooked,
     bump_built: (trade, { bump }) =>
-      go(trade, keyed(trade, `bump-broadcast/${bump.txid}`, { do: 'broadcast', what: 'bump', ...sent(bump) })),
+      go(
+        { ...trade, bumps: [...trade.bumps, bump] },
+        keyed(trade, `bump-broadcast/${bump.txid}`, { do: 'broadcast', what: 'bump', ...sent(bump) }),
+      ),
     message: (trade, { message, at }) => (message.op === 'trade_abort' ? abort(trade, at.height) : stay(trade)),
     abort_requested: (trade, { at }) => abort(trade, at.height),
   },
@@ -71,6 +70,19 @@ const machine: Machine<LockSeller> = {
 };
 
 export const stepLockSeller = (trade: LockSeller, event: TradeEvent): After => run(machine, trade, event);
+
+function lockBuilt(trade: In<'building'>, { lock, at }: Event<'lock_built'>): After {
+  const { height } = at;
+  const next: In<'locking'> = {
+    ...base(trade),
+    state: 'locking',
+    lock,
+    bumps: [],
+    startedHeight: height,
+    plannedAt: height,
+  };
+  return go(next, broadcastLock(trade, lock, 'broadcast'));
+}
 
 /** After this height a buyer who keeps his own rules can no longer pay. */
 const inTime = ({ terms, offer }: LockSeller, height: number): boolean =>

@@ -1,3 +1,5 @@
+import type { PresignedClaim } from '../claim.ts';
+import type { Prevout } from '../draft.ts';
 import type { TradeAccept } from '../messages.ts';
 import type { Version } from './effect.ts';
 import type { Offer, Terms, Want } from './terms.ts';
@@ -8,7 +10,8 @@ export type Outcome = 'traded' | 'refunded' | 'abandoned' | 'refused' | 'expired
 /** The end of every machine; `codes` say why, `txid` names the transaction that moved the inscription last. */
 export type Ended = { state: 'ended'; outcome: Outcome; codes: string[]; txid?: string };
 
-export type LockVersion = Version & { vout: number };
+/** The lock as it was built, with what its inputs spend: whoever wants to replace it must know what it paid. */
+export type LockVersion = Version & { vout: number; spent: readonly Prevout[] };
 
 type BuyerBase = { role: 'buyer'; tradeId: string; keyIndex: number; want: Want };
 type Agreed = { terms: Terms; invoice: string };
@@ -41,7 +44,7 @@ export type LockBuyer = BuyerBase & { mode: 'lock-first' } & (
     | ({ state: 'verifying' } & Agreed & { outpoint: string })
     /** Everything passed; a claim is signed before a sat leaves. */
     | ({ state: 'arming' } & Known)
-    | ({ state: 'paying' } & Known & { presigned: Version })
+    | ({ state: 'paying' } & Known & { presigned: PresignedClaim })
     | ({ state: 'claiming' } & Claim & { preimage: string })
     | (Ended & { terms?: Terms; outpoint?: string })
   );
@@ -49,7 +52,7 @@ export type LockBuyer = BuyerBase & { mode: 'lock-first' } & (
 type SellerBase = { role: 'seller'; tradeId: string; keyIndex: number; terms: Terms; offer: Offer };
 
 /** A lock of ours on its way; `plannedAt` is the height of the last fee decision, `startedHeight` of the first. */
-type Locking = { lock: LockVersion; startedHeight: number; plannedAt: number };
+type Locking = { lock: LockVersion; bumps: Version[]; startedHeight: number; plannedAt: number };
 
 type Refunding = { lock: LockVersion; refunds: Version[]; plannedAt: number };
 

@@ -1,0 +1,196 @@
+import { buildClaim, presignClaim } from '../protocol/claim.ts';
+import { addressScript, decodeTransaction, type Prevout, txidOf, vsizeOf } from '../protocol/draft.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import { feerateWithin } from '../protocol/fees.ts';
+import { buildAbortTransaction, buildBumpTransaction, buildLockTransaction } from '../protocol/lock-tx.ts';
+import { buildRefund } from '../protocol/refund.ts';
+import { type Built, lockSpendVsize, type SpendRequest } from '../protocol/spend.ts';
+import type { Effect, FeePlan, Version } from '../protocol/trade/effect.ts';
+import type { Terms } from '../protocol/trade/terms.ts';
+import type { Parts } from './engine.ts';
+import type { Hands, Result } from './effects.ts';
+
+type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
+
+/** What the plan asks for at today's estimates, in sat/vB. */
+async function feerateFor({ chain }: Parts, plan: FeePlan): Promise<number> {
+  const estimate = await chain.feerate(plan.targetBlocks);
+  return Math.max((estimate * plan.multiplierPercent) / 100, plan.floorSatVb);
+}
+
+const versionOf = ({ raw, feeSats, feerateSatVb }: Built): Version => ({
+  txid: txidOf(raw),
+  raw,
+  feeSats,
+  feerateSatVb,
+});
+const replaced = (versions: Version[]) => versions.map(({ feeSats, raw }) => ({ feeSats, vsize: vsizeOf(raw) }));
+
+/** The wallet signs what is its own; what came back must be the very transaction that was built. */
+async function signed({ wallet }: Parts, built: Built): Promise<Built> {
+  const raw = await wallet.sign(built.raw, [...built.spent]);
+  if (txidOf(raw) !== built.txid)
+    throw new SparkleError('bad_transaction', `the wallet must sign ${built.txid}; it gave back ${txidOf(raw)}`, {
+      txid: built.txid,
+    });
+  return { ...built, raw };
+}
+
+export function lockFor(
+  parts: Parts,
+  hands: Hands,
+  { terms, sourceOutpoint, plan }: Do<'build_lock'>,
+): Promise<Result> {
+  return hands.purse.alone(async () => {
+    await assertUnsold(parts, terms, sourceOutpoint);
+    const source = await prevout(parts, sourceOutpoint);
+    const built = buildLockTransaction({
+      terms,
+      source,
+      coins: await hands.purse.cardinals(sourceOutpoint),
+      changeAddress: await parts.wallet.address(),
+      feerateSatVb: await feerateFor(parts, plan),
+      maxFeeSats: plan.maxFeeSats,
+    });
+    const { raw, spent } = await signed(parts, built);
+    hands.purse.reserve(raw);
+    return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
+  });
+}
+
+/** One inscription, one lock: a second buyer who paid in the same minute gets his payment back. */
+async function assertUnsold({ store }: Parts, terms: Terms, sourceOutpoint: string): Promise<void> {
+  const other = (await store.live()).find(
+    (trade) =>
+      trade.role === 'seller' &&
+      trade.tradeId !== terms.tradeId &&
+      'lock' in trade &&
+      trade.offer.sourceOutpoint === sourceOutpoint,
+  );
+  if (other !== undefined)
+    throw new SparkleError('refused', `the inscription is locked in trade ${other.tradeId} already`, {
+      tradeId: other.tradeId,
+    });
+}
+
+async function prevout({ chain }: Parts, outpoint: string): Promise<Prevout> {
+  const unspent = await chain.unspent(outpoint);
+  if (unspent === undefined)
+    throw new SparkleError('insufficient_funds', `output ${outpoint} must be unspent to be locked; it is not`, {
+      outpoint,
+    });
+  return { outpoint, valueSats: unspent.valueSats, script: unspent.script };
+}
+
+export async function abortFor(parts: Parts, hands: Hands, effect: Do<'build_abort'>): Promise<Result> {
+  const { terms, lock, replaces, plan } = effect;
+  const address = await parts.wallet.address();
+  const built = buildAbortTransaction({
+    terms,
+    lock,
+    replaces: replaced(replaces),
+    coins: await hands.purse.cardinals(),
+    returnAddress: address,
+    changeAddress: await parts.wallet.address(),
+    feerateSatVb: await feerateFor(parts, plan),
+    maxFeeSats: plan.maxFeeSats,
+  });
+  return { type: 'abort_built', abort: versionOf(await signed(parts, built)) };
+}
+
+export async function bumpFor(parts: Parts, hands: Hands, effect: Do<'bump_lock'>): Promise<Result> {
+  const { terms, lock, replaces, plan } = effect;
+  const built = buildBumpTransaction({
+    terms,
+    lock,
+    replaces: replaced(replaces),
+    coins: await hands.purse.cardinals(),
+    changeAddress: await parts.wallet.address(),
+    feerateSatVb: await feerateFor(parts, plan),
+    maxFeeSats: plan.maxFeeSats,
+  });
+  return { type: 'bump_built', bump: versionOf(await signed(parts, built)) };
+}
+
+type Spending = Do<'presign_claim' | 'build_claim' | 'build_refund'>;
+
+/** One taproot coin and its change, which is what the wallet adds when the reserve does not pay. */
+const FUNDING_VBYTES = 101;
+
+/**
+ * Builds a spend at the planned feerate, or at what the cap still pays for: from the lock's reserve if that suffices, with
+ * the wallet's coins otherwise. `undefined` when the result could not replace the last one.
+ */
+async function spend<T>(
+  parts: Parts,
+  hands: Hands,
+  effect: Spending,
+  build: (request: SpendRequest) => T,
+): Promise<T | undefined> {
+  const { terms, outpoint, plan } = effect;
+  const previous = 'previous' in effect ? effect.previous : undefined;
+  const wanted = await feerateFor(parts, plan);
+  const destination = await parts.wallet.address();
+  const path = effect.do === 'build_refund' ? 'refund' : 'claim';
+  const vsize = lockSpendVsize({ terms, path, destinationScript: addressScript(destination, terms.network) });
+  const affordable = (vbytes: number) => Math.min(wanted, feerateWithin({ feeSats: plan.maxFeeSats, vsize: vbytes }));
+  const request = (feerateSatVb: number): SpendRequest => ({
+    terms,
+    lockOutpoint: outpoint,
+    destination,
+    feerateSatVb,
+    maxFeeSats: plan.maxFeeSats,
+    ...(previous === undefined ? {} : { replaces: { feeSats: previous.feeSats, vsize: vsizeOf(previous.raw) } }),
+  });
+  if (previous !== undefined && affordable(vsize) <= previous.feerateSatVb) return undefined;
+  try {
+    return build(request(affordable(vsize)));
+  } catch (error) {
+    if (!(error instanceof SparkleError) || error.code !== 'fee_too_high') throw error;
+  }
+  const funding = { coins: await hands.purse.cardinals(), changeAddress: await parts.wallet.address() };
+  return build({ ...request(affordable(vsize + FUNDING_VBYTES)), funding });
+}
+
+export async function presignFor(parts: Parts, hands: Hands, effect: Do<'presign_claim'>): Promise<Result> {
+  const { claim } = hands.keys(effect.keyIndex);
+  const presigned = await spend(parts, hands, effect, (request) =>
+    presignClaim({ ...request, claimSecret: claim.secret, auxRand: parts.clock.randomBytes(32) }),
+  );
+  if (presigned === undefined) return undefined;
+  return { type: 'claim_presigned', presigned: { ...presigned, raw: (await finished(parts, presigned)).raw } };
+}
+
+export async function claimFor(parts: Parts, hands: Hands, effect: Do<'build_claim'>): Promise<Result> {
+  const keys = hands.keys(effect.keyIndex);
+  const preimage = effect.preimage ?? keys.preimage;
+  const built = await spend(parts, hands, effect, (request) =>
+    buildClaim({ ...request, claimSecret: keys.claim.secret, preimage, auxRand: parts.clock.randomBytes(32) }),
+  );
+  if (built === undefined) return undefined;
+  return { type: 'claim_built', claim: versionOf(await finished(parts, built)) };
+}
+
+export async function refundFor(parts: Parts, hands: Hands, effect: Do<'build_refund'>): Promise<Result> {
+  await assertUnpayable(parts, effect.terms);
+  const { refund } = hands.keys(effect.keyIndex);
+  const built = await spend(parts, hands, effect, (request) =>
+    buildRefund({ ...request, refundSecret: refund.secret, auxRand: parts.clock.randomBytes(32) }),
+  );
+  if (built === undefined) return undefined;
+  return { type: 'refund_built', refund: versionOf(await finished(parts, built)) };
+}
+
+/** Lock-first: a refund beside a payable invoice is theft, so the node is asked once more before a signature exists. */
+async function assertUnpayable({ lightning }: Parts, { mode, paymentHash }: Terms): Promise<void> {
+  if (mode === 'hold-first') return;
+  const { state } = await lightning.invoice(paymentHash);
+  if (state !== 'canceled' && state !== 'unknown')
+    throw new SparkleError('refused', `the invoice must be canceled before a refund is signed; it is ${state}`, {
+      state,
+    });
+}
+
+/** Coins that were added for the fee are the wallet's to sign; the lock's own input has its witness already. */
+const finished = async (parts: Parts, built: Built): Promise<Built> =>
+  decodeTransaction(built.raw).inputs.length === 1 ? built : signed(parts, built);

@@ -1,0 +1,52 @@
+import type { Coin, Wallet } from '../chain/wallet.ts';
+import type { Ordinals } from '../ordinals/ordinals.ts';
+import { decodeTransaction } from '../protocol/draft.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import type { Trade } from '../protocol/trade/step.ts';
+import type { Store } from '../store/store.ts';
+
+/** Coins that may pay fees: confirmed, of this wallet, promised to no other trade, and free of inscriptions. */
+export type Purse = {
+  cardinals(source?: string): Promise<Coin[]>;
+  /** Keeps the inputs of a transaction for the trade it was built for. */
+  reserve(raw: string): void;
+  /** One builder at a time, so that two trades never reach for the same coin. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+};
+
+export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: Store }): Purse {
+  const { wallet, ordinals, store } = parts;
+  const reserved = new Set<string>();
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function cardinals(source?: string): Promise<Coin[]> {
+    const taken = new Set([...reserved, ...(await store.live()).flatMap(inputsOfLock)]);
+    const free = (await wallet.coins()).filter(({ outpoint }) => outpoint !== source && !taken.has(outpoint));
+    const checked = await Promise.all(free.map(async (coin) => ((await isCardinal(ordinals, coin)) ? [coin] : [])));
+    return checked.flat();
+  }
+
+  return {
+    cardinals,
+    reserve: (raw) => inputsOf(raw).forEach((outpoint) => reserved.add(outpoint)),
+    alone: (work) => {
+      const mine = last.then(work);
+      last = mine.catch(() => {});
+      return mine;
+    },
+  };
+}
+
+/** Fails closed: a coin about which the index cannot speak might carry an inscription, and is not spent on fees. */
+async function isCardinal(ordinals: Ordinals, { outpoint }: Coin): Promise<boolean> {
+  try {
+    return (await ordinals.inscriptionsIn(outpoint)).length === 0;
+  } catch (error) {
+    if (error instanceof SparkleError && error.code === 'not_indexed') return false;
+    throw error;
+  }
+}
+
+const inputsOf = (raw: string): string[] => decodeTransaction(raw).inputs.map(({ outpoint }) => outpoint);
+const inputsOfLock = (trade: Trade): string[] =>
+  trade.role === 'seller' && 'lock' in trade ? inputsOf(trade.lock.raw) : [];

@@ -1,0 +1,127 @@
+import { decodeInvoice } from '../protocol/bolt11.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import type { TradeKeys } from '../protocol/keys.ts';
+import type { TradeMessage } from '../protocol/messages.ts';
+import { isPreimageOf } from '../protocol/preimage.ts';
+import type { Effect } from '../protocol/trade/effect.ts';
+import type { TradeEvent } from '../protocol/trade/event.ts';
+import type { Terms } from '../protocol/trade/terms.ts';
+import type { Due } from '../store/store.ts';
+import { abortFor, bumpFor, claimFor, lockFor, presignFor, refundFor } from './build.ts';
+import type { Purse } from './coins.ts';
+import type { Parts } from './engine.ts';
+
+/** What a trader can do that no port does: its keys, its voice, its purse. */
+export type Hands = {
+  keys(index: number): TradeKeys;
+  say(to: string, message: TradeMessage): Promise<void>;
+  purse: Purse;
+};
+
+type Without<T> = T extends TradeEvent ? Omit<T, 'at'> : never;
+/** What came of an effect; the engine adds the moment. */
+export type Result = Without<TradeEvent> | undefined;
+
+const PAY_TIMEOUT_SECONDS = 60;
+
+/** Does what was decided, once more if need be: every branch may be repeated without harm. */
+export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Promise<Result> {
+  const { lightning, chain } = parts;
+  switch (effect.do) {
+    case 'send':
+      return void (await hands.say(effect.to, effect.message));
+    case 'create_hold_invoice': {
+      const { terms, expirySeconds } = effect;
+      return invoiceReady(
+        terms,
+        await lightning.createHoldInvoice({ paymentHash: terms.paymentHash, ...asked(terms, expirySeconds) }),
+      );
+    }
+    case 'create_invoice': {
+      const { terms, keyIndex, expirySeconds } = effect;
+      const { preimage } = hands.keys(keyIndex);
+      return invoiceReady(terms, await lightning.createInvoice({ preimage, ...asked(terms, expirySeconds) }));
+    }
+    case 'pay':
+      return void (await pay(parts, effect));
+    case 'settle':
+      if (!isPreimageOf(effect.preimage, effect.paymentHash))
+        throw new SparkleError(
+          'bad_preimage',
+          'the preimage to settle with must hash to the payment hash of the trade',
+          {},
+        );
+      return void (await lightning.settle(effect.preimage));
+    case 'cancel_invoice':
+      return void (await lightning.cancel(effect.paymentHash));
+    case 'build_lock':
+      return lockFor(parts, hands, effect);
+    case 'build_abort':
+      return abortFor(parts, hands, effect);
+    case 'bump_lock':
+      return bumpFor(parts, hands, effect);
+    case 'presign_claim':
+      return presignFor(parts, hands, effect);
+    case 'build_claim':
+      return claimFor(parts, hands, effect);
+    case 'build_refund':
+      return refundFor(parts, hands, effect);
+    case 'broadcast':
+      await chain.broadcast([effect.raw]);
+      return { type: 'broadcast_done', what: effect.what, txid: effect.txid };
+    case 'alert':
+      parts.log.error({ code: effect.code, level: effect.level }, effect.sentence);
+      return undefined;
+  }
+}
+
+const asked = (terms: Terms, expirySeconds: number) => ({
+  amountMsat: terms.priceSats * 1000n,
+  finalCltv: terms.finalCltv,
+  expirySeconds,
+  description: `Sparkle trade ${terms.tradeId}`,
+});
+
+/** A node that returned an invoice for another hash would sell a payment that opens no lock. */
+function invoiceReady(terms: Terms, { bolt11 }: { bolt11: string }): Result {
+  const { paymentHash } = decodeInvoice(bolt11);
+  if (paymentHash === terms.paymentHash) return { type: 'invoice_ready', bolt11 };
+  const detail = { expected: terms.paymentHash, paymentHash };
+  throw new SparkleError(
+    'bad_invoice',
+    `the node was asked for hash ${terms.paymentHash} and gave ${paymentHash}`,
+    detail,
+  );
+}
+
+/** The last look before money leaves: still wanted in time, and not under way already. */
+async function pay(parts: Parts, effect: Extract<Effect, { do: 'pay' }>): Promise<void> {
+  const { lightning, chain, clock, store } = parts;
+  const { state } = await lightning.payment(effect.terms.paymentHash);
+  if (state === 'pending' || state === 'settled') return;
+  const { height } = await chain.tip();
+  const now = clock.nowSeconds();
+  const trade = await store.load(effect.terms.tradeId);
+  const wanted = trade?.role === 'buyer' && (trade.state === 'paying' || trade.state === 'verifying');
+  if (!wanted || height > effect.notAfterHeight || now > effect.notAfterSeconds)
+    throw new SparkleError(
+      'too_late',
+      `paying is allowed until height ${effect.notAfterHeight} and second ${effect.notAfterSeconds} while wanted; it is ${height} and ${now}`,
+      { height, now, wanted },
+    );
+  const { bolt11, maxFeeMsat, maxCltvBlocks } = effect;
+  await lightning.pay({ bolt11, maxFeeMsat, maxCltvBlocks, timeoutSeconds: PAY_TIMEOUT_SECONDS });
+}
+
+const MOST_SENDS = 30;
+
+/**
+ * The refusal in an error: what will not change by trying again, so that the machine must hear of it. `undefined` for
+ * everything that may pass (a node away, an outcome unknown): the effect stays due.
+ */
+export function refusalOf({ effect, attempts }: Due, error: unknown): SparkleError | undefined {
+  if (!(error instanceof SparkleError)) return undefined;
+  if (effect.do === 'send') return attempts >= MOST_SENDS ? error : undefined;
+  const passing = ['chain_unavailable', 'lightning_unavailable', 'not_indexed'];
+  return passing.includes(error.code) ? undefined : error;
+}
