@@ -6,6 +6,7 @@ import { TaprootControlBlock } from '@scure/btc-signer/psbt.js';
 import { Script } from '@scure/btc-signer/script.js';
 import { withChecksum } from './descriptor.ts';
 import { SparkleError } from './errors.ts';
+import { readHeight, readHex32 } from './json.ts';
 import { networks, readNetwork, type NetworkName } from './network.ts';
 
 /** `sip3`: the two leaves of SIP-3 v0.2, wire-compatible; `v1`: Miniscript leaves, recoverable with any descriptor wallet. */
@@ -45,9 +46,6 @@ export type Lock = {
  */
 export const NUMS_KEY = '50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0';
 
-/** BIP 65: from 500,000,000 on a locktime is Unix seconds, and a refund meant for a far height would be open today. */
-const LAST_HEIGHT = 499_999_999;
-
 function checkKey(key: string, field: 'claimKey' | 'refundKey'): void {
   // BIP 342: a key of any length but 32 bytes is an unknown key type, and anybody may spend it.
   if (!/^[0-9a-f]{64}$/.test(key))
@@ -75,26 +73,13 @@ function checkKey(key: string, field: 'claimKey' | 'refundKey'): void {
 function checkTerms(terms: LockTerms): void {
   const { paymentHash, claimKey, refundKey, refundHeight } = terms;
   readNetwork(terms.network);
-  if (!/^[0-9a-f]{64}$/.test(paymentHash))
-    throw new SparkleError(
-      'bad_hex',
-      `paymentHash must be 64 lowercase hex digits; got ${paymentHash.length} characters`,
-      {
-        field: 'paymentHash',
-      },
-    );
+  readHex32(paymentHash, 'paymentHash');
+  // From 500,000,000 on consensus reads Unix seconds, and a refund meant for a far height would be open today (BIP 65).
+  readHeight(refundHeight, 'refundHeight');
   checkKey(claimKey, 'claimKey');
   checkKey(refundKey, 'refundKey');
   if (claimKey === refundKey)
     throw new SparkleError('bad_key', 'claimKey and refundKey must differ; got the same key twice', { claimKey });
-  if (!Number.isInteger(refundHeight) || refundHeight < 1 || refundHeight > LAST_HEIGHT)
-    throw new SparkleError(
-      'bad_height',
-      `refundHeight must be an integer from 1 to ${LAST_HEIGHT}; got ${refundHeight}`,
-      {
-        refundHeight,
-      },
-    );
   if (terms.script === 'sip3' && terms.internalKey !== 'nums')
     throw new SparkleError('bad_script', `a sip3 lock must have the NUMS internal key; got ${terms.internalKey}`, {
       internalKey: terms.internalKey,

@@ -1,0 +1,109 @@
+import { decodeTransaction, type Decoded, type Prevout } from './draft.ts';
+import { SparkleError } from './errors.ts';
+import { dustLimitSats, feeFor } from './fees.ts';
+
+/** What a builder promises of the transaction it hands out. Recomputed from the bytes, not from what built them. */
+export type Promises = {
+  /** Outputs spent, in order; the first holds the inscription. */
+  spent: readonly Prevout[];
+  sequences: readonly number[];
+  lockHeight: number;
+  /** Where the inscription's sat is within input 0, and how many sats must stay with it in output 0. */
+  offsetSats: bigint;
+  postageSats: bigint;
+  /** Script of output 0. */
+  destination: string;
+  /** Script of output 1, if there is one; no other output is allowed. */
+  change: string | undefined;
+  vsize: number;
+  feeSats: bigint;
+  feerateSatVb: number;
+  maxFeeSats: bigint;
+};
+
+const bad = (sentence: string, detail: Record<string, unknown>): SparkleError =>
+  new SparkleError('bad_transaction', sentence, detail);
+
+/** Inputs are exactly the promised ones, in order, each once, with the promised sequence. Throws `bad_transaction`. */
+export function assertInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
+  const inputs = decoded.inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`);
+  const wanted = promised.spent.map(({ outpoint }, index) => `${outpoint}/${promised.sequences[index]?.toString(16)}`);
+  if (inputs.length !== wanted.length || inputs.some((input, index) => input !== wanted[index]))
+    throw bad('inputs must be the promised outpoints with the promised sequences', { inputs, wanted });
+  const spent = decoded.inputs.map(({ outpoint }) => outpoint);
+  if (new Set(spent).size !== spent.length) throw bad('an outpoint must be spent once; it is spent twice', { spent });
+  // BIP 125: an input below 0xfffffffe makes the whole transaction replaceable.
+  if (!decoded.inputs.some(({ sequence }) => sequence < 0xfffffffe))
+    throw bad('a transaction must signal that it can be replaced (BIP 125); no input does', { inputs });
+}
+
+/** Version 2 (BIP 68 needs it) and the promised nLockTime. Throws `bad_transaction`. */
+export function assertLockHeight(decoded: Decoded, { lockHeight }: Pick<Promises, 'lockHeight'>): void {
+  if (decoded.version !== 2) throw bad(`version must be 2; it is ${decoded.version}`, { version: decoded.version });
+  if (decoded.lockHeight !== lockHeight)
+    throw bad(`nLockTime must be ${lockHeight}; it is ${decoded.lockHeight}`, { lockHeight: decoded.lockHeight, wanted: lockHeight });
+}
+
+/**
+ * Sats move first in, first out: the sat at `offsetSats` of input 0 must land at the same offset of output 0, among the
+ * postage, and output 0 must pay `destination` at least the postage. Throws `sat_lost`.
+ */
+export function assertSatStays(
+  decoded: Decoded,
+  promised: Pick<Promises, 'spent' | 'offsetSats' | 'postageSats' | 'destination'>,
+): void {
+  const { offsetSats, postageSats, destination } = promised;
+  const source = promised.spent[0]?.valueSats ?? 0n;
+  const first = decoded.outputs[0];
+  const detail = { offsetSats, postageSats, sourceSats: source, output: first };
+  if (offsetSats < 0n || offsetSats >= source)
+    throw new SparkleError('sat_lost', `the offset must lie within the ${source} sats of input 0; it is ${offsetSats}`, detail);
+  if (offsetSats >= postageSats)
+    throw new SparkleError('sat_lost', `the offset must be below the postage of ${postageSats}; it is ${offsetSats}`, detail);
+  if (first === undefined || first.valueSats < postageSats)
+    throw new SparkleError('sat_lost', `output 0 must keep ${postageSats} sats; it has ${first?.valueSats ?? 0n}`, detail);
+  if (first.script !== destination)
+    throw new SparkleError('sat_lost', `output 0 must pay ${destination}; it pays ${first.script}`, detail);
+}
+
+/** No output but output 0 and change, and none that nodes would not relay. Throws `bad_transaction` or `dust`. */
+export function assertOutputs(decoded: Decoded, { change }: Pick<Promises, 'change'>): void {
+  const [, ...others] = decoded.outputs;
+  if (others.length > 1 || others.some(({ script }) => script !== change))
+    throw bad('there must be no output but output 0 and change', { outputs: decoded.outputs, change });
+  for (const { script, valueSats } of decoded.outputs) {
+    const limitSats = dustLimitSats(script);
+    if (valueSats < limitSats)
+      throw new SparkleError('dust', `an output of this type must have ${limitSats} sats; it has ${valueSats}`, { script, valueSats });
+  }
+}
+
+/** The fee is the promised one, pays the feerate, and is within the cap. Throws `bad_transaction` or `fee_too_high`. */
+export function assertFee(
+  decoded: Decoded,
+  promised: Pick<Promises, 'spent' | 'vsize' | 'feeSats' | 'feerateSatVb' | 'maxFeeSats'>,
+): void {
+  const { feeSats, maxFeeSats, vsize, feerateSatVb } = promised;
+  const total = (items: readonly { valueSats: bigint }[]): bigint => items.reduce((sum, { valueSats }) => sum + valueSats, 0n);
+  const paidSats = total(promised.spent) - total(decoded.outputs);
+  if (paidSats !== feeSats) throw bad(`the fee must be ${feeSats} sats; it is ${paidSats}`, { paidSats, feeSats });
+  const leastSats = feeFor({ vsize, feerateSatVb });
+  if (paidSats < leastSats)
+    throw bad(`the fee must be ${leastSats} sats for ${vsize} vB; it is ${paidSats}`, { paidSats, leastSats, vsize });
+  if (paidSats > maxFeeSats)
+    throw new SparkleError('fee_too_high', `the fee must be at most ${maxFeeSats} sats; it is ${paidSats}`, {
+      feeSats: paidSats,
+      maxFeeSats,
+      vsize,
+    });
+}
+
+/** Reads `raw` again and asserts every promise that a builder of ours makes; throws as the parts do. */
+export function assertPromises(raw: string, promised: Promises): void {
+  const decoded = decodeTransaction(raw);
+  assertInputs(decoded, promised);
+  assertLockHeight(decoded, promised);
+  assertSatStays(decoded, promised);
+  assertOutputs(decoded, promised);
+  assertFee(decoded, promised);
+}
