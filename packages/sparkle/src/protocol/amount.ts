@@ -42,7 +42,8 @@ export function satsToMsat(sats: bigint): bigint {
 
 /** The same amount in sats. Throws `bad_amount` when it is not a whole number of them: money is never rounded away. */
 export function msatToSatsExact(msat: bigint): bigint {
-  if (msat % 1000n !== 0n) throw new SparkleError('bad_amount', `${msat} msat is not a whole number of sats`, { msat: String(msat) });
+  if (msat % 1000n !== 0n)
+    throw new SparkleError('bad_amount', `${msat} msat is not a whole number of sats`, { msat: String(msat) });
   return checked(msat / 1000n, 'sats');
 }
 

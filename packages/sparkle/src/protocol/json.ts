@@ -31,7 +31,8 @@ export function readHex32(value: unknown, field: string): string {
  * `field`, without repeating the text.
  */
 export function readHexBytes({ value, field, maxBytes }: { value: unknown; field: string; maxBytes: number }): string {
-  const isHex = typeof value === 'string' && value.length <= 2 * maxBytes && /^(?:[0-9a-f]{2})*$/.test(value);
+  const isHex =
+    typeof value === 'string' && value.length <= 2 * maxBytes && value.length % 2 === 0 && !/[^0-9a-f]/.test(value);
   if (isHex) return value;
   const expected = `lowercase hex of at most ${maxBytes} whole bytes`;
   throw new SparkleError('bad_hex', `${field} must be ${expected}; got ${shownHex(value)}`, { field, maxBytes });
