@@ -62,7 +62,7 @@ async function dropStaleLock(lock, log) {
 }
 
 /** Runs `work` while holding `lock`. A lock file is linked into place with its content, so it is never seen empty. */
-async function locked({ lock, log }, work) {
+export async function locked({ lock, log }, work) {
   const mine = `${lock}.${process.pid}`;
   await writeFile(mine, String(process.pid));
   try {
