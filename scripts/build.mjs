@@ -1,0 +1,30 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureInstalled, root } from './install.mjs';
+import { endWith } from './run.mjs';
+
+/** Compiles one package into its `dist`, from nothing, so that no file of an earlier build is published. */
+function build(folder) {
+  const dist = join(folder, 'dist');
+  rmSync(dist, { recursive: true, force: true });
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, '-p', folder], { cwd: root, encoding: 'utf8' });
+  if (status !== 0) throw Object.assign(new Error(`${stdout}${stderr}`.trim()), { exitCode: 1 });
+  for (const name of readdirSync(dist, { recursive: true }))
+    if (name.endsWith('.d.ts')) pointDeclarationsAtJavaScript(join(dist, name));
+}
+
+/** The compiler rewrites `./x.ts` to `./x.js` in what runs, but not in declarations, where older compilers refuse it. */
+function pointDeclarationsAtJavaScript(file) {
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(file, text.replace(/((?:from|import) ?\(?['"]\.{1,2}\/[^'"]+)\.ts(?=['"])/g, '$1.js'));
+}
+
+try {
+  await ensureInstalled({ log: console.error });
+  const folders = readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name));
+  for (const folder of folders) if (existsSync(join(folder, 'tsconfig.json'))) build(folder);
+} catch (error) {
+  endWith(error);
+}
