@@ -20,7 +20,7 @@ const testFiles = () =>
     .flatMap((place) => readdirSync(place, { recursive: true }).map((name) => join(place, name)))
     .filter((file) => file.endsWith('.test.ts'))
     .map((file) => relative(root, file).split(sep).join('/'))
-    .sort();
+    .sort((a, b) => (a < b ? -1 : 1));
 
 /** Files whose path contains one of the words; all files without any word. */
 function chosen(words) {
