@@ -15,7 +15,15 @@ export type PresignedClaim = Built & { terms: LockTerms; signature: string };
 /** `claimSecret` is the secret of the claim key, `auxRand` 32 random bytes for the signature (BIP 340). */
 export type ClaimSigning = SpendRequest & { claimSecret: Uint8Array; auxRand: Uint8Array };
 
-const lockTermsOf = ({ script, internalKey, paymentHash, claimKey, refundKey, refundHeight, network }: LockTerms): LockTerms => ({
+const lockTermsOf = ({
+  script,
+  internalKey,
+  paymentHash,
+  claimKey,
+  refundKey,
+  refundHeight,
+  network,
+}: LockTerms): LockTerms => ({
   script,
   internalKey,
   paymentHash,
@@ -46,14 +54,22 @@ export function presignClaim(wanted: ClaimSigning): PresignedClaim {
 export function completeClaim({ presigned, preimage }: { presigned: PresignedClaim; preimage: string }): Built {
   const { terms, signature, ...built } = presigned;
   if (!isPreimageOf(preimage, terms.paymentHash))
-    throw new SparkleError('bad_preimage', `the preimage must be 32 bytes that hash to ${terms.paymentHash}; it is not`, {
-      paymentHash: terms.paymentHash,
-    });
+    throw new SparkleError(
+      'bad_preimage',
+      `the preimage must be 32 bytes that hash to ${terms.paymentHash}; it is not`,
+      {
+        paymentHash: terms.paymentHash,
+      },
+    );
   const lock = buildLock(terms);
   if (built.spent[0]?.script !== lock.script)
-    throw new SparkleError('bad_script', `input 0 must spend the lock ${lock.script}; it spends ${built.spent[0]?.script}`, {
-      lock: lock.script,
-    });
+    throw new SparkleError(
+      'bad_script',
+      `input 0 must spend the lock ${lock.script}; it spends ${built.spent[0]?.script}`,
+      {
+        lock: lock.script,
+      },
+    );
   const message = signatureMessage({ raw: built.raw, spent: built.spent, leaf: lock.claimLeaf });
   if (!schnorr.verify(hex.decode(signature), message, hex.decode(terms.claimKey)))
     throw new SparkleError('bad_signature', 'the signature must be one by the claim key for this claim; it is not', {

@@ -33,11 +33,7 @@ export const feerateWithin = ({ feeSats, vsize }: { feeSats: bigint; vsize: numb
  * transaction that leaves the mempool for it: BIP 125 rule 3 (not less in sum), rule 4 (its own relay on top), and the
  * node's rule that the feerate must rise too.
  */
-export function replacementFee(wanted: {
-  vsize: number;
-  feerateSatVb: number;
-  replaced: readonly Replaced[];
-}): bigint {
+export function replacementFee(wanted: { vsize: number; feerateSatVb: number; replaced: readonly Replaced[] }): bigint {
   const { vsize, feerateSatVb, replaced } = wanted;
   const wantedSats = feeFor({ vsize, feerateSatVb });
   if (replaced.length === 0) return wantedSats;

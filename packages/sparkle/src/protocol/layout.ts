@@ -1,3 +1,4 @@
+import { sumSats } from './amount.ts';
 import { dustLimitSats } from './fees.ts';
 import { encodeDraft, vsizeOf, type Draft, type DraftInput, type Output, type Prevout } from './draft.ts';
 import { SparkleError } from './errors.ts';
@@ -26,7 +27,7 @@ export type Layout = {
 /** A finished order of sats: the draft still has placeholder witnesses, `vsize` is that of the signed transaction. */
 export type LaidOut = { draft: Draft; vsize: number; feeSats: bigint };
 
-const sumSats = (items: readonly { valueSats: bigint }[]): bigint => items.reduce((sum, { valueSats }) => sum + valueSats, 0n);
+const total = (items: readonly { valueSats: bigint }[]): bigint => sumSats(items.map(({ valueSats }) => valueSats));
 
 const isProgram = (script: string, version: string, bytes: number): boolean =>
   script.startsWith(version) && script.length === 2 * (2 + bytes);
@@ -41,14 +42,21 @@ export function walletInput(coin: Prevout): DraftInput {
   // BIP 86: one Schnorr signature. BIP 143: a DER signature of at most 72 bytes and a key.
   if (isProgram(script, '5120', 32)) return { ...input, witness: [new Uint8Array(64)] };
   if (isProgram(script, '0014', 20)) return { ...input, witness: [new Uint8Array(72), new Uint8Array(33)] };
-  throw new SparkleError('bad_script', `coin ${outpoint} must be P2TR or P2WPKH; its script is ${script}`, { outpoint, script });
+  throw new SparkleError('bad_script', `coin ${outpoint} must be P2TR or P2WPKH; its script is ${script}`, {
+    outpoint,
+    script,
+  });
 }
 
-function measured(layout: Layout, inputs: readonly DraftInput[], outputs: readonly Output[]): LaidOut & { restSats: bigint } {
+function measured(
+  layout: Layout,
+  inputs: readonly DraftInput[],
+  outputs: readonly Output[],
+): LaidOut & { restSats: bigint } {
   const draft = { lockHeight: layout.lockHeight, inputs, outputs };
   const vsize = vsizeOf(encodeDraft(draft));
   const feeSats = layout.feeSatsOf(vsize);
-  return { draft, vsize, feeSats, restSats: sumSats(inputs) - sumSats(outputs) - feeSats };
+  return { draft, vsize, feeSats, restSats: total(inputs) - total(outputs) - feeSats };
 }
 
 function withChange(layout: Layout, inputs: readonly DraftInput[]): LaidOut | undefined {
@@ -101,7 +109,7 @@ export function layOut(layout: Layout): LaidOut {
   const { script, leastSats } = layout.kept;
   const inputs = inputChoices(layout).at(-1) ?? [];
   const { feeSats } = measured(layout, inputs, [{ script, valueSats: leastSats }]);
-  const haveSats = sumSats(inputs);
+  const haveSats = total(inputs);
   throw new SparkleError(
     'insufficient_funds',
     `inputs must sum up to ${leastSats + feeSats} sats for the output and the fee; they sum up to ${haveSats}`,

@@ -1,10 +1,12 @@
-import { addressScript, decodeTransaction, txidOf, vsizeOf, type Prevout } from './draft.ts';
+import { sumSats } from './amount.ts';
+import { addressScript, decodeTransaction, vsizeOf, type Prevout } from './draft.ts';
 import { SparkleError } from './errors.ts';
 import { dustLimitSats, feeFor, INCREMENTAL_RELAY_SAT_VB, replacementFee, type Replaced } from './fees.ts';
 import { layOut, REPLACEABLE, unsignedRaw, walletInput, type LaidOut } from './layout.ts';
 import { buildLock } from './lock.ts';
 import { assertFee, assertInputs, assertLockHeight, assertOutputs, assertPromises } from './promises.ts';
-import type { Built, SpendTerms } from './spend.ts';
+import { assertSpendTerms, type Built, type SpendTerms } from './spend.ts';
+import { txidOf } from './transaction.ts';
 import { lockValueSats } from './trade/terms.ts';
 
 /** Coins that may pay, in the order in which to use them, and where change goes. The caller keeps inscriptions out of them. */
@@ -16,18 +18,20 @@ export type Sent = { raw: string; spent: readonly Prevout[] };
 /** An unsigned lock: `vout` is the lock's output, `coins` those that were used besides the source. */
 export type BuiltLock = Built & { vout: number; coins: readonly Prevout[] };
 
-const sumSats = (items: readonly { valueSats: bigint }[]): bigint => items.reduce((sum, { valueSats }) => sum + valueSats, 0n);
+const total = (items: readonly { valueSats: bigint }[]): bigint => sumSats(items.map(({ valueSats }) => valueSats));
 
 /** What a sent transaction weighs against one that replaces it. Throws `bad_transaction` when it is not signed or `spent` is not its own. */
 export function replacedOf({ raw, spent }: Sent): Replaced {
   const { inputs, outputs } = decodeTransaction(raw);
   if (inputs.some(({ witness }) => witness.length === 0))
-    throw new SparkleError('bad_transaction', 'a sent transaction must be signed; an input has no witness', { txid: txidOf(raw) });
+    throw new SparkleError('bad_transaction', 'a sent transaction must be signed; an input has no witness', {
+      txid: txidOf(raw),
+    });
   if (inputs.map(({ outpoint }) => outpoint).join() !== spent.map(({ outpoint }) => outpoint).join())
     throw new SparkleError('bad_transaction', 'spent must name the inputs of the transaction in order; it does not', {
       txid: txidOf(raw),
     });
-  return { feeSats: sumSats(spent) - sumSats(outputs), vsize: vsizeOf(raw) };
+  return { feeSats: total(spent) - total(outputs), vsize: vsizeOf(raw) };
 }
 
 function built(laidOut: LaidOut): Built {
@@ -45,6 +49,7 @@ function built(laidOut: LaidOut): Built {
  */
 export function buildLockTransaction(wanted: Paying & { terms: SpendTerms; source: Prevout }): BuiltLock {
   const { terms, source, coins, changeAddress, feerateSatVb, maxFeeSats } = wanted;
+  assertSpendTerms(terms);
   const { script } = buildLock(terms);
   const change = addressScript(changeAddress, terms.network);
   const valueSats = lockValueSats(terms);
@@ -74,24 +79,27 @@ export function buildLockTransaction(wanted: Paying & { terms: SpendTerms; sourc
   return { ...lock, vout: 0, coins: lock.spent.slice(1) };
 }
 
-/** Output 0 has exactly postage and reserve: claim and refund sign for that value, and for no other. Throws `bad_transaction`. */
+/** Output 0 has exactly postage and reserve: claim and refund sign for that value and for no other. Throws `bad_transaction`. */
 export function assertLockValue(raw: string, terms: Pick<SpendTerms, 'postageSats' | 'reserveSats'>): void {
   const valueSats = decodeTransaction(raw).outputs[0]?.valueSats;
   const wantedSats = lockValueSats(terms);
   if (valueSats !== wantedSats)
-    throw new SparkleError('bad_transaction', `the lock must have ${wantedSats} sats; it has ${valueSats}`, { valueSats, wantedSats });
+    throw new SparkleError('bad_transaction', `the lock must have ${wantedSats} sats; it has ${valueSats}`, {
+      valueSats,
+      wantedSats,
+    });
 }
 
 /**
  * Takes an unconfirmed lock back: spends the same inputs, returns the inscription to an address of the seller, and pays
- * what it takes to replace the lock. `replaces` names what is in the mempool when that is not just the lock: its bumps, or
- * an earlier abort. Only the confirmed one of the two counts. Throws as `buildLockTransaction`.
+ * what it takes to replace what is in the mempool now, which `replaces` names: the lock and its last bump, or an earlier
+ * abort. Only the one that confirms counts. Throws as `buildLockTransaction`.
  */
 export function buildAbortTransaction(
-  wanted: Paying & { terms: SpendTerms; lock: Sent; returnAddress: string; replaces?: readonly Replaced[] },
+  wanted: Paying & { terms: SpendTerms; lock: Sent; returnAddress: string; replaces: readonly Replaced[] },
 ): Built {
-  const { terms, lock, coins, feerateSatVb, maxFeeSats } = wanted;
-  const replaced = wanted.replaces ?? [replacedOf(lock)];
+  const { terms, lock, coins, feerateSatVb, maxFeeSats, replaces: replaced } = wanted;
+  assertSpendTerms(terms);
   const destination = addressScript(wanted.returnAddress, terms.network);
   const change = addressScript(wanted.changeAddress, terms.network);
   const sourceSats = lock.spent[0]?.valueSats ?? 0n;
@@ -127,19 +135,23 @@ export function assertConflict(raw: string, lock: Sent): void {
   const [source] = decodeTransaction(lock.raw).inputs;
   const [first] = decodeTransaction(raw).inputs;
   if (source === undefined || first?.outpoint !== source.outpoint)
-    throw new SparkleError('bad_transaction', `input 0 must be the lock's source ${source?.outpoint}; it is ${first?.outpoint}`, {
-      source: source?.outpoint,
-    });
+    throw new SparkleError(
+      'bad_transaction',
+      `input 0 must be the lock's source ${source?.outpoint}; it is ${first?.outpoint}`,
+      {
+        source: source?.outpoint,
+      },
+    );
 }
 
 /**
  * Raises the feerate of a sent lock by a child that spends its change, since replacing the lock would move its outpoint:
  * lock and child together pay `feerateSatVb`, which is also what `feerateSatVb` of the result means. Output 0 is never touched.
- * `replaces` names an earlier child. Throws `insufficient_funds` when there is no change or too little of it,
+ * `replaces` names the child before it, if there is one. Throws `insufficient_funds` when there is no change or too little of it,
  * `fee_too_high` when the child's own fee is above the cap.
  */
 export function buildBumpTransaction(
-  wanted: Paying & { terms: SpendTerms; lock: Sent; replaces?: readonly Replaced[] },
+  wanted: Paying & { terms: SpendTerms; lock: Sent; replaces: readonly Replaced[] },
 ): Built {
   const { terms, lock, coins, feerateSatVb, maxFeeSats } = wanted;
   const destination = addressScript(wanted.changeAddress, terms.network);
@@ -153,7 +165,7 @@ export function buildBumpTransaction(
       kept: { script: destination, wantedSats: leastSats, leastSats },
       leftover: 'kept',
       change: undefined,
-      feeSatsOf: (vsize) => childFee({ parent, vsize, feerateSatVb, replaced: wanted.replaces ?? [] }),
+      feeSatsOf: (vsize) => childFee({ parent, vsize, feerateSatVb, replaced: wanted.replaces }),
     }),
   );
   const decoded = decodeTransaction(child.raw);
@@ -175,7 +187,12 @@ function changeOf({ raw }: Sent): Prevout {
 }
 
 /** What is still missing for both together, but at least what a node asks for the child alone. */
-function childFee(given: { parent: Replaced; vsize: number; feerateSatVb: number; replaced: readonly Replaced[] }): bigint {
+function childFee(given: {
+  parent: Replaced;
+  vsize: number;
+  feerateSatVb: number;
+  replaced: readonly Replaced[];
+}): bigint {
   const { parent, vsize, feerateSatVb, replaced } = given;
   const missingSats = feeFor({ vsize: parent.vsize + vsize, feerateSatVb }) - parent.feeSats;
   const leastSats = replacementFee({ vsize, feerateSatVb: INCREMENTAL_RELAY_SAT_VB, replaced });

@@ -1,10 +1,11 @@
 import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
 import { hex } from '@scure/base';
 import { keyAggExport, keyAggregate, nonceAggregate, nonceGen, Session } from '@scure/btc-signer/musig2.js';
-import { decodeTransaction, signatureMessage, txidOf, withWitness, type Decoded } from './draft.ts';
+import { decodeTransaction, signatureMessage, withWitness, type Decoded } from './draft.ts';
 import { SparkleError } from './errors.ts';
 import { buildLock, musigKeys, type LockTerms } from './lock.ts';
 import { planSpend, publicKeyOf, type Built, type SpendRequest, type SpendTerms } from './spend.ts';
+import { txidOf } from './transaction.ts';
 import { lockValueSats } from './trade/terms.ts';
 
 /** Which of the two keys in the internal key is ours. */
@@ -66,31 +67,50 @@ export function buildCooperativeClaim(wanted: SpendRequest): Built {
 /** The lock has a key path that the two can sign for. Throws `bad_script`. */
 export function assertKeyPath({ internalKey }: Pick<LockTerms, 'internalKey'>): void {
   if (internalKey !== 'musig')
-    throw new SparkleError('bad_script', `a lock must have a musig internal key to be spent by both; it has ${internalKey}`, {
-      internalKey,
-    });
+    throw new SparkleError(
+      'bad_script',
+      `a lock must have a musig internal key to be spent by both; it has ${internalKey}`,
+      {
+        internalKey,
+      },
+    );
 }
 
 /**
  * The transaction spends the lock and nothing else, pays only allowed scripts, and keeps the inscription among the postage of
  * output 0. Without this a co-signer would sign whatever the other side made up (R9). Throws `bad_transaction` or `sat_lost`.
  */
-export function assertCosignable(decoded: Decoded, wanted: Pick<Cosigning, 'terms' | 'lockOutpoint' | 'allowedScripts'>): void {
+export function assertCosignable(
+  decoded: Decoded,
+  wanted: Pick<Cosigning, 'terms' | 'lockOutpoint' | 'allowedScripts'>,
+): void {
   const { terms, lockOutpoint, allowedScripts } = wanted;
   const spent = decoded.inputs.map(({ outpoint }) => outpoint);
   if (spent.length !== 1 || spent[0] !== lockOutpoint)
-    throw new SparkleError('bad_transaction', `the only input must be the lock ${lockOutpoint}; inputs are ${spent.join()}`, { spent });
+    throw new SparkleError(
+      'bad_transaction',
+      `the only input must be the lock ${lockOutpoint}; inputs are ${spent.join()}`,
+      { spent },
+    );
   const foreign = decoded.outputs.find(({ script }) => !allowedScripts.includes(script));
   if (foreign !== undefined || decoded.outputs.length === 0)
-    throw new SparkleError('bad_transaction', `outputs must pay allowed scripts; one pays ${foreign?.script ?? 'nothing'}`, {
-      script: foreign?.script,
-    });
+    throw new SparkleError(
+      'bad_transaction',
+      `outputs must pay allowed scripts; one pays ${foreign?.script ?? 'nothing'}`,
+      {
+        script: foreign?.script,
+      },
+    );
   const keptSats = decoded.outputs[0]?.valueSats ?? 0n;
   if (keptSats < terms.postageSats || terms.offsetSats >= terms.postageSats)
-    throw new SparkleError('sat_lost', `output 0 must keep ${terms.postageSats} sats with the inscription; it has ${keptSats}`, {
-      keptSats,
-      offsetSats: terms.offsetSats,
-    });
+    throw new SparkleError(
+      'sat_lost',
+      `output 0 must keep ${terms.postageSats} sats with the inscription; it has ${keptSats}`,
+      {
+        keptSats,
+        offsetSats: terms.offsetSats,
+      },
+    );
 }
 
 /** A function that works once. BIP 327: two signatures with one nonce give the secret key away. */
@@ -159,7 +179,9 @@ export function createSession(wanted: Cosigning): Created {
 
 function makeNonce(context: Context, randomness: Uint8Array): Nonced {
   if (randomness.length !== 32)
-    throw new SparkleError('bad_key', `a nonce needs 32 random bytes; got ${randomness.length}`, { length: randomness.length });
+    throw new SparkleError('bad_key', `a nonce needs 32 random bytes; got ${randomness.length}`, {
+      length: randomness.length,
+    });
   if (randomness.every((byte) => byte === 0))
     throw new SparkleError('nonce_reused', 'a nonce needs fresh randomness; got bytes that were used and wiped');
   const { keys, ours, secret, outputKey, message } = context;
@@ -177,7 +199,12 @@ function readTheirs<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    throw new SparkleError('bad_signature', `the other side's ${what} must be one of BIP 327; it is not`, { what }, { cause });
+    throw new SparkleError(
+      'bad_signature',
+      `the other side's ${what} must be one of BIP 327; it is not`,
+      { what },
+      { cause },
+    );
   }
 }
 
@@ -189,7 +216,10 @@ function aggregateNonces(context: Context, nonces: SecretNonces, theirNonce: str
     const theirs = hex.decode(theirNonce);
     return ours === 0 ? [nonces.public, theirs] : [theirs, nonces.public];
   });
-  const session = readTheirs('public nonce', () => new Session(nonceAggregate(publicNonces), keys, message, [tweak], [true]));
+  const session = readTheirs(
+    'public nonce',
+    () => new Session(nonceAggregate(publicNonces), keys, message, [tweak], [true]),
+  );
   return { sign: once('the signature', () => signPartially({ context, nonces, session, publicNonces })) };
 }
 
@@ -203,11 +233,17 @@ function signPartially({ context, nonces, session, publicNonces }: Signing): Sig
     partial: hex.encode(partial),
     verify: (theirPartial) => {
       const theirs = readTheirs('partial signature', () => hex.decode(theirPartial));
-      const isValid = readTheirs('partial signature', () => session.partialSigVerify(theirs, publicNonces, context.theirs));
+      const isValid = readTheirs('partial signature', () =>
+        session.partialSigVerify(theirs, publicNonces, context.theirs),
+      );
       if (!isValid)
-        throw new SparkleError('bad_signature', 'the other side must sign this very transaction; its part does not verify', {
-          txid: txidOf(context.raw),
-        });
+        throw new SparkleError(
+          'bad_signature',
+          'the other side must sign this very transaction; its part does not verify',
+          {
+            txid: txidOf(context.raw),
+          },
+        );
       const partials = context.ours === 0 ? [partial, theirs] : [theirs, partial];
       return { complete: () => completeSpend(context, session.partialSigAgg(partials)) };
     },

@@ -1,6 +1,8 @@
+import { sumSats } from './amount.ts';
 import { decodeTransaction, type Decoded, type Prevout } from './draft.ts';
 import { SparkleError } from './errors.ts';
 import { dustLimitSats, feeFor } from './fees.ts';
+import { followSat } from './satflow.ts';
 
 /** What a builder promises of the transaction it hands out. Recomputed from the bytes, not from what built them. */
 export type Promises = {
@@ -24,14 +26,12 @@ export type Promises = {
 const bad = (sentence: string, detail: Record<string, unknown>): SparkleError =>
   new SparkleError('bad_transaction', sentence, detail);
 
-/** Inputs are exactly the promised ones, in order, each once, with the promised sequence. Throws `bad_transaction`. */
+/** Inputs are exactly the promised ones, in order, with the promised sequence. Throws `bad_transaction`. */
 export function assertInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
   const inputs = decoded.inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`);
   const wanted = promised.spent.map(({ outpoint }, index) => `${outpoint}/${promised.sequences[index]?.toString(16)}`);
   if (inputs.length !== wanted.length || inputs.some((input, index) => input !== wanted[index]))
     throw bad('inputs must be the promised outpoints with the promised sequences', { inputs, wanted });
-  const spent = decoded.inputs.map(({ outpoint }) => outpoint);
-  if (new Set(spent).size !== spent.length) throw bad('an outpoint must be spent once; it is spent twice', { spent });
   // BIP 125: an input below 0xfffffffe makes the whole transaction replaceable.
   if (!decoded.inputs.some(({ sequence }) => sequence < 0xfffffffe))
     throw bad('a transaction must signal that it can be replaced (BIP 125); no input does', { inputs });
@@ -41,7 +41,10 @@ export function assertInputs(decoded: Decoded, promised: Pick<Promises, 'spent' 
 export function assertLockHeight(decoded: Decoded, { lockHeight }: Pick<Promises, 'lockHeight'>): void {
   if (decoded.version !== 2) throw bad(`version must be 2; it is ${decoded.version}`, { version: decoded.version });
   if (decoded.lockHeight !== lockHeight)
-    throw bad(`nLockTime must be ${lockHeight}; it is ${decoded.lockHeight}`, { lockHeight: decoded.lockHeight, wanted: lockHeight });
+    throw bad(`nLockTime must be ${lockHeight}; it is ${decoded.lockHeight}`, {
+      lockHeight: decoded.lockHeight,
+      wanted: lockHeight,
+    });
 }
 
 /**
@@ -49,21 +52,40 @@ export function assertLockHeight(decoded: Decoded, { lockHeight }: Pick<Promises
  * postage, and output 0 must pay `destination` at least the postage. Throws `sat_lost`.
  */
 export function assertSatStays(
-  decoded: Decoded,
+  raw: string,
   promised: Pick<Promises, 'spent' | 'offsetSats' | 'postageSats' | 'destination'>,
 ): void {
   const { offsetSats, postageSats, destination } = promised;
   const source = promised.spent[0]?.valueSats ?? 0n;
-  const first = decoded.outputs[0];
+  const first = decodeTransaction(raw).outputs[0];
   const detail = { offsetSats, postageSats, sourceSats: source, output: first };
   if (offsetSats < 0n || offsetSats >= source)
-    throw new SparkleError('sat_lost', `the offset must lie within the ${source} sats of input 0; it is ${offsetSats}`, detail);
+    throw new SparkleError(
+      'sat_lost',
+      `the offset must lie within the ${source} sats of input 0; it is ${offsetSats}`,
+      detail,
+    );
   if (offsetSats >= postageSats)
-    throw new SparkleError('sat_lost', `the offset must be below the postage of ${postageSats}; it is ${offsetSats}`, detail);
+    throw new SparkleError(
+      'sat_lost',
+      `the offset must be below the postage of ${postageSats}; it is ${offsetSats}`,
+      detail,
+    );
   if (first === undefined || first.valueSats < postageSats)
-    throw new SparkleError('sat_lost', `output 0 must keep ${postageSats} sats; it has ${first?.valueSats ?? 0n}`, detail);
+    throw new SparkleError(
+      'sat_lost',
+      `output 0 must keep ${postageSats} sats; it has ${first?.valueSats ?? 0n}`,
+      detail,
+    );
   if (first.script !== destination)
     throw new SparkleError('sat_lost', `output 0 must pay ${destination}; it pays ${first.script}`, detail);
+  const inputValues = promised.spent.map(({ valueSats }) => valueSats);
+  const place = followSat({ raw, inputValues, inputIndex: 0, offsetSats });
+  if (place.to !== 'output' || place.vout !== 0 || place.offsetSats !== offsetSats)
+    throw new SparkleError('sat_lost', `the sat must stay at offset ${offsetSats} of output 0; it does not`, {
+      ...detail,
+      place,
+    });
 }
 
 /** No output but output 0 and change, and none that nodes would not relay. Throws `bad_transaction` or `dust`. */
@@ -74,7 +96,10 @@ export function assertOutputs(decoded: Decoded, { change }: Pick<Promises, 'chan
   for (const { script, valueSats } of decoded.outputs) {
     const limitSats = dustLimitSats(script);
     if (valueSats < limitSats)
-      throw new SparkleError('dust', `an output of this type must have ${limitSats} sats; it has ${valueSats}`, { script, valueSats });
+      throw new SparkleError('dust', `an output of this type must have ${limitSats} sats; it has ${valueSats}`, {
+        script,
+        valueSats,
+      });
   }
 }
 
@@ -84,8 +109,9 @@ export function assertFee(
   promised: Pick<Promises, 'spent' | 'vsize' | 'feeSats' | 'feerateSatVb' | 'maxFeeSats'>,
 ): void {
   const { feeSats, maxFeeSats, vsize, feerateSatVb } = promised;
-  const total = (items: readonly { valueSats: bigint }[]): bigint => items.reduce((sum, { valueSats }) => sum + valueSats, 0n);
-  const paidSats = total(promised.spent) - total(decoded.outputs);
+  const paidSats =
+    sumSats(promised.spent.map(({ valueSats }) => valueSats)) -
+    sumSats(decoded.outputs.map(({ valueSats }) => valueSats));
   if (paidSats !== feeSats) throw bad(`the fee must be ${feeSats} sats; it is ${paidSats}`, { paidSats, feeSats });
   const leastSats = feeFor({ vsize, feerateSatVb });
   if (paidSats < leastSats)
@@ -103,7 +129,7 @@ export function assertPromises(raw: string, promised: Promises): void {
   const decoded = decodeTransaction(raw);
   assertInputs(decoded, promised);
   assertLockHeight(decoded, promised);
-  assertSatStays(decoded, promised);
+  assertSatStays(raw, promised);
   assertOutputs(decoded, promised);
   assertFee(decoded, promised);
 }

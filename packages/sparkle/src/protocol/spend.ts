@@ -1,13 +1,14 @@
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '@scure/base';
-import { addressScript, decodeTransaction, encodeDraft, signatureMessage, txidOf, vsizeOf } from './draft.ts';
+import { addressScript, decodeTransaction, encodeDraft, signatureMessage, vsizeOf } from './draft.ts';
 import type { DraftInput, Prevout } from './draft.ts';
 import { SparkleError } from './errors.ts';
 import { replacementFee, type Replaced } from './fees.ts';
 import { layOut, REPLACEABLE, tryLayOut, unsignedRaw, type LaidOut, type Layout } from './layout.ts';
 import { buildLock, type Lock, type LockTerms } from './lock.ts';
 import { assertPromises } from './promises.ts';
+import { txidOf } from './transaction.ts';
 import { lockValueSats } from './trade/terms.ts';
 
 /** A lock and the sats in it: see `Terms`, of which this is a part. */
@@ -41,9 +42,28 @@ export type Built = {
   spent: readonly Prevout[];
 };
 
+/**
+ * Offset, postage and reserve that a lock can have: the sat among the postage, the postage able to stand alone as the P2TR
+ * output it comes in, no debt. Throws `sat_lost`, `dust` or `bad_amount`.
+ */
+export function assertSpendTerms({ offsetSats, postageSats, reserveSats }: SpendTerms): void {
+  const detail = { offsetSats, postageSats, reserveSats };
+  if (offsetSats < 0n || offsetSats >= postageSats)
+    throw new SparkleError(
+      'sat_lost',
+      `the offset must be from 0 to below the postage of ${postageSats}; it is ${offsetSats}`,
+      detail,
+    );
+  if (postageSats < P2TR_DUST_SATS)
+    throw new SparkleError('dust', `the postage must be at least ${P2TR_DUST_SATS} sats; it is ${postageSats}`, detail);
+  if (reserveSats < 0n)
+    throw new SparkleError('bad_amount', `the reserve must not be negative; it is ${reserveSats}`, detail);
+}
+
 /** How a lock is spent: by the buyer with the preimage, by the seller after R, or by both together with one signature. */
 export type SpendPath = 'claim' | 'refund' | 'key';
 
+const P2TR_DUST_SATS = 330n;
 const PLACEHOLDER_SIGNATURE = new Uint8Array(64);
 const PLACEHOLDER_PREIMAGE = new Uint8Array(32);
 
@@ -138,6 +158,7 @@ export type PlannedSpend = Built & { lock: Lock };
  */
 export function planSpend(request: SpendRequest, path: SpendPath): PlannedSpend {
   const { terms, feerateSatVb, maxFeeSats, funding } = request;
+  assertSpendTerms(terms);
   const lock = buildLock(terms);
   const laidOut = layOutSpend(request, path, lockInput(request, path, lock));
   const { draft, vsize, feeSats } = laidOut;
@@ -167,7 +188,9 @@ export function lockSpendVsize(wanted: { terms: LockTerms; path: SpendPath; dest
   const { terms, path, destinationScript } = wanted;
   const witness = placeholderWitness(path, terms.script, buildLock(terms));
   const input = { outpoint: `${'00'.repeat(32)}:0`, valueSats: 0n, script: '', sequence: REPLACEABLE, witness };
-  return vsizeOf(encodeDraft({ lockHeight: 0, inputs: [input], outputs: [{ valueSats: 0n, script: destinationScript }] }));
+  return vsizeOf(
+    encodeDraft({ lockHeight: 0, inputs: [input], outputs: [{ valueSats: 0n, script: destinationScript }] }),
+  );
 }
 
 /** A leaf of a planned spend and the key that the leaf asks for. */
@@ -186,7 +209,9 @@ export type LeafSigning = {
  */
 export function signLeaf({ planned, leaf, key, secret, auxRand }: LeafSigning): Uint8Array {
   if (secret.length !== 32 || auxRand.length !== 32 || publicKeyOf(secret) !== key)
-    throw new SparkleError('bad_key', `the secret must be the one behind the leaf's key ${key}; it is another`, { key });
+    throw new SparkleError('bad_key', `the secret must be the one behind the leaf's key ${key}; it is another`, {
+      key,
+    });
   const message = signatureMessage({ raw: planned.raw, spent: planned.spent, leaf });
   const signature = schnorr.sign(message, secret, auxRand);
   if (!schnorr.verify(signature, message, hex.decode(key)))
