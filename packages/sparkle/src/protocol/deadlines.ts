@@ -3,6 +3,9 @@ import type { NetworkName } from './network.ts';
 import type { FeePlan } from './trade/effect.ts';
 import type { Terms } from './trade/terms.ts';
 
+// Every rule in blocks or seconds, and nobody else does arithmetic on heights. Heights are absolute, all else is blocks
+// unless the name says so; each function throws `bad_height` for what is not a height, naming the argument.
+
 /** BIP 65: from 500,000,000 on a locktime is Unix seconds. */
 const LAST_HEIGHT = 499_999_999;
 
@@ -21,7 +24,7 @@ const MAX_CLAIM_WINDOW_BLOCKS = 144;
 const HOLD_GAP_BLOCKS = 72;
 /**
  * A forwarder may learn the preimage as late as its payee's last block, and then needs a gap of its own (swaps
- * 4.2.3).
+ * 4.2.3). /
  */
 const FORWARD_GAP_BLOCKS = 80;
 /** A claim first sent later than this before R may lose to the refund and yet have shown the preimage. */
@@ -37,7 +40,7 @@ const LOCK_PAY_WINDOW_BLOCKS = 18;
 const HOLD_ROUTE_BLOCKS = 432;
 /**
  * LDK adds this many blocks to the final CLTV of the invoices it makes; senders add as many against a block in
- * between.
+ * between. /
  */
 const FINAL_CLTV_SLACK_BLOCKS = 3;
 const HOP_BLOCKS = 40;
@@ -46,12 +49,14 @@ export const holdInvoiceExpirySeconds = 900;
 export const lockInvoiceExpirySeconds = 3600;
 /** An invoice with less than this left may expire while the payment is on its way. */
 export const invoiceMarginSeconds = 60;
+/** How far the clocks of two traders may differ before an invoice seems to live longer than it was asked to. */
+const CLOCK_TOLERANCE_SECONDS = 300;
 /** Blocks above the tip beyond which no refund height makes sense (swaps 4.1.3, item 2). */
 export const maxRefundDistance = 4100;
 
 /**
- * Default bounds of a price, in sats: HTLCs far below are promises rather than escrow; above, caps wait for an
- * audit.
+ * Default bounds of a price, in sats: HTLCs far below are promises rather than escrow; above, caps wait for an audit.
+ * /
  */
 export const tradeLimits = { minSats: 10_000n, maxSats: 10_000_000n } as const;
 
@@ -62,8 +67,7 @@ const LOCKED_PRICE_STEPS = [
 
 const TIP_FRESH_SECONDS = 60 * 60;
 /**
- * Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is
- * wrong.
+ * Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is wrong. /
  */
 const TIP_AHEAD_SECONDS = 2 * 60 * 60;
 
@@ -78,7 +82,7 @@ function blocks(name: string, value: number, least = 0): number {
 
 /**
  * R and F of a hold-first trade quoted at height q: R = q + 12 + 15 + W, F = (R - q) + 72 (design 2).
- * `claimWindowBlocks` W is 72 unless given, 72..144. Throws `bad_height`.
+ * `claimWindowBlocks` W is 72 unless given, 72..144. /
  */
 export function holdFirstHeights({
   quoteHeight,
@@ -101,10 +105,7 @@ export function holdFirstHeights({
   };
 }
 
-/**
- * Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. Throws
- * `bad_height`.
- */
+/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. / */
 export function areHoldFirstHeights({
   quoteHeight,
   refundHeight,
@@ -116,32 +117,26 @@ export function areHoldFirstHeights({
   return allowed && blocks('finalCltv', finalCltv) === distance + HOLD_GAP_BLOCKS;
 }
 
-/**
- * Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. Throws
- * `bad_height`.
- */
+/** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. / */
 export function finalCltvMatches({ asked, finalCltv }: { asked: number; finalCltv: number }): boolean {
   const extra = blocks('asked', asked) - blocks('finalCltv', finalCltv);
   return extra >= 0 && extra <= FINAL_CLTV_SLACK_BLOCKS;
 }
 
-/**
- * F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. Throws
- * `bad_height`.
- */
+/** F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. / */
 export const forwardFinalCltv = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + FORWARD_GAP_BLOCKS;
 
-/** Whether a forwarder's incoming HTLC outlives the outgoing one by enough. Throws `bad_height`. */
+/** Whether a forwarder's incoming HTLC outlives the outgoing one by enough. */
 export const forwardGapIsSafe = (at: { incomingExpiryHeight: number; outgoingExpiryHeight: number }): boolean =>
   blocks('incomingExpiryHeight', at.incomingExpiryHeight) - blocks('outgoingExpiryHeight', at.outgoingExpiryHeight) >=
   FORWARD_GAP_BLOCKS;
 
-/** Hold-first: the last height at which the payee takes an arriving payment, q + 12. Throws `bad_height`. */
+/** Hold-first: the last height at which the payee takes an arriving payment, q + 12. */
 export const lastAcceptHeight = ({ quoteHeight }: Pick<Terms, 'quoteHeight'>): number =>
   blocks('quoteHeight', quoteHeight) + PAY_WINDOW_BLOCKS;
 
-/** Whether the held payment outlives the refund by enough, E - R >= 72. Throws `bad_height`. */
+/** Whether the held payment outlives the refund by enough, E - R >= 72. */
 export const holdGapIsSafe = ({
   expiryHeight,
   refundHeight,
@@ -151,8 +146,8 @@ export const holdGapIsSafe = ({
 }): boolean => blocks('expiryHeight', expiryHeight) - blocks('refundHeight', refundHeight, 1) >= HOLD_GAP_BLOCKS;
 
 /**
- * Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the
- * last reveal. Throws `bad_height`.
+ * Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the last
+ * reveal. /
  */
 export const lastLockHeight = ({
   refundHeight,
@@ -160,56 +155,44 @@ export const lastLockHeight = ({
 }: Pick<Terms, 'refundHeight' | 'confirmations'>): number =>
   lastRevealHeight({ refundHeight }) - blocks('confirmations', confirmations, 1) - LOCK_CONFIRM_BLOCKS;
 
-/** Hold-first: the height at which a lock that is still unconfirmed is spent back. Throws `bad_height`. */
+/** Hold-first: the height at which a lock that is still unconfirmed is spent back. */
 export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number }): number =>
   blocks('acceptedHeight', acceptedHeight) + LOCK_CONFIRM_BLOCKS;
 
-/**
- * Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. Throws
- * `bad_height`.
- */
+/** Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. / */
 export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>): number =>
   blocks('refundHeight', refundHeight, 1) - REVEAL_MARGIN_BLOCKS;
 
-/** Whether the preimage may be shown for the first time at this height. Throws `bad_height`. */
+/** Whether the preimage may be shown for the first time at this height. */
 export const mayReveal = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
   blocks('height', height) <= lastRevealHeight({ refundHeight });
 
-/**
- * A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R.
- * Throws `bad_height`.
- */
+/** A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R. / */
 export const refundIsOpen = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
   blocks('height', height) >= blocks('refundHeight', refundHeight, 1);
 
-/** Hold-first: from here on a refund that is not buried is an emergency for a human, E - 24. Throws `bad_height`. */
+/** Hold-first: from here on a refund that is not buried is an emergency for a human, E - 24. */
 export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): number =>
   blocks('expiryHeight', expiryHeight) - GUARDIAN_BLOCKS;
 
 /**
- * Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the
- * inscription. Throws `bad_height`.
+ * Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the inscription.
+ * /
  */
 export const holdRouteCapBlocks = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + HOLD_ROUTE_BLOCKS;
 
-/**
- * Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144).
- * Throws `bad_height`.
- */
+/** Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144). / */
 export const lockFirstNeed = (routeCapBlocks: number): number =>
   blocks('routeCapBlocks', routeCapBlocks) + Math.max(routeCapBlocks, LIGHTNING_MARGIN_BLOCKS);
 
-/** Lock-first: the longest route that R leaves room for; 0 when no payment is safe any more. Throws `bad_height`. */
+/** Lock-first: the longest route that R leaves room for; 0 when no payment is safe any more. */
 export function routeCapFor({ height, refundHeight }: { height: number; refundHeight: number }): number {
   const left = blocks('refundHeight', refundHeight, 1) - blocks('height', height);
   return Math.max(0, Math.min(Math.floor(left / 2), left - LIGHTNING_MARGIN_BLOCKS));
 }
 
-/**
- * Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. Throws
- * `bad_height`.
- */
+/** Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. / */
 export function lockFirstRefundHeight(at: { height: number; confirmations: number; routeCapBlocks: number }): number {
   const lockedHeight = blocks('height', at.height) + LOCK_CONFIRM_BLOCKS + blocks('confirmations', at.confirmations, 1);
   return blocks('refundHeight', lockedHeight + LOCK_PAY_WINDOW_BLOCKS + lockFirstNeed(at.routeCapBlocks));
@@ -217,26 +200,27 @@ export function lockFirstRefundHeight(at: { height: number; confirmations: numbe
 
 type PayBy = { refundHeight: number; routeCapBlocks: number };
 
-/** Lock-first: the last height at which the buyer may start his payment. Throws `bad_height`. */
+/** Lock-first: the last height at which the buyer may start his payment. */
 export const lastPayHeight = ({ refundHeight, routeCapBlocks }: PayBy): number =>
   blocks('refundHeight', refundHeight, 1) - lockFirstNeed(routeCapBlocks);
 
-/**
- * Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. Throws
- * `bad_height`.
- */
+/** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. / */
 export const invoiceCancelHeight = (at: PayBy): number => lastPayHeight(at) + 1;
 
 /**
- * Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route
- * hint's deltas. Throws `bad_height`.
+ * Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route hint's
+ * deltas. /
  */
 export const leastRouteCap = ({ minFinalCltv, hintBlocks }: { minFinalCltv: number; hintBlocks: number }): number =>
   blocks('minFinalCltv', minFinalCltv) + FINAL_CLTV_SLACK_BLOCKS + HOP_BLOCKS + blocks('hintBlocks', hintBlocks);
 
+/** Whether an invoice lasts no longer than it was asked to, give or take what two clocks may differ. */
+export const invoiceWindowIsRight = (at: { secondsLeft: number; windowSeconds: number }): boolean =>
+  at.secondsLeft <= at.windowSeconds + CLOCK_TOLERANCE_SECONDS;
+
 /**
- * Confirmations that a lock needs before the buyer pays or reveals, by price in sats (swaps 4.1.3, item 4);
- * never 0. Throws `bad_amount`.
+ * Confirmations that a lock needs before the buyer pays or reveals, by price in sats (swaps 4.1.3, item 4); never 0.
+ * Throws `bad_amount`. /
  */
 export function confirmationsFor(priceSats: bigint): number {
   if (priceSats <= 0n)
@@ -248,8 +232,8 @@ export function confirmationsFor(priceSats: bigint): number {
 }
 
 /**
- * From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last
- * step that applies counts.
+ * From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last step
+ * that applies counts. /
  */
 type FeeStep = { from: number; targetBlocks: number; multiplierPercent: number };
 
@@ -286,7 +270,7 @@ type Bounds = { maxFeeSats: bigint; previousSatVb?: number };
 
 /**
  * BIP 125 asks a replacement for more than the old fee and the relay fee of its own size: one sat/vB more, or a
- * tenth.
+ * tenth. /
  */
 function floorSatVb(previousSatVb: number | undefined): number {
   if (previousSatVb === undefined) return 1;
@@ -308,8 +292,8 @@ function feePlan(at: Bounds & { steps: readonly FeeStep[]; firstTarget: number; 
 }
 
 /**
- * How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_height`,
- * `bad_amount`.
+ * How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_amount` for a feerate
+ * that is none. /
  */
 export function claimFeePlan({
   height,
@@ -321,9 +305,8 @@ export function claimFeePlan({
 }
 
 /**
- * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund
- * must be buried before it;
- * absent in lock-first. Throws `bad_height`, `bad_amount`.
+ * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund must be
+ * buried before it; absent in lock-first. Throws `bad_amount` for a feerate that is none. /
  */
 export function refundFeePlan({
   height,
@@ -344,7 +327,7 @@ export function refundFeePlan({
 
 /**
  * How urgent a lock, its child or its abort is, `startedHeight` being that of the first broadcast. Throws
- * `bad_height`, `bad_amount`.
+ * `bad_amount` for a feerate that is none. /
  */
 export function lockFeePlan({
   height,
@@ -355,7 +338,7 @@ export function lockFeePlan({
   return feePlan({ ...bounds, steps: LOCK_STEPS, firstTarget: 6, position });
 }
 
-/** Whether an unconfirmed lock has waited long enough since its last fee decision. Throws `bad_height`. */
+/** Whether an unconfirmed lock has waited long enough since its last fee decision. */
 export const lockBumpIsDue = ({ height, plannedAt }: { height: number; plannedAt: number }): boolean =>
   blocks('height', height) - blocks('plannedAt', plannedAt) >= LOCK_BUMP_BLOCKS;
 
@@ -364,7 +347,7 @@ const WALK_AWAY_VBYTES = 350;
 
 /**
  * The buyer's bond in lock-first, in sats: max(1 %, 1000, 350 vB at 1.2 times the feerate), rounded up. Throws
- * `bad_amount`.
+ * `bad_amount`. /
  */
 export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; feerateSatVb: number }): bigint {
   if (priceSats <= 0n)
@@ -382,10 +365,9 @@ export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; fe
 }
 
 /**
- * Whether the best block is young enough to act upon (R3): its own time is less than 60 minutes old. Regtest
- * has blocks only
- * when somebody asks for one, so there age says nothing. A block more than two hours ahead is refused
- * everywhere: the clock is wrong.
+ * Whether the best block is young enough to act upon (R3): its own time is less than 60 minutes old. Regtest has
+ * blocks only when somebody asks for one, so there age says nothing. A block more than two hours ahead is refused
+ * everywhere: the clock is wrong. /
  */
 export function tipIsFresh(at: { tipTimeSeconds: number; nowSeconds: number; network: NetworkName }): boolean {
   const age = at.nowSeconds - at.tipTimeSeconds;

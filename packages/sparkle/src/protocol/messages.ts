@@ -74,7 +74,10 @@ export type AcceptTerms = {
   offsetSats: bigint;
 };
 
-/** SIP-3 v0.2 section 3.3. Carries the preimage: sent only once the claim is in the mempool or the block, where it is public anyway. */
+/**
+ * SIP-3 v0.2 section 3.3. Carries the preimage: sent only once the claim is in the mempool or the block, where it is
+ * public anyway.
+ */
 export type TradeComplete = {
   op: 'trade_complete';
   inscriptionId: string;
@@ -97,10 +100,11 @@ const TAG = 'sparkle/message';
 export type Signer = { secret: Uint8Array; auxRand: Uint8Array };
 
 /**
- * Reads a message as it came, strictly: every field known, of the right type and form, said once; our fields all there
- * or none. `signedBy` is the key whose signature was checked, absent in a plain SIP-3 message, which proves nothing about
- * its sender. A request or a quote is refused from `expires_at` on; the other messages tell what happened, and that stays true.
- * Throws `bad_message` naming the field, `bad_signature`. Source: SIP-3 v0.2 section 3, docs/spec/messages.md.
+ * Reads a message as it came, strictly: every field known, of the right type and form, said once; our fields all
+ * there or none. `signedBy` is the key whose signature was checked, absent in a plain SIP-3 message, which proves
+ * nothing about its sender. A request or a quote is refused from `expires_at` on; the other messages tell what
+ * happened, and that stays true. Throws `bad_message` naming the field, `bad_signature`. Source: SIP-3 v0.2 section
+ * 3, docs/spec/messages.md. /
  */
 export function readMessage(
   text: string,
@@ -143,7 +147,9 @@ export function writeMessage(message: TradeMessage, sign?: Signer): string {
   return canonicalJson(validated<SignedWire>(signedSchemas[message.op], { ...unsigned, sig }));
 }
 
-/** An object of texts and numbers. JSON.parse keeps the last of two members of one name; other readers keep the first. */
+/**
+ * An object of texts and numbers. JSON.parse keeps the last of two members of one name; other readers keep the first.
+ */
 function parseFlat(text: string): Wire {
   if (text.length > MAX_CHARACTERS)
     throw new SparkleError('bad_message', `a message has at most ${MAX_CHARACTERS} characters; got ${text.length}`);
