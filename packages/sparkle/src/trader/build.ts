@@ -140,7 +140,7 @@ async function spend<T>(
     destination,
     feerateSatVb,
     maxFeeSats: plan.maxFeeSats,
-    ...(previous === undefined ? {} : { replaces: { feeSats: previous.feeSats, vsize: vsizeOf(previous.raw) } }),
+    ...(previous === undefined ? {} : { replaces: replaced([previous]) }),
   });
   if (previous !== undefined && affordable(vsize) <= previous.feerateSatVb) return undefined;
   try {

@@ -26,34 +26,19 @@ const PAY_TIMEOUT_SECONDS = 60;
 
 /** Does what was decided, once more if need be: every branch may be repeated without harm. */
 export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Promise<Result> {
-  const { lightning, chain } = parts;
   switch (effect.do) {
     case 'send':
       return void (await hands.say(effect.to, effect.message));
-    case 'create_hold_invoice': {
-      const { terms, expirySeconds } = effect;
-      return invoiceReady(
-        terms,
-        await lightning.createHoldInvoice({ paymentHash: terms.paymentHash, ...asked(terms, expirySeconds) }),
-      );
-    }
-    case 'create_invoice': {
-      const { terms, keyIndex, expirySeconds } = effect;
-      const { preimage } = hands.keys(keyIndex);
-      return invoiceReady(terms, await lightning.createInvoice({ preimage, ...asked(terms, expirySeconds) }));
-    }
+    case 'create_hold_invoice':
+      return holdInvoice(parts, effect);
+    case 'create_invoice':
+      return invoice(parts, hands, effect);
     case 'pay':
       return void (await pay(parts, effect));
     case 'settle':
-      if (!isPreimageOf(effect.preimage, effect.paymentHash))
-        throw new SparkleError(
-          'bad_preimage',
-          'the preimage to settle with must hash to the payment hash of the trade',
-          {},
-        );
-      return void (await lightning.settle(effect.preimage));
+      return void (await settle(parts, effect));
     case 'cancel_invoice':
-      return void (await lightning.cancel(effect.paymentHash));
+      return void (await parts.lightning.cancel(effect.paymentHash));
     case 'build_lock':
       return lockFor(parts, hands, effect);
     case 'build_abort':
@@ -67,12 +52,31 @@ export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Pr
     case 'build_refund':
       return refundFor(parts, hands, effect);
     case 'broadcast':
-      await chain.broadcast([effect.raw]);
+      await parts.chain.broadcast([effect.raw]);
       return { type: 'broadcast_done', what: effect.what, txid: effect.txid };
     case 'alert':
       parts.log.error({ code: effect.code, level: effect.level }, effect.sentence);
       return undefined;
   }
+}
+
+type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
+
+async function holdInvoice({ lightning }: Parts, { terms, expirySeconds }: Do<'create_hold_invoice'>): Promise<Result> {
+  const { paymentHash } = terms;
+  return invoiceReady(terms, await lightning.createHoldInvoice({ paymentHash, ...asked(terms, expirySeconds) }));
+}
+
+async function invoice({ lightning }: Parts, hands: Hands, effect: Do<'create_invoice'>): Promise<Result> {
+  const { terms, keyIndex, expirySeconds } = effect;
+  const { preimage } = hands.keys(keyIndex);
+  return invoiceReady(terms, await lightning.createInvoice({ preimage, ...asked(terms, expirySeconds) }));
+}
+
+async function settle({ lightning }: Parts, { preimage, paymentHash }: Do<'settle'>): Promise<void> {
+  if (!isPreimageOf(preimage, paymentHash))
+    throw new SparkleError('bad_preimage', `the preimage to settle with must hash to ${paymentHash}`, { paymentHash });
+  await lightning.settle(preimage);
 }
 
 const asked = (terms: Terms, expirySeconds: number) => ({
@@ -95,7 +99,7 @@ function invoiceReady(terms: Terms, { bolt11 }: { bolt11: string }): Result {
 }
 
 /** The last look before money leaves: still wanted in time, and not under way already. */
-async function pay(parts: Parts, effect: Extract<Effect, { do: 'pay' }>): Promise<void> {
+async function pay(parts: Parts, effect: Do<'pay'>): Promise<void> {
   const { lightning, chain, clock, store } = parts;
   const { state } = await lightning.payment(effect.terms.paymentHash);
   if (state === 'pending' || state === 'settled') return;

@@ -5,13 +5,13 @@ import type { Market } from '../market/market.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
-import type { TradeEvent } from '../protocol/trade/event.ts';
+import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import type { Change } from '../protocol/trade/machine.ts';
 import { isEnded, step, type Trade } from '../protocol/trade/step.ts';
 import type { Due, Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
-import { refusalOf, runEffect, type Hands } from './effects.ts';
+import { type Hands, refusalOf, runEffect } from './effects.ts';
 import { createLanes } from './lanes.ts';
 import type { Log } from './log.ts';
 import { lookAt } from './watch.ts';
@@ -35,146 +35,184 @@ export type Parts = {
 /** Something to watch a trade by: called after every change, once it is stored. */
 export type Listener = (trade: Trade, event: TradeEvent['type'] | 'opened') => void;
 
-/** Where a crash can be planted in tests: around the write and around the act. */
+/** Where a test can plant a crash: around the write and around the act. */
 export type Checkpoint = (at: 'before_write' | 'after_write' | 'before_act' | 'after_act', what: string) => void;
-
-export type Engine = {
-  open(change: Change<Trade>): Promise<void>;
-  tell(tradeId: string, event: (at: { height: number; nowSeconds: number }) => TradeEvent): Promise<void>;
-  resume(): Promise<void>;
-  lookAtAll(): Promise<void>;
-  idle(): Promise<void>;
-  onChange(listener: Listener): () => void;
-};
 
 const RETRY_FIRST_SECONDS = 1;
 const RETRY_MOST_SECONDS = 60;
 
+const codeOf = (error: unknown): string => (error instanceof SparkleError ? error.code : 'internal');
+
 /** The only loop that moves money: decide, write down, then act. Killed anywhere, what was decided is still due. */
-export function createEngine(parts: Parts, hands: Hands, checkpoint: Checkpoint = () => {}): Engine {
-  const { store, chain, clock, log } = parts;
-  const lanes = createLanes();
-  const listeners = new Set<Listener>();
+export class Engine {
+  readonly #parts: Parts;
+  readonly #hands: Hands;
+  readonly #checkpoint: Checkpoint;
+  readonly #lanes = createLanes();
+  readonly #listeners = new Set<Listener>();
 
-  const moment = async () => ({ height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() });
-  const notify = (trade: Trade, type: TradeEvent['type'] | 'opened') =>
-    listeners.forEach((listener) => listener(trade, type));
+  constructor(parts: Parts, hands: Hands, checkpoint: Checkpoint) {
+    this.#parts = parts;
+    this.#hands = hands;
+    this.#checkpoint = checkpoint;
+  }
 
-  async function decide(tradeId: string, event: TradeEvent): Promise<Due[]> {
-    checkpoint('before_write', event.type);
-    let before: Trade | undefined;
-    const { trade, due } = await store.update(tradeId, (current) => {
-      before = current;
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when no trade is being worked on. */
+  idle(): Promise<void> {
+    return this.#lanes.idle();
+  }
+
+  /** Stores a new trade, then begins to act for it. Throws `duplicate_trade` before anything is done. */
+  async open(change: Change<Trade>): Promise<void> {
+    const due = await this.#parts.store.create(change);
+    const { tradeId } = change.trade;
+    this.#notify(change.trade, 'opened');
+    await this.#lanes.run(tradeId, () => this.#drain(due));
+    this.#lookLater(tradeId);
+  }
+
+  tell(tradeId: string, event: (at: Moment) => TradeEvent): Promise<void> {
+    return this.#lanes.run(tradeId, async () => this.#drain(await this.#decide(tradeId, event(await this.#moment()))));
+  }
+
+  /** After a start: what was due is done again, each trade is told, and each looks at the world. */
+  async resume(): Promise<void> {
+    const { store } = this.#parts;
+    for (const { tradeId } of await store.live())
+      await this.#lanes
+        .run(tradeId, async () => {
+          await this.#drain(await this.#decide(tradeId, { type: 'restarted', at: await this.#moment() }));
+          await this.#retry(tradeId);
+        })
+        .catch((error: unknown) => this.#unable(tradeId, error));
+    await this.lookAtAll();
+  }
+
+  /** Every live trade retries what is due and looks; a trade that ended still says what it has to say. */
+  async lookAtAll(): Promise<void> {
+    const { store } = this.#parts;
+    const live = (await store.live()).map(({ tradeId }) => tradeId);
+    const speaking = (await store.due()).map(({ tradeId }) => tradeId);
+    await Promise.all([...new Set([...live, ...speaking])].map((tradeId) => this.#attend(tradeId)));
+  }
+
+  #attend(tradeId: string): Promise<void> {
+    return this.#lanes
+      .later(tradeId, async () => {
+        await this.#retry(tradeId);
+        await this.#look(tradeId);
+      })
+      .catch((error: unknown) => this.#unable(tradeId, error));
+  }
+
+  #lookLater(tradeId: string): void {
+    void this.#attend(tradeId);
+  }
+
+  /** A source that cannot be asked stops nothing: the next tick looks again. */
+  #unable(tradeId: string, error: unknown): void {
+    const code = codeOf(error);
+    const sentence = 'a trade could not be attended to and waits for the next look';
+    if (code === 'internal') this.#parts.log.error({ tradeId, code, error: String(error) }, sentence);
+    else this.#parts.log.warn({ tradeId, code }, sentence);
+  }
+
+  async #moment(): Promise<Moment> {
+    return { height: (await this.#parts.chain.tip()).height, nowSeconds: this.#parts.clock.nowSeconds() };
+  }
+
+  #notify(trade: Trade, type: TradeEvent['type'] | 'opened'): void {
+    for (const listener of this.#listeners) listener(trade, type);
+  }
+
+  async #decide(tradeId: string, event: TradeEvent): Promise<Due[]> {
+    this.#checkpoint('before_write', event.type);
+    let before: Trade['state'] | undefined;
+    const { trade, due } = await this.#parts.store.update(tradeId, (current) => {
+      before = current.state;
       return step(current, event);
     });
-    checkpoint('after_write', event.type);
-    if (before?.state !== trade.state) {
-      log.info({ tradeId, from: before?.state, to: trade.state, event: event.type }, 'trade moved');
-      void lanes.later(tradeId, () => look(tradeId));
+    this.#checkpoint('after_write', event.type);
+    if (before !== trade.state) {
+      this.#parts.log.info({ tradeId, from: before, to: trade.state, event: event.type }, 'trade moved');
+      this.#lookLater(tradeId);
     }
-    notify(trade, event.type);
+    this.#notify(trade, event.type);
     return due;
   }
 
-  async function act(due: Due): Promise<TradeEvent | undefined> {
-    if (due.effect.do === 'broadcast' && due.effect.firstRunUntilHeight !== undefined) {
-      const { height } = await chain.tip();
-      if (due.attempts === 0 && height > due.effect.firstRunUntilHeight)
-        throw new SparkleError(
-          'too_late',
-          `the preimage may not be revealed above height ${due.effect.firstRunUntilHeight}, and it is ${height}`,
-        );
-      // From here on the preimage must be taken for revealed, whether or not the broadcast is seen to succeed.
-      await store.postpone(due.key, 0);
-    }
-    checkpoint('before_act', due.effect.do);
-    const event = await runEffect(parts, hands, due);
-    checkpoint('after_act', due.effect.do);
-    return event === undefined ? undefined : { ...event, at: await moment() };
-  }
-
   /** Runs what is due, and what becomes due by it. An effect is done only after its result is written down. */
-  async function drain(queue: Due[]): Promise<void> {
+  async #drain(queue: Due[]): Promise<void> {
     for (let due = queue.shift(); due !== undefined; due = queue.shift()) {
       try {
-        const event = await act(due);
-        if (event !== undefined) queue.push(...(await decide(due.tradeId, event)));
-        await store.done(due.key);
+        const event = await this.#act(due);
+        if (event !== undefined) queue.push(...(await this.#decide(due.tradeId, event)));
+        await this.#parts.store.done(due.key);
       } catch (error) {
-        queue.push(...(await failed(due, error)));
+        queue.push(...(await this.#failed(due, error)));
       }
     }
   }
 
-  async function failed(due: Due, error: unknown): Promise<Due[]> {
-    const { tradeId, effect, attempts, key } = due;
-    const refusal = refusalOf(due, error);
-    if (refusal !== undefined) {
-      log.warn({ tradeId, effect: effect.do, code: refusal.code }, refusal.message);
-      const { code, message: sentence } = refusal;
-      const next = await decide(tradeId, {
-        type: 'effect_failed',
-        at: await moment(),
-        effect: effect.do,
-        code,
-        sentence,
-      });
-      await store.done(key);
-      return next;
-    }
-    const wait = Math.min(RETRY_MOST_SECONDS, RETRY_FIRST_SECONDS * 2 ** attempts);
-    await store.postpone(key, (clock.nowSeconds() + wait) * 1000);
-    const code = error instanceof SparkleError ? error.code : 'internal';
-    log.warn({ tradeId, effect: effect.do, attempts, code }, 'an effect failed and stays due');
-    return [];
+  async #act(due: Due): Promise<TradeEvent | undefined> {
+    await this.#guardFirstRun(due);
+    this.#checkpoint('before_act', due.effect.do);
+    const result = await runEffect(this.#parts, this.#hands, due);
+    this.#checkpoint('after_act', due.effect.do);
+    return result === undefined ? undefined : { ...result, at: await this.#moment() };
   }
 
-  async function look(tradeId: string): Promise<void> {
+  /** A claim that was surely never sent may not be sent too late; one that may have been sent must be. */
+  async #guardFirstRun({ key, effect, attempts }: Due): Promise<void> {
+    if (effect.do !== 'broadcast' || effect.firstRunUntilHeight === undefined) return;
+    const { height } = await this.#parts.chain.tip();
+    const { firstRunUntilHeight: last } = effect;
+    if (attempts === 0 && height > last)
+      throw new SparkleError('too_late', `a first reveal is allowed until height ${last}; it is ${height}`, {
+        height,
+        last,
+      });
+    // Written before the act: from here on the preimage must be taken for known, whatever becomes of the broadcast.
+    await this.#parts.store.postpone(key, 0);
+  }
+
+  async #failed(due: Due, error: unknown): Promise<Due[]> {
+    const { tradeId, effect, attempts, key } = due;
+    const { store, log, clock } = this.#parts;
+    const refusal = refusalOf(due, error);
+    if (refusal === undefined) {
+      const wait = Math.min(RETRY_MOST_SECONDS, RETRY_FIRST_SECONDS * 2 ** attempts);
+      await store.postpone(key, (clock.nowSeconds() + wait) * 1000);
+      const fields = { tradeId, effect: effect.do, attempts, code: codeOf(error) };
+      if (fields.code === 'internal') log.error({ ...fields, error: String(error) }, 'an effect failed and stays due');
+      else log.warn(fields, 'an effect failed and stays due');
+      return [];
+    }
+    const { code, message: sentence } = refusal;
+    log.warn({ tradeId, effect: effect.do, code }, sentence);
+    const at = await this.#moment();
+    const next = await this.#decide(tradeId, { type: 'effect_failed', at, effect: effect.do, code, sentence });
+    await store.done(key);
+    return next;
+  }
+
+  async #look(tradeId: string): Promise<void> {
+    const { store, clock } = this.#parts;
     const trade = await store.load(tradeId);
     if (trade === undefined || isEnded(trade)) return;
-    const view = await lookAt(parts, lookOf(trade), clock.nowSeconds());
+    const view = await lookAt(this.#parts, lookOf(trade), clock.nowSeconds());
     const at = { height: view.tip.height, nowSeconds: view.nowSeconds };
-    await drain(await decide(tradeId, { type: 'looked', at, view }));
+    await this.#drain(await this.#decide(tradeId, { type: 'looked', at, view }));
   }
 
-  const retry = async (tradeId: string) => {
-    const now = clock.nowSeconds() * 1000;
-    await drain((await store.due(tradeId)).filter(({ notBefore }) => notBefore <= now));
-  };
-
-  return {
-    open: async (change) => {
-      const due = await store.create(change);
-      const { tradeId } = change.trade;
-      notify(change.trade, 'opened');
-      await lanes.run(tradeId, () => drain(due));
-      void lanes.later(tradeId, () => look(tradeId));
-    },
-    tell: (tradeId, event) => lanes.run(tradeId, async () => drain(await decide(tradeId, event(await moment())))),
-    resume: async () => {
-      for (const { tradeId } of await store.live())
-        await lanes.run(tradeId, async () => {
-          await drain(await decide(tradeId, { type: 'restarted', at: await moment() }));
-          await retry(tradeId);
-          await look(tradeId);
-        });
-      await drain((await store.due()).filter(({ effect }) => effect.do === 'send'));
-    },
-    lookAtAll: async () => {
-      const live = await store.live();
-      await Promise.allSettled(
-        live.map(({ tradeId }) =>
-          lanes.run(tradeId, async () => {
-            await retry(tradeId);
-            await look(tradeId);
-          }),
-        ),
-      );
-    },
-    idle: lanes.idle,
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
+  async #retry(tradeId: string): Promise<void> {
+    const now = this.#parts.clock.nowSeconds() * 1000;
+    const due = await this.#parts.store.due(tradeId);
+    await this.#drain(due.filter(({ notBefore }) => notBefore <= now));
+  }
 }

@@ -1,7 +1,7 @@
 export type Lanes = {
   /** Runs `work` after everything else of its lane; rejects as `work` does, without stopping the lane. */
   run(lane: string, work: () => Promise<void>): Promise<void>;
-  /** As `run`, but once only however often it is asked for before it starts, and failures are left to the next call. */
+  /** As `run`, but once only however often it is asked for before it starts: who comes second is answered with the first. */
   later(lane: string, work: () => Promise<void>): Promise<void>;
   /** Resolves when no lane has work left. */
   idle(): Promise<void>;
@@ -10,7 +10,7 @@ export type Lanes = {
 /** One lane per trade: two events of one trade never overlap, two trades never wait for each other. */
 export function createLanes(): Lanes {
   const tails = new Map<string, Promise<void>>();
-  const waiting = new Set<string>();
+  const waiting = new Map<string, Promise<void>>();
 
   const run = (lane: string, work: () => Promise<void>): Promise<void> => {
     const mine = (tails.get(lane) ?? Promise.resolve()).then(work);
@@ -25,13 +25,15 @@ export function createLanes(): Lanes {
 
   return {
     run,
-    later: async (lane, work) => {
-      if (waiting.has(lane)) return;
-      waiting.add(lane);
-      await run(lane, () => {
+    later: (lane, work) => {
+      const asked = waiting.get(lane);
+      if (asked !== undefined) return asked;
+      const mine = run(lane, () => {
         waiting.delete(lane);
         return work();
-      }).catch(() => {});
+      });
+      waiting.set(lane, mine);
+      return mine;
     },
     idle: async () => {
       while (tails.size > 0) await Promise.all(tails.values());

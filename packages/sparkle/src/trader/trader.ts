@@ -1,16 +1,15 @@
 import { hex } from '@scure/base';
-import { identityKey, tradeKeys } from '../protocol/keys.ts';
-import { SparkleError } from '../protocol/errors.ts';
-import type { TradeMessage, TradeRequest } from '../protocol/messages.ts';
-import { readMessage, writeMessage } from '../protocol/messages.ts';
+import type { Envelope } from '../market/market.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import { identityKey, type KeyPair, tradeKeys } from '../protocol/keys.ts';
+import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
 import { openBuyer, openSeller } from '../protocol/trade/open.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
-import type { Envelope } from '../market/market.ts';
 import { createPurse } from './coins.ts';
-import { type Checkpoint, createEngine, type Engine, type Listener, type Parts } from './engine.ts';
 import type { Hands } from './effects.ts';
+import { type Checkpoint, Engine, type Listener, type Parts } from './engine.ts';
 
 /** What to buy, from whom, and the limits nobody may exceed. Amounts in sats but for `maxFeeMsat`. */
 export type Purchase = {
@@ -28,146 +27,179 @@ export type Purchase = {
   expiresAt: number;
 };
 
+const REFUSAL_EXPIRY_SECONDS = 3600;
+
 /** A buyer, a seller, or both: one identity, one wallet, one Lightning node, and the trades between them. */
-export interface Trader {
+export class Trader {
   /** x-only key that signs this trader's messages. */
   readonly id: string;
-  /** Checks that all parts are of one network, resumes what was under way, and begins to listen. Throws `wrong_network`. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  /** Answers requests for this offer until it is withdrawn or its output is spent. */
-  sell(offer: Omit<Offer, 'sellerId' | 'network'>): Promise<void>;
-  withdraw(inscriptionId: string): Promise<void>;
-  /** Begins a purchase and returns its trade id. */
-  buy(purchase: Purchase): Promise<string>;
-  abort(tradeId: string, reason: string): Promise<void>;
-  trade(tradeId: string): Promise<Trade | undefined>;
-  onChange(listener: Listener): () => void;
-  /** Looks at every live trade now; what the timer does by itself. */
-  look(): Promise<void>;
-  /** Resolves when nothing is being worked on. */
-  idle(): Promise<void>;
-}
+  readonly #parts: Parts;
+  readonly #me: KeyPair;
+  readonly #hands: Hands;
+  readonly #engine: Engine;
+  readonly #offers = new Map<string, Offer>();
+  readonly #stops: (() => void)[] = [];
 
-export function createTrader(parts: Parts, options: { checkpoint?: Checkpoint } = {}): Trader {
-  const { store, chain, lightning, market, clock, network, seed, log } = parts;
-  const me = identityKey({ seed, network });
-  const sign = { secret: me.secret, random: () => clock.randomBytes(32) };
-  const offers = new Map<string, Offer>();
-  const stops: (() => void)[] = [];
-
-  const hands: Hands = {
-    keys: (index) => tradeKeys({ seed, network, index }),
-    purse: createPurse(parts),
-    say: (to, message) => market.send(to, { from: me.public, text: writeSigned(message) }),
-  };
-  const writeSigned = (message: TradeMessage) => writeMessage(message, { secret: sign.secret, auxRand: sign.random() });
-  const engine: Engine = createEngine(parts, hands, options.checkpoint);
-
-  async function hear({ text }: Envelope): Promise<void> {
-    const { message, signedBy } = read(text);
-    if (message === undefined || message.signed === undefined) return;
-    const { tradeId, from } = message.signed;
-    if (signedBy !== from) return;
-    const trade = await store.load(tradeId);
-    if (trade !== undefined) {
-      if (from === counterpartyOf(trade)) await engine.tell(tradeId, (at) => ({ type: 'message', at, message }));
-      return;
-    }
-    if (message.op === 'trade_request') await answer(message, tradeId);
+  constructor(parts: Parts, checkpoint: Checkpoint = () => {}) {
+    const { seed, network } = parts;
+    this.#parts = parts;
+    this.#me = identityKey({ seed, network });
+    this.id = this.#me.public;
+    this.#hands = {
+      keys: (index) => tradeKeys({ seed, network, index }),
+      say: (to, message) => this.#say(to, message),
+      purse: createPurse(parts),
+    };
+    this.#engine = new Engine(parts, this.#hands, checkpoint);
   }
 
-  /** Anyone may send anything: what cannot be read is noted and dropped, and never stops the inbox. */
-  function read(text: string): { message?: TradeMessage; signedBy?: string } {
+  /** Checks that all parts are of one network, resumes what was under way, and begins to listen. Throws `wrong_network`. */
+  async start(): Promise<void> {
+    const { chain, lightning, market, clock, tickMilliseconds } = this.#parts;
+    await this.#assertOneNetwork();
+    await this.#engine.resume();
+    const wake = () => void this.look();
+    this.#stops.push(
+      chain.subscribe(wake),
+      lightning.subscribe(wake),
+      clock.every(tickMilliseconds, wake),
+      market.inbox(this.id, (envelope) => this.#hear(envelope)),
+    );
+  }
+
+  /** Stops listening and finishes what it is doing; what is still due is done after the next start. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop();
+    await this.#engine.idle();
+  }
+
+  /** Answers requests for this offer until it is withdrawn. Not stored: whoever starts a trader offers again. */
+  async sell(given: Omit<Offer, 'sellerId' | 'network'>): Promise<void> {
+    const offer: Offer = { ...given, network: this.#parts.network, sellerId: this.id };
+    this.#offers.set(offer.inscriptionId, offer);
+    const { inscriptionId, priceSats, modes, expiresAt } = offer;
+    await this.#parts.market.publish({
+      id: inscriptionId,
+      sellerId: this.id,
+      inscriptionId,
+      priceSats,
+      modes,
+      expiresAt,
+    });
+  }
+
+  async withdraw(inscriptionId: string): Promise<void> {
+    this.#offers.delete(inscriptionId);
+    await this.#parts.market.withdraw(inscriptionId);
+  }
+
+  /** Begins a purchase and returns its trade id. */
+  async buy(purchase: Purchase): Promise<string> {
+    const { store, clock, network } = this.#parts;
+    const keyIndex = await store.nextKeyIndex();
+    const { claim, paymentHash } = this.#hands.keys(keyIndex);
+    const tradeId = hex.encode(clock.randomBytes(16));
+    const { mode, ...rest } = purchase;
+    const minConfirmations = confirmationsFor(purchase.priceSats);
+    const common = { ...rest, tradeId, network, claimKey: claim.public, buyerId: this.id, minConfirmations };
+    const want: Want = mode === 'hold-first' ? { ...common, mode, paymentHash } : { ...common, mode };
+    await this.#engine.open(openBuyer({ want, keyIndex }));
+    return tradeId;
+  }
+
+  /** Asks a trade to end; what is already under way decides whether it can. */
+  abort(tradeId: string, reason: string): Promise<void> {
+    return this.#engine.tell(tradeId, (at) => ({ type: 'abort_requested', at, reason }));
+  }
+
+  trade(tradeId: string): Promise<Trade | undefined> {
+    return this.#parts.store.load(tradeId);
+  }
+
+  onChange(listener: Listener): () => void {
+    return this.#engine.onChange(listener);
+  }
+
+  /** Looks at every live trade now; what events and the timer do by themselves. Never rejects. */
+  async look(): Promise<void> {
+    await this.#engine.lookAtAll().catch((error: unknown) => {
+      this.#parts.log.error({ error: String(error) }, 'the trades could not be listed');
+    });
+  }
+
+  /** Resolves when nothing is being worked on. */
+  idle(): Promise<void> {
+    return this.#engine.idle();
+  }
+
+  async #assertOneNetwork(): Promise<void> {
+    const { network, chain, lightning } = this.#parts;
+    const found = { chain: await chain.network(), lightning: await lightning.network() };
+    for (const [part, name] of Object.entries(found))
+      if (name !== network)
+        throw new SparkleError('wrong_network', `this trader is on ${network}; its ${part} is on ${name}`, {
+          part,
+          name,
+        });
+  }
+
+  async #say(to: string, message: TradeMessage): Promise<void> {
+    const { market, clock } = this.#parts;
+    const text = writeMessage(message, { secret: this.#me.secret, auxRand: clock.randomBytes(32) });
+    await market.send(to, { from: this.id, text });
+  }
+
+  async #hear({ text }: Envelope): Promise<void> {
+    const message = this.#read(text);
+    if (message?.signed === undefined) return;
+    const { tradeId, from } = message.signed;
+    const trade = await this.#parts.store.load(tradeId);
+    if (trade === undefined && message.op === 'trade_request') return this.#answer(message, tradeId);
+    if (trade === undefined || from !== counterpartyOf(trade)) return;
+    await this.#engine.tell(tradeId, (at) => ({ type: 'message', at, message }));
+  }
+
+  /** Anyone may send anything: what cannot be read, or is signed by another, is noted and dropped. */
+  #read(text: string): TradeMessage | undefined {
+    const { clock, log } = this.#parts;
     try {
-      return readMessage(text, { nowSeconds: clock.nowSeconds() });
+      const { message, signedBy } = readMessage(text, { nowSeconds: clock.nowSeconds() });
+      return signedBy !== undefined && signedBy === message.signed?.from ? message : undefined;
     } catch (error) {
       log.warn({ code: error instanceof SparkleError ? error.code : 'internal' }, 'a message was refused');
-      return {};
+      return undefined;
     }
   }
 
-  async function answer(request: TradeRequest, tradeId: string): Promise<void> {
-    const offer = offers.get(request.inscriptionId);
-    const { signed } = request;
-    if (offer === undefined || signed === undefined) return refuse({ request, tradeId, code: 'not_for_sale' });
+  async #answer(request: TradeRequest, tradeId: string): Promise<void> {
+    const { chain, clock, store, log } = this.#parts;
+    const offer = this.#offers.get(request.inscriptionId);
+    if (offer === undefined) return this.#refuse(request, 'not_for_sale');
     const at = { height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() };
     const keyIndex = await store.nextKeyIndex();
-    const { refund, paymentHash } = hands.keys(keyIndex);
-    const keys = { keyIndex, refundKey: refund.public, paymentHash };
-    const opened = openSeller({ request, offer, keys, at });
-    if ('failures' in opened) return refuse({ request, tradeId, code: opened.failures[0]?.code ?? 'refused' });
+    const { refund, paymentHash } = this.#hands.keys(keyIndex);
+    const opened = openSeller({ request, offer, keys: { keyIndex, refundKey: refund.public, paymentHash }, at });
+    if ('failures' in opened) return this.#refuse(request, opened.failures[0]?.code ?? 'refused');
     try {
-      await engine.open(opened);
+      await this.#engine.open(opened);
     } catch (error) {
       if (!(error instanceof SparkleError && error.code === 'duplicate_trade')) throw error;
       log.warn({ tradeId }, 'a request repeats a trade or a payment hash');
     }
   }
 
-  async function refuse(no: { request: TradeRequest; tradeId: string; code: string }): Promise<void> {
-    const { request, tradeId, code } = no;
-    if (request.signed === undefined) return;
-    log.info({ tradeId, code }, 'a request was refused');
-    const expiresAt = clock.nowSeconds() + 3600;
-    const signed = { tradeId, from: me.public, expiresAt };
-    await hands.say(request.signed.from, { op: 'trade_abort', inscriptionId: request.inscriptionId, code, signed });
+  async #refuse({ signed, inscriptionId }: TradeRequest, code: string): Promise<void> {
+    if (signed === undefined) return;
+    const { tradeId } = signed;
+    this.#parts.log.info({ tradeId, code }, 'a request was refused');
+    const expiresAt = this.#parts.clock.nowSeconds() + REFUSAL_EXPIRY_SECONDS;
+    await this.#say(signed.from, {
+      op: 'trade_abort',
+      inscriptionId,
+      code,
+      signed: { tradeId, from: this.id, expiresAt },
+    });
   }
-
-  async function sameNetwork(): Promise<void> {
-    const found = { chain: await chain.network(), lightning: await lightning.network() };
-    for (const [part, name] of Object.entries(found))
-      if (name !== network)
-        throw new SparkleError('wrong_network', `this trader is on ${network}, but its ${part} is on ${name}`, {
-          part,
-          name,
-        });
-  }
-
-  return {
-    id: me.public,
-    start: async () => {
-      await sameNetwork();
-      await engine.resume();
-      const wake = () => void engine.lookAtAll().catch(() => {});
-      stops.push(
-        chain.subscribe(wake),
-        lightning.subscribe(wake),
-        clock.every(parts.tickMilliseconds, wake),
-        market.inbox(me.public, hear),
-      );
-    },
-    stop: async () => {
-      stops.splice(0).forEach((stop) => stop());
-      await engine.idle();
-    },
-    sell: async (given) => {
-      const offer: Offer = { ...given, network, sellerId: me.public };
-      offers.set(offer.inscriptionId, offer);
-      const { inscriptionId, priceSats, modes, expiresAt } = offer;
-      await market.publish({ id: inscriptionId, sellerId: me.public, inscriptionId, priceSats, modes, expiresAt });
-    },
-    withdraw: async (inscriptionId) => {
-      offers.delete(inscriptionId);
-      await market.withdraw(inscriptionId);
-    },
-    buy: async (purchase) => {
-      const keyIndex = await store.nextKeyIndex();
-      const { claim, paymentHash } = hands.keys(keyIndex);
-      const tradeId = hex.encode(clock.randomBytes(16));
-      const { mode, ...rest } = purchase;
-      const minConfirmations = confirmationsFor(purchase.priceSats);
-      const common = { ...rest, tradeId, network, claimKey: claim.public, buyerId: me.public, minConfirmations };
-      const want: Want = mode === 'hold-first' ? { ...common, mode, paymentHash } : { ...common, mode };
-      await engine.open(openBuyer({ want, keyIndex }));
-      return tradeId;
-    },
-    abort: (tradeId, reason) => engine.tell(tradeId, (at) => ({ type: 'abort_requested', at, reason })),
-    trade: (tradeId) => store.load(tradeId),
-    onChange: engine.onChange,
-    look: engine.lookAtAll,
-    idle: engine.idle,
-  };
 }
 
 /** Who the messages of a trade must come from. */

@@ -1,0 +1,121 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fairWeather, Square } from 'sparkle-protocol/market/memory';
+import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
+import type { Offer, TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import { type Inscribed, type Regtest, startRegtest } from '../test/regtest/bitcoind.ts';
+import { connectedNodes } from './lightning.ts';
+import { createParty, type Party } from './party.ts';
+
+/** What the chain says about a transaction; `block` is absent while it is unconfirmed. */
+export type Facts = { txid: string; vsize: number; feeSats: number; block?: number };
+
+/** A private Bitcoin, two people with a Lightning channel between them, and the square where they meet. */
+export type World = {
+  regtest: Regtest;
+  seller: Party;
+  buyer: Party;
+  mine(blocks: number): Promise<void>;
+  /** An SVG of its own for each story, inscribed into the party's wallet. */
+  inscribe(party: Party, story: string): Promise<Inscribed>;
+  offer(inscribed: Inscribed, mode: TradeMode, priceSats: bigint): Promise<Omit<Offer, 'sellerId' | 'network'>>;
+  facts(txid: string): Promise<Facts>;
+  /** The transaction that input 0 of `txid` spends. */
+  parentOf(txid: string): Promise<string>;
+  /** Whose wallet owns the output that a satpoint lies in. */
+  holderOf(satpoint: string): Promise<'seller' | 'buyer' | 'nobody'>;
+  stop(): Promise<void>;
+};
+
+type Verbose = { vsize: number; fee?: number; blockhash?: string; vin: { txid?: string }[] };
+
+export async function createWorld({ log }: { log: (what: string) => void }): Promise<World> {
+  const dir = await mkdtemp(join(tmpdir(), 'sparkle-world-'));
+  const undo: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true })];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    log('starting a private regtest chain');
+    const regtest = await startRegtest();
+    undo.push(() => regtest.stop());
+    log('opening a Lightning channel between two embedded nodes');
+    const nodes = await connectedNodes({ regtest, dir });
+    undo.push(() => nodes.stop());
+    const square = new Square(fairWeather);
+    const party = async (name: Party['name']) => {
+      const created = await createParty({ regtest, square, lightning: nodes[name], name, dir: join(dir, name) });
+      undo.push(() => created.stop());
+      return created;
+    };
+    const seller = await party('seller');
+    const buyer = await party('buyer');
+    return {
+      ...views(regtest),
+      regtest,
+      seller,
+      buyer,
+      mine: (blocks) => mine(regtest, { seller, buyer, blocks, synced: nodes.synced }),
+      stop,
+    };
+  } catch (error) {
+    // A world that is half up is torn down: nothing it started outlives the failure.
+    await stop();
+    throw error;
+  }
+}
+
+/** Blocks that everyone has seen: both traders and both Lightning nodes. */
+async function mine(
+  regtest: Regtest,
+  { seller, buyer, blocks, synced }: { seller: Party; buyer: Party; blocks: number; synced: () => Promise<void> },
+): Promise<void> {
+  await regtest.mine(blocks);
+  await synced();
+  await Promise.all([seller, buyer].map(({ trader }) => trader.look()));
+}
+
+function views(regtest: Regtest): Pick<World, 'inscribe' | 'offer' | 'facts' | 'parentOf' | 'holderOf'> {
+  const verbose = (txid: string) => regtest.rpc<Verbose>('getrawtransaction', [txid, 2]);
+  return {
+    inscribe: async (party, story) =>
+      regtest.inscribe({ body: drawing(story), contentType: 'image/svg+xml', to: await party.wallet.address() }),
+    offer: async (inscribed, mode, priceSats) => ({
+      inscriptionId: inscribed.inscriptionId,
+      priceSats,
+      modes: [mode],
+      sourceOutpoint: inscribed.outpoint,
+      sourceValueSats: inscribed.valueSats,
+      offsetSats: 0n,
+      postageSats: inscribed.valueSats,
+      reserveSats: 10_000n,
+      confirmations: 1,
+      routeCapBlocks: 144,
+      finalCltv: 40,
+      maxRefundFeeSats: 50_000n,
+      expiresAt: Math.floor(Date.now() / 1000) + 3600,
+    }),
+    facts: async (txid) => {
+      const { vsize, fee, blockhash } = await verbose(txid);
+      const known = { txid, vsize, feeSats: Math.round((fee ?? 0) * 1e8) };
+      if (blockhash === undefined) return known;
+      return { ...known, block: (await regtest.rpc<{ height: number }>('getblockheader', [blockhash])).height };
+    },
+    parentOf: async (txid) => (await verbose(txid)).vin[0]?.txid ?? '',
+    holderOf: (satpoint) => holderOf(regtest, satpoint),
+  };
+}
+
+async function holderOf(regtest: Regtest, satpoint: string): Promise<'seller' | 'buyer' | 'nobody'> {
+  const { txid, vout } = readSatPoint(satpoint);
+  for (const name of ['seller', 'buyer'] as const) {
+    const coins = await regtest.rpc<{ txid: string; vout: number }[]>('listunspent', [0], name);
+    if (coins.some((coin) => coin.txid === txid && coin.vout === vout)) return name;
+  }
+  return 'nobody';
+}
+
+const drawing = (story: string): string =>
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><title>Sparkle ${story}</title>` +
+  '<rect width="64" height="64" fill="#111"/><path d="M32 6l6 20 20 6-20 6-6 20-6-20-20-6 20-6z" fill="#fc3"/></svg>';
