@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: CODECS,
   chain: ['protocol/', ...CODECS, 'node:', 'zeromq'],
   lightning: ['protocol/', ...CODECS, 'node:'],
-  'lightning/ldk': ['protocol/', ...CODECS, 'node:', 'lightningdevkit', 'chain/chain'],
+  'lightning/ldk': ['protocol/', ...CODECS, 'node:', 'lightningdevkit', 'better-sqlite3', 'chain/chain'],
   ordinals: ['protocol/', ...CODECS, 'chain/chain'],
   market: ['protocol/', ...CODECS],
   store: ['protocol/', 'node:', 'kysely', 'better-sqlite3'],
