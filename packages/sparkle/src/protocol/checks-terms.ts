@@ -14,7 +14,7 @@ const P2TR_DUST_SATS = 330n;
 type Offered = { inscriptionId: string; paymentHash: string; refundHeight: number; signed: Signed & AcceptTerms };
 
 function termsOf(want: Want, offered: Offered): Terms {
-  const { refundKey, priceSats, quoteHeight, finalCltv, confirmations, postageSats, reserveSats, offsetSats } =
+  const { refundKey, quoteHeight, finalCltv, confirmations, postageSats, reserveSats, offsetSats } =
     offered.signed;
   return {
     tradeId: want.tradeId,
@@ -23,8 +23,8 @@ function termsOf(want: Want, offered: Offered): Terms {
     script: want.script,
     internalKey: want.internalKey,
     inscriptionId: want.inscriptionId,
-    priceSats,
-    paymentHash: offered.paymentHash,
+    priceSats: want.priceSats,
+    paymentHash: want.mode === 'hold-first' ? want.paymentHash : offered.paymentHash,
     claimKey: want.claimKey,
     refundKey,
     refundHeight: offered.refundHeight,

@@ -14,6 +14,7 @@ import {
   areHoldFirstHeights,
   confirmationsFor,
   holdGapIsSafe,
+  isNotAhead,
   lastAcceptHeight,
   lastLockHeight,
   lastPayHeight,
@@ -21,6 +22,8 @@ import {
   lockFirstRefundHeight,
   maxRefundDistance,
   mayReveal,
+  quoteIsCurrent,
+  refundIsNear,
   tipIsFresh,
   tradeLimits,
 } from './deadlines.ts';
@@ -116,8 +119,8 @@ function distanceRule({ confirmations, priceSats, routeCapBlocks }: Offer, heigh
 
 const farRule = (refundHeight: number, height: number): Rule => ({
   code: 'refund_too_far',
-  holds: refundHeight - height <= maxRefundDistance,
-  sentence: `the refund must open within ${maxRefundDistance} blocks; it opens in ${refundHeight - height}`,
+  holds: refundIsNear({ refundHeight, height }),
+  sentence: `the refund must open within ${maxRefundDistance} blocks of ${height}; it opens at ${refundHeight}`,
   detail: { refundHeight, height },
 });
 
@@ -160,9 +163,8 @@ function quoteHeightRules(terms: Terms, height: number): Rule[] {
   return [
     {
       code: 'quote_height',
-      // The seller may see the next block before the buyer does, and the quote travels for a while.
-      holds: quoteHeight >= height - 2 && quoteHeight <= height + 1,
-      sentence: `quote_height must be from ${height - 2} to ${height + 1}; got ${quoteHeight}`,
+      holds: quoteIsCurrent({ quoteHeight, height }),
+      sentence: `quote_height must be the best height ${height}, one more or two less; got ${quoteHeight}`,
       detail: { quoteHeight, height },
     },
     {
@@ -209,8 +211,8 @@ export function checkAccept(check: {
 /** Blocks are searched for the lock's spender from this height on. */
 const startRule = ({ quoteHeight, refundHeight }: Terms, height: number): Rule => ({
   code: 'quote_height',
-  holds: quoteHeight <= height + 1 && refundHeight - quoteHeight <= maxRefundDistance,
-  sentence: `quote_height must be at most ${height + 1}, and ${maxRefundDistance} below ${refundHeight}; got ${quoteHeight}`,
+  holds: isNotAhead({ quoteHeight, height }) && refundIsNear({ refundHeight, height: quoteHeight }),
+  sentence: `quote_height must be near the best height ${height} and the refund height ${refundHeight}; got ${quoteHeight}`,
   detail: { quoteHeight, height, refundHeight },
 });
 

@@ -54,6 +54,27 @@ test('a forwarder asks for 80 blocks more than he pays with', () => {
   refuses('bad_height', () => deadlines.forwardGapIsSafe({ incomingExpiryHeight: q, outgoingExpiryHeight: 0.5 }));
 });
 
+test('a quote may be one block ahead of us and two behind', () => {
+  const current = (quoteHeight: number) => deadlines.quoteIsCurrent({ quoteHeight, height: q });
+  assert.deepEqual([q - 3, q - 2, q, q + 1, q + 2].map(current), [false, true, true, true, false]);
+  const notAhead = (quoteHeight: number) => deadlines.isNotAhead({ quoteHeight, height: q });
+  assert.deepEqual([1, q, q + 1, q + 2].map(notAhead), [true, true, true, false]);
+  refuses('bad_height', () => current(-1));
+  refuses('bad_height', () => deadlines.isNotAhead({ quoteHeight: q, height: -1 }));
+});
+
+test('a refund height makes sense up to 4100 blocks away', () => {
+  const near = (left: number) => deadlines.refundIsNear({ height: q, refundHeight: q + left });
+  assert.deepEqual([-5, 0, 4100, 4101].map(near), [true, true, true, false]);
+  refuses('bad_height', () => deadlines.refundIsNear({ height: 0, refundHeight: 0 }));
+  refuses('bad_height', () => deadlines.refundIsNear({ height: -1, refundHeight: R }));
+});
+
+test('an invoice may seem to last five minutes longer than it was asked to', () => {
+  const right = (secondsLeft: number) => deadlines.invoiceWindowIsRight({ secondsLeft, windowSeconds: 900 });
+  assert.deepEqual([0, 900, 1200, 1201].map(right), [true, true, true, false]);
+});
+
 test('the payee takes a payment until q + 12', () => {
   assert.equal(deadlines.lastAcceptHeight({ quoteHeight: q }), q + 12);
 });

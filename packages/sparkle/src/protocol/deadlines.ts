@@ -132,6 +132,14 @@ export const forwardGapIsSafe = (at: { incomingExpiryHeight: number; outgoingExp
   blocks('incomingExpiryHeight', at.incomingExpiryHeight) - blocks('outgoingExpiryHeight', at.outgoingExpiryHeight) >=
   FORWARD_GAP_BLOCKS;
 
+/** Whether a height that a seller names can be his best one: he may see the next block before us. */
+export const isNotAhead = ({ quoteHeight, height }: { quoteHeight: number; height: number }): boolean =>
+  blocks('quoteHeight', quoteHeight) <= blocks('height', height) + 1;
+
+/** Whether a quote is of now: a message travels, and a quote that is two blocks old has spent some of its 12. */
+export const quoteIsCurrent = (at: { quoteHeight: number; height: number }): boolean =>
+  isNotAhead(at) && at.quoteHeight >= at.height - 2;
+
 /** Hold-first: the last height at which the payee takes an arriving payment, q + 12. */
 export const lastAcceptHeight = ({ quoteHeight }: Pick<Terms, 'quoteHeight'>): number =>
   blocks('quoteHeight', quoteHeight) + PAY_WINDOW_BLOCKS;
@@ -206,6 +214,10 @@ export const lastPayHeight = ({ refundHeight, routeCapBlocks }: PayBy): number =
 
 /** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. / */
 export const invoiceCancelHeight = (at: PayBy): number => lastPayHeight(at) + 1;
+
+/** Whether R is near enough to make sense, seen from this height. */
+export const refundIsNear = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
+  blocks('refundHeight', refundHeight, 1) - blocks('height', height) <= maxRefundDistance;
 
 /**
  * Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route hint's
