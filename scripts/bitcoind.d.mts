@@ -18,11 +18,15 @@ export type Bitcoind = {
   rpcPassword: string;
   cookieFile: string;
   zmq: { rawblock: string; rawtx: string; sequence: string };
-  pid: number;
   dir: string;
   version: string;
-  ports: number[];
   rpc: Rpc;
+  pid(): number;
+  /** Ends the node gracefully and keeps its data. */
+  down(): Promise<void>;
+  /** Brings it back on the same ports. */
+  up(): Promise<void>;
+  /** Ends the node and removes the folder that was made for it; a folder that was given is kept. */
   stop(): Promise<void>;
 };
 
@@ -36,6 +40,4 @@ export function startBitcoind(options?: {
   args?: string[];
   log?: (line: string) => void;
   program?: BitcoindProgram;
-  ports?: number[];
-  password?: string;
 }): Promise<Bitcoind>;

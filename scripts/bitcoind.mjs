@@ -133,17 +133,22 @@ function flagsFor({ program, dir, ports: [rpcPort, p2pPort, block, tx, sequence]
 }
 
 /**
- * A process that outlives this one by a moment: when our end of its pipe closes without a word, however we died, it
- * kills the node and removes its folder. Told `done`, it goes without doing anything.
+ * A process that outlives this one by a moment: when our end of its pipe closes, however we died, it kills the node it
+ * was told of last and removes its folder. Told `done`, it goes without doing anything.
  */
-function keeper({ pid, dir }) {
+function keeper(dir) {
   const script =
-    'trap "" INT TERM HUP; read word && exit 0; kill -9 "$1" 2>/dev/null; sleep 0.2; if [ -n "$2" ]; then rm -rf "$2"; fi';
-  const child = spawn('/bin/sh', ['-c', script, 'sh', String(pid), dir], { stdio: ['pipe', 'ignore', 'ignore'] });
+    'trap "" INT TERM HUP; pid=none; while read word; do [ "$word" = done ] && exit 0; pid=$word; done; ' +
+    '[ "$pid" = none ] || kill -9 "$pid" 2>/dev/null; sleep 0.2; [ -z "$1" ] || rm -rf "$1"';
+  const child = spawn('/bin/sh', ['-c', script, 'sh', dir], { stdio: ['pipe', 'ignore', 'ignore'] });
   child.unref();
   child.stdin.unref?.();
   child.stdin.on('error', () => undefined);
-  return { release: () => child.stdin.end('done\n') };
+  return {
+    guards: (pid) => child.stdin.write(`${pid}\n`),
+    guardsNothing: () => child.stdin.write('none\n'),
+    release: () => child.stdin.end('done\n'),
+  };
 }
 
 function rpcClient({ rpcUrl, authorization }) {
@@ -168,6 +173,7 @@ function rpcClient({ rpcUrl, authorization }) {
 
 async function ended(child, milliseconds) {
   if (child.exitCode !== null || child.signalCode !== null) return true;
+  child.ref();
   return Promise.race([
     new Promise((resolve) => child.once('exit', () => resolve(true))),
     sleep(milliseconds, false, { ref: false }),
@@ -194,66 +200,67 @@ async function whenReady({ child, rpc, dir, words }) {
   }
 }
 
-async function startOnce({ program, dir, removeDir, args, ports, password }) {
-  const flags = flagsFor({ program, dir, ports, password });
-  const child = spawn(program.command, [...program.args, ...flags, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+async function launch({ program, flags, dir, guard, rpc }) {
+  const child = spawn(program.command, [...program.args, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk) => (said = (said + chunk).slice(-2000)));
   child.on('error', (error) => (said += error.message));
   if (child.pid === undefined) throw new Error(`bitcoind could not be started: ${program.command}`);
-  const guard = keeper({ pid: child.pid, dir: removeDir ? dir : '' });
+  guard.guards(child.pid);
+  // Its number may soon be another process's.
+  child.once('exit', guard.guardsNothing);
   child.unref();
   child.stderr.unref?.();
+  await whenReady({ child, rpc, dir, words: () => said });
+  return child;
+}
+
+async function endProcess(child, signal) {
+  child.kill(signal);
+  if (await ended(child, 20_000)) return;
+  child.kill('SIGKILL');
+  await ended(child, 5_000);
+}
+
+async function startOnce({ program, dir, removeDir, args, ports, password }) {
+  const flags = [...flagsFor({ program, dir, ports, password }), ...args];
   const [rpcPort, p2pPort, block, tx, sequence] = ports;
   const rpcUrl = `http://127.0.0.1:${rpcPort}`;
   const authorization = `Basic ${Buffer.from(`sparkle:${password}`).toString('base64')}`;
   const rpc = rpcClient({ rpcUrl, authorization });
-  try {
-    await whenReady({ child, rpc, dir, words: () => said });
-  } catch (error) {
+  const guard = keeper(removeDir ? dir : '');
+  const start = () => launch({ program, flags, dir, guard, rpc });
+  let child = await start().catch((error) => {
     guard.release();
     throw error;
-  }
-  const end = async (signal) => {
-    child.ref();
-    child.kill(signal);
-    if (!(await ended(child, 20_000))) child.kill('SIGKILL');
-    await ended(child, 5_000);
+  });
+  const end = async () => {
+    await endProcess(child, removeDir ? 'SIGKILL' : 'SIGTERM');
     guard.release();
     if (removeDir) await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   };
-  const zmq = {
-    rawblock: `tcp://127.0.0.1:${block}`,
-    rawtx: `tcp://127.0.0.1:${tx}`,
-    sequence: `tcp://127.0.0.1:${sequence}`,
-  };
-  const cookieFile = join(dir, 'regtest', '.cookie');
+  const url = (port) => `tcp://127.0.0.1:${port}`;
   let ending;
   return {
-    ...{
-      rpcUrl,
-      rpcPort,
-      p2pPort,
-      rpcUser: 'sparkle',
-      rpcPassword: password,
-      cookieFile,
-      zmq,
-      pid: child.pid,
-      dir,
-      rpc,
+    ...{ rpcUrl, rpcPort, p2pPort, rpcUser: 'sparkle', rpcPassword: password, dir, rpc, version: program.version },
+    cookieFile: join(dir, 'regtest', '.cookie'),
+    zmq: { rawblock: url(block), rawtx: url(tx), sequence: url(sequence) },
+    pid: () => child.pid,
+    /** Ends the node gracefully and keeps its data, so that `up` brings it back on the same ports. */
+    down: () => endProcess(child, 'SIGTERM'),
+    up: async () => {
+      child = await start();
     },
-    ...{ version: program.version, ports },
-    /** Ends the node (gracefully when its folder is to be kept) and removes the folder that was made for it. */
-    stop: () => (ending ??= end(removeDir ? 'SIGKILL' : 'SIGTERM')),
+    /** Ends the node and removes the folder that was made for it; a folder that was given is kept. */
+    stop: () => (ending ??= end()),
   };
 }
 
 /**
  * A private regtest node on free loopback ports, ready to be asked. `dir` keeps its data in that folder; without it a
- * temporary folder is used and removed. `ports` and `password` bring a node back where an earlier one was.
- * Whatever happens to this process, the node does not outlive it.
+ * temporary folder is used and removed. Whatever happens to this process, the node does not outlive it.
  */
-export async function startBitcoind({ dir, args = [], log = () => undefined, program, ports, password } = {}) {
+export async function startBitcoind({ dir, args = [], log = () => undefined, program } = {}) {
   const found = program ?? (await findBitcoind({ log }));
   for (let attempt = 1; ; attempt += 1) {
     const home = dir ?? (await mkdtemp(join(tmpdir(), 'sparkle-bitcoind-')));
@@ -261,13 +268,13 @@ export async function startBitcoind({ dir, args = [], log = () => undefined, pro
     try {
       return await startOnce({
         ...{ program: found, dir: home, removeDir: dir === undefined, args },
-        ports: ports ?? (await freePorts(5)),
-        password: password ?? randomBytes(16).toString('hex'),
+        ports: await freePorts(5),
+        password: randomBytes(16).toString('hex'),
       });
     } catch (error) {
       if (dir === undefined) await rm(home, { recursive: true, force: true });
       // Somebody else may take a port between our looking and the node's binding it.
-      if (attempt === 5 || ports !== undefined || !/bind|address already in use/i.test(error.message)) throw error;
+      if (attempt === 5 || !/bind|address already in use/i.test(error.message)) throw error;
     }
   }
 }

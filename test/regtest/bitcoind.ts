@@ -113,7 +113,8 @@ export async function startRegtest(options: { args?: string[]; dir?: string } = 
   const { rpc } = node;
   const address = (wallet = MINER): Promise<string> => rpc<string>('getnewaddress', [], wallet);
   const wallet = async (name: string): Promise<string> => {
-    await rpc('createwallet', [name]);
+    // The last argument loads it again when the node comes back.
+    await rpc('createwallet', [name, false, false, '', false, true, true]);
     return name;
   };
   const mine: Regtest['mine'] = async (blocks, to) =>
