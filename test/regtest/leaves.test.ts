@@ -204,14 +204,14 @@ describe('what a node says to every spend of a lock', { skip: withoutBitcoind },
 
     test('v1: both sides together can spend it at once by key path', async () => {
       const terms = termsOf('v1');
-      await smith.accepted(await smith.cosigned(terms, await smith.pay(terms)));
+      await smith.accepted(smith.cosigned(terms, await smith.pay(terms)));
     });
   });
 
   describe('the key path', () => {
     test('one signature of both, 111 vB, looks like any payment and shows no preimage', async () => {
       const terms = termsOf('v1');
-      const spend = await smith.cosigned(terms, await smith.locked(terms));
+      const spend = smith.cosigned(terms, await smith.locked(terms));
       assert.equal(spend.vsize, 111);
       await smith.accepted(spend);
       assert.equal(findPreimage(spend.raw, terms.paymentHash), undefined);
