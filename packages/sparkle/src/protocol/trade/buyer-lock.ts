@@ -70,11 +70,15 @@ function accepted(trade: In<'requested'>, accept: TradeAccept, { at }: Event<'me
 function inspected(trade: In<'verifying'>, { view, at }: Event<'looked'>): After {
   if (!payable(trade, at.height)) return tooLate(trade);
   if (view.facts === undefined) return stay(trade);
-  const failures = checkLock({ terms: trade.terms, facts: view.facts, height: at.height });
+  const { terms, invoice, outpoint, want } = trade;
+  const { height, nowSeconds } = at;
+  const failures = [
+    ...checkLock({ terms, facts: view.facts, height }),
+    ...checkPay({ terms, invoice, want, height, nowSeconds, tip: { timeSeconds: view.tip.timeSeconds } }),
+  ];
   const refused = failures.filter(({ wait }) => !wait);
   if (refused.length > 0) return ended(trade, { outcome: 'refused', codes: codesOf(refused) });
   if (failures.length > 0) return stay(trade);
-  const { terms, invoice, outpoint } = trade;
   const next: In<'arming'> = {
     ...base(trade),
     state: 'arming',
