@@ -4,15 +4,18 @@ import { addressOf, startRegtest, withoutBitcoind, type Regtest } from '../../..
 import { txidOf } from '../protocol/draft.ts';
 import type { SparkleError } from '../protocol/errors.ts';
 import { bitcoindChain, type BitcoindChainOptions } from './bitcoind.ts';
-import { chainSuite, refusedWith, type ChainBench } from './chain.suite.ts';
+import { bitcoindWallet } from './bitcoind-wallet.ts';
+import type { Chain } from './chain.ts';
+import { chainSuite } from './chain.suite.ts';
+import { refusedWith, type ChainBench } from './suite-hands.ts';
 import { ownScript, spendOwn } from './suite-keys.ts';
+import { walletSuite } from './wallet.suite.ts';
 
 const settings = { timeoutMilliseconds: 10_000, pollMilliseconds: 200, fallbackSatVb: 3 };
 
-async function bench(options: (regtest: Regtest) => BitcoindChainOptions): Promise<ChainBench> {
-  const regtest = await startRegtest();
+function handsOf(regtest: Regtest, chain: Chain): ChainBench {
   return {
-    chain: bitcoindChain(options(regtest)),
+    chain,
     network: 'regtest',
     mine: async (blocks) => void (await regtest.mine(blocks)),
     reorg: regtest.reorg,
@@ -20,6 +23,11 @@ async function bench(options: (regtest: Regtest) => BitcoindChainOptions): Promi
     outage: { down: regtest.node.down, up: regtest.node.up },
     stop: regtest.stop,
   };
+}
+
+async function bench(options: (regtest: Regtest) => BitcoindChainOptions): Promise<ChainBench> {
+  const regtest = await startRegtest();
+  return handsOf(regtest, bitcoindChain(options(regtest)));
 }
 
 chainSuite(
@@ -39,6 +47,20 @@ chainSuite(
     bench(({ node: { rpcUrl: url, cookieFile } }) => ({
       ...{ ...settings, url, zmq: {}, pollMilliseconds: 30, credentials: { cookieFile } },
     })),
+  { skip: withoutBitcoind },
+);
+
+walletSuite(
+  'bitcoind',
+  async () => {
+    const regtest = await startRegtest();
+    const { rpcUrl: url, cookieFile } = regtest.node;
+    const options = { ...settings, url, zmq: {}, credentials: { cookieFile } };
+    return {
+      ...handsOf(regtest, bitcoindChain(options)),
+      wallet: bitcoindWallet({ ...options, wallet: await regtest.wallet('anna') }),
+    };
+  },
   { skip: withoutBitcoind },
 );
 
@@ -115,6 +137,20 @@ describe('bitcoind', { skip: withoutBitcoind }, () => {
     const [hash] = await regtest.mine(1);
     assert.deepEqual(await chain.spender(outpoint, height), { txid, raw, block: { height: height + 1, hash } });
     await chain.broadcast([raw]);
+  });
+
+  test('a wallet that is not loaded is named', async () => {
+    const { rpcUrl: url, cookieFile } = regtest.node;
+    const wallet = bitcoindWallet({ ...settings, url, credentials: { cookieFile }, wallet: 'nobody' });
+    await assert.rejects(wallet.address(), refusedWith('chain_unavailable'));
+    const { raw } = spendOwn({
+      inputs: [{ outpoint: `${'f'.repeat(64)}:0`, sats: 1_000n }],
+      outputs: [{ script: ownScript, sats: 900n }],
+    });
+    await assert.rejects(
+      wallet.sign(raw, [{ valueSats: 1_000n, script: ownScript }]),
+      refusedWith('chain_unavailable'),
+    );
   });
 
   test('a block is given as its transactions in order', async () => {
