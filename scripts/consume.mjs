@@ -39,7 +39,14 @@ const useTypes = `${subpaths.map((subpath, index) => `import * as m${index} from
 export const all = [${subpaths.map((_, index) => `m${index}`).join(', ')}];
 `;
 
-const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, skipLibCheck: false, types: ['node'] };
+const compilerOptions = {
+  module: 'nodenext',
+  target: 'es2022',
+  strict: true,
+  noEmit: true,
+  skipLibCheck: false,
+  types: ['node'],
+};
 
 function consume(folder) {
   run('npm', ['pack', '--silent', '-w', 'packages/sparkle', '--pack-destination', folder], root);
