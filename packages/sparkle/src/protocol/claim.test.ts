@@ -192,9 +192,28 @@ describe('presigned claim', () => {
     assert.ok(schnorr.verify(hex.decode(presigned.signature), message, hex.decode(terms.claimKey)));
   });
 
-  test('a claim whose outputs were changed afterwards is refused', () => {
-    const { raw } = presignClaim({ ...wanted, destination: changeAddress });
-    throws('bad_signature', () => completeClaim({ presigned: { ...presigned, raw }, preimage }));
+  test('a claim whose outputs were changed afterwards is refused, also when the rest was made to fit', () => {
+    const { raw, txid, feeSats } = presignClaim({ ...wanted, destination: changeAddress });
+    throws('bad_transaction', () => completeClaim({ presigned: { ...presigned, raw }, preimage }));
+    throws('bad_transaction', () => completeClaim({ presigned: { ...presigned, raw, txid }, preimage }));
+    throws('bad_signature', () => completeClaim({ presigned: { ...presigned, raw, txid, feeSats }, preimage }));
+  });
+
+  test('a claim that lies about what it spends is refused', () => {
+    const [first] = presigned.spent;
+    assert.ok(first !== undefined);
+    const lies = [[], [first, first], [{ ...first, outpoint: coin.outpoint }], [{ ...first, valueSats: 13_001n }]];
+    for (const spent of lies)
+      throws(spent.length === 0 ? 'bad_script' : 'bad_transaction', () =>
+        completeClaim({ presigned: { ...presigned, spent }, preimage }),
+      );
+    const dearer = { ...presigned, spent: [{ ...first, valueSats: 13_001n }], feeSats: presigned.feeSats + 1n };
+    throws('bad_signature', () => completeClaim({ presigned: dearer, preimage }));
+  });
+
+  test('a signature that is none is refused', () => {
+    for (const signature of ['', 'zz', '00'.repeat(64), 'ff'.repeat(64), presigned.signature.toUpperCase()])
+      throws('bad_signature', () => completeClaim({ presigned: { ...presigned, signature }, preimage }));
   });
 
   test('a claim that spends another script than the lock of its terms is refused', () => {

@@ -1,10 +1,12 @@
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { hex } from '@scure/base';
-import { signatureMessage, withWitness } from './draft.ts';
+import { sumSats } from './amount.ts';
+import { decodeTransaction, signatureMessage, withWitness } from './draft.ts';
 import { SparkleError } from './errors.ts';
 import { buildLock, type LockTerms } from './lock.ts';
 import { isPreimageOf } from './preimage.ts';
 import { claimWitness, planSpend, signLeaf, type Built, type SpendRequest } from './spend.ts';
+import { txidOf } from './transaction.ts';
 
 /**
  * A claim that lacks nothing but the preimage: whoever learns that can complete it, and nobody can redirect it, because
@@ -47,9 +49,41 @@ export function presignClaim(wanted: ClaimSigning): PresignedClaim {
 }
 
 /**
+ * A presigned claim is what it says: it spends the lock of its terms, its txid and fee are those of its bytes, and the claim
+ * key has signed it. Throws `bad_script`, `bad_transaction` or `bad_signature`.
+ */
+export function assertPresigned({ raw, txid, feeSats, spent, terms, signature }: PresignedClaim): void {
+  const lock = buildLock(terms);
+  const [first] = spent;
+  if (first?.script !== lock.script)
+    throw new SparkleError('bad_script', `input 0 must spend the lock ${lock.script}; it spends ${first?.script}`, {
+      lock: lock.script,
+    });
+  const { inputs, outputs } = decodeTransaction(raw);
+  const paidSats =
+    sumSats(spent.map(({ valueSats }) => valueSats)) - sumSats(outputs.map(({ valueSats }) => valueSats));
+  const isSpent = inputs.map(({ outpoint }) => outpoint).join() === spent.map(({ outpoint }) => outpoint).join();
+  if (!isSpent || txidOf(raw) !== txid || paidSats !== feeSats)
+    throw new SparkleError(
+      'bad_transaction',
+      'a presigned claim must have the inputs, txid and fee it says; it has others',
+      {
+        txid,
+        feeSats,
+      },
+    );
+  const message = signatureMessage({ raw, spent, leaf: lock.claimLeaf });
+  const isSigned = /^[0-9a-f]{128}$/.test(signature);
+  if (!isSigned || !schnorr.verify(hex.decode(signature), message, hex.decode(terms.claimKey)))
+    throw new SparkleError('bad_signature', 'the signature must be one by the claim key for this claim; it is not', {
+      txid,
+    });
+}
+
+/**
  * Puts the preimage (hex) into a presigned claim. Everything that came with the claim is checked again, because it may
- * come from another party. Throws `bad_preimage` when the preimage does not hash to the payment hash, `bad_script` or
- * `bad_signature` when the claim is not one of this lock.
+ * come from another party. Throws `bad_preimage` when the preimage does not hash to the payment hash, and what
+ * `assertPresigned` throws.
  */
 export function completeClaim({ presigned, preimage }: { presigned: PresignedClaim; preimage: string }): Built {
   const { terms, signature, ...built } = presigned;
@@ -61,20 +95,8 @@ export function completeClaim({ presigned, preimage }: { presigned: PresignedCla
         paymentHash: terms.paymentHash,
       },
     );
+  assertPresigned(presigned);
   const lock = buildLock(terms);
-  if (built.spent[0]?.script !== lock.script)
-    throw new SparkleError(
-      'bad_script',
-      `input 0 must spend the lock ${lock.script}; it spends ${built.spent[0]?.script}`,
-      {
-        lock: lock.script,
-      },
-    );
-  const message = signatureMessage({ raw: built.raw, spent: built.spent, leaf: lock.claimLeaf });
-  if (!schnorr.verify(hex.decode(signature), message, hex.decode(terms.claimKey)))
-    throw new SparkleError('bad_signature', 'the signature must be one by the claim key for this claim; it is not', {
-      txid: built.txid,
-    });
   const parts = { script: terms.script, lock, signature: hex.decode(signature), preimage: hex.decode(preimage) };
   return { ...built, raw: withWitness(built.raw, 0, claimWitness(parts)) };
 }

@@ -153,14 +153,14 @@ function contextOf({ terms, raw, role, secret }: Cosigning): Context {
   if (`5120${hex.encode(outputKey)}` !== lock.script)
     throw new SparkleError('bad_script', 'the tweaked MuSig2 key must be the output key of the lock; it is not');
   const spent = [{ valueSats: lockValueSats(terms), script: lock.script }];
-  const sides = role === 'refund' ? { ours: 0, theirs: 1 } : { ours: 1, theirs: 0 };
+  const sides: Pick<Context, 'ours' | 'theirs'> = role === 'refund' ? { ours: 0, theirs: 1 } : { ours: 1, theirs: 0 };
   return {
     raw,
     message: signatureMessage({ raw, spent }),
     keys,
     tweak,
     outputKey,
-    ...(sides as Pick<Context, 'ours' | 'theirs'>),
+    ...sides,
     secret: evenSecret(secret, role === 'refund' ? terms.refundKey : terms.claimKey),
   };
 }
