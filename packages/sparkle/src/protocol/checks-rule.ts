@@ -4,7 +4,6 @@ export type CheckCode =
   | 'unsigned'
   | 'wrong_trade'
   | 'wrong_sender'
-  | 'wrong_buyer'
   | 'self_trade'
   | 'wrong_inscription'
   | 'wrong_price'

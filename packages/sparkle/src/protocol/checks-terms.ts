@@ -14,8 +14,7 @@ const P2TR_DUST_SATS = 330n;
 type Offered = { inscriptionId: string; paymentHash: string; refundHeight: number; signed: Signed & AcceptTerms };
 
 function termsOf(want: Want, offered: Offered): Terms {
-  const { refundKey, quoteHeight, finalCltv, confirmations, postageSats, reserveSats, offsetSats } =
-    offered.signed;
+  const { refundKey, quoteHeight, finalCltv, confirmations, postageSats, reserveSats, offsetSats } = offered.signed;
   return {
     tradeId: want.tradeId,
     mode: want.mode,

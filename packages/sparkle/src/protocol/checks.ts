@@ -203,7 +203,6 @@ export function checkAccept(check: {
     startRule(terms, height),
     farRule(terms.refundHeight, height),
     notExpired({ code: 'want_expired', what: 'the wish to buy', expiresAt: want.expiresAt, nowSeconds }),
-    ...tipRules(terms, check),
   ]);
   return [...failures, ...builds(terms, failures), ...checkPay({ ...check, terms, invoice: accept.invoice })];
 }
