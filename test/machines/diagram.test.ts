@@ -25,10 +25,7 @@ const samples: Samples<Lamp, Press> = {
     { state: 'on', hours: 100 },
     { state: 'ended', outcome: 'broken' },
   ],
-  events: [
-    { name: 'pressed', of: () => ({ type: 'pressed' }) },
-    { name: 'hour_passed', of: (lamp) => (lamp.state === 'off' ? undefined : { type: 'hour_passed' }) },
-  ],
+  events: { alive: { pressed: { type: 'pressed' } }, on: { 'an hour passed': { type: 'hour_passed' } } },
 };
 
 test('a picture shows each change and each effect once, and how it ends', () => {
@@ -39,9 +36,9 @@ test('a picture shows each change and each effect once, and how it ends', () => 
       'stateDiagram-v2',
       '  [*] --> off',
       '  off --> on: pressed / shine',
-      '  on --> broken: hour_passed',
+      '  on --> broken: an hour passed',
       '  on --> off: pressed',
-      '  on --> on: hour_passed / hum, shine',
+      '  on --> on: an hour passed / hum, shine',
       '  broken --> [*]',
       '```',
     ].join('\n'),
@@ -49,7 +46,7 @@ test('a picture shows each change and each effect once, and how it ends', () => 
 });
 
 test('a state that no event leads to is named', () => {
-  const edges = edgesOf(step, { ...samples, events: samples.events.slice(0, 1) });
+  const edges = edgesOf(step, { ...samples, events: { 'off on': { pressed: { type: 'pressed' } } } });
   assert.deepEqual(unreached(edges, 'off'), []);
   assert.deepEqual(
     unreached(

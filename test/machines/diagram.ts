@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url';
 type Step<T, E> = (trade: T, event: E) => { trade: T; effects: readonly { effect: { do: string } }[] };
 
 /**
- * One or more trades in each state, and one event for each way a state can be left. Every event is tried in every
- * state; one that depends on the trade (a view of its own lock) is made from it, and is absent where it has no meaning.
+ * One or more trades in each state, and what can happen there: names of states, separated by spaces, and the events
+ * that mean something in them. `alive` stands for every state that has not ended.
  */
 export type Samples<T, E> = {
   states: readonly T[];
-  events: readonly { name: string; of: (trade: T) => E | undefined }[];
+  events: Readonly<Record<string, Readonly<Record<string, E>>>>;
 };
 
 export type Edge = { from: string; to: string; event: string; effects: string[] };
@@ -26,21 +26,19 @@ export function edgesOf<T extends { state: string; outcome?: string }, E>(
   { states, events }: Samples<T, E>,
 ): Edge[] {
   const edges = new Map<string, Edge>();
-  for (const before of states)
-    for (const { name, of } of events) {
-      const event = of(before);
-      if (event === undefined) continue;
-      const { trade, effects } = step(before, event);
-      const edge = {
-        from: nodeOf(before),
-        to: nodeOf(trade),
-        event: name,
-        effects: effects.map((each) => each.effect.do),
-      };
-      if (edge.from !== edge.to || effects.length > 0) edges.set(lineOf(edge), edge);
-    }
+  for (const [where, happenings] of Object.entries(events))
+    for (const before of states.filter(({ state }) => isIn(state, where)))
+      for (const [event, happened] of Object.entries(happenings)) {
+        const { trade, effects } = step(before, happened);
+        const done = effects.map(({ effect }) => effect.do);
+        const edge = { from: nodeOf(before), to: nodeOf(trade), event, effects: done };
+        if (edge.from !== edge.to || done.length > 0) edges.set(lineOf(edge), edge);
+      }
   return [...edges].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, edge]) => edge);
 }
+
+const isIn = (state: string, where: string): boolean =>
+  where === 'alive' ? state !== 'ended' : where.split(' ').includes(state);
 
 function lineOf({ from, to, event, effects }: Edge): string {
   return `${from} --> ${to}: ${event}${effects.length > 0 ? ` / ${effects.join(', ')}` : ''}`;
