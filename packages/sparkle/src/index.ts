@@ -1,0 +1,4 @@
+export * from './protocol/index.ts';
+export { systemClock } from './trader/clock.ts';
+export type { Parts } from './trader/engine.ts';
+export { type Purchase, Trader } from './trader/trader.ts';

@@ -1,0 +1,35 @@
+/** The public list of this room: all that a trade needs, and nothing that touches the world. */
+export * from './amount.ts';
+export * from './bolt11.ts';
+export * from './checks.ts';
+export { buildClaim, type ClaimSigning, completeClaim, type PresignedClaim, presignClaim } from './claim.ts';
+export * from './deadlines.ts';
+export * from './descriptor.ts';
+export * from './errors.ts';
+export * from './inscription.ts';
+export { canonicalJson, decodeState, encodeState } from './json.ts';
+export * from './keys.ts';
+export {
+  buildAbortTransaction,
+  buildBumpTransaction,
+  buildLockTransaction,
+  type BuiltLock,
+  type Sent,
+} from './lock-tx.ts';
+export * from './lock.ts';
+export * from './messages.ts';
+export * from './musig.ts';
+export * from './network.ts';
+export * from './preimage.ts';
+export { buildRefund, type RefundSigning } from './refund.ts';
+export { followReveal, followSat, type SatPlace } from './satflow.ts';
+export { makeSatProof, type ProofFault, type SatProof, verifySatProof } from './satproof.ts';
+export { type Built, findPreimage, lockSpendVsize } from './spend.ts';
+export * from './trade/effect.ts';
+export * from './trade/event.ts';
+export * from './trade/look.ts';
+export * from './trade/open.ts';
+export * from './trade/state.ts';
+export { isEnded, lockOutpointOf, paymentHashOf, step } from './trade/step.ts';
+export * from './trade/terms.ts';
+export * from './trade/view.ts';
