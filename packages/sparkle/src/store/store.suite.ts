@@ -61,7 +61,8 @@ const baseOf = ({ tradeId, paymentHash }: Name) =>
 export const quoting = (name: Name): HoldSeller => ({ ...baseOf(name), state: 'quoting' });
 
 export function locked(name: Name, lockTxid: string): HoldSeller {
-  const lock: LockVersion = { txid: lockTxid, raw: '00', feeSats: 300n, feerateSatVb: 2.5, vout: 0, spent: [] };
+  const spent = [{ outpoint: offer.sourceOutpoint, valueSats: offer.sourceValueSats, script: '51' }];
+  const lock: LockVersion = { txid: lockTxid, raw: '00', feeSats: 300n, feerateSatVb: 2.5, vout: 0, spent };
   const held = { invoice: 'lnbcrt1', acceptedHeight: 210, expiryHeight: 381 };
   return { ...baseOf(name), state: 'locked', ...held, lock, announcedAt: 215 };
 }
