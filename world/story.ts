@@ -1,5 +1,6 @@
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import type { Purchase } from 'sparkle-protocol/trader/trader';
 import type { Party } from './party.ts';
 import type { Holding, Printer, Step, StoryReport } from './print.ts';
 import type { World } from './world.ts';
@@ -30,7 +31,9 @@ export async function tell(world: World, name: StoryName, printer: Printer): Pro
   const before = await holdings(world, inscribed.inscriptionId);
   const stops = [seller, buyer].map((party) => narrate(world, party, say));
   await seller.trader.sell(await world.offer(inscribed, modeOf(name), PRICE_SATS));
-  const tradeId = await buyer.trader.buy(purchase(world, inscribed.inscriptionId, modeOf(name)));
+  const tradeId = await buyer.trader.buy(
+    purchase(world, inscribed.inscriptionId, { mode: modeOf(name), priceSats: PRICE_SATS }),
+  );
   say({ who: 'buyer', what: `asked to buy for ${PRICE_SATS} sats, ${modeOf(name)}` });
   await play({ world, name, tradeId, printer, say });
   stops.forEach((stop) => stop());
@@ -39,13 +42,18 @@ export async function tell(world: World, name: StoryName, printer: Printer): Pro
   return { report, holdings: rows(name, before, after) };
 }
 
-const purchase = (world: World, inscriptionId: string, mode: TradeMode) => ({
+/** What the buyer of a story asks for. */
+export const purchase = (
+  world: World,
+  inscriptionId: string,
+  { mode, priceSats }: { mode: TradeMode; priceSats: bigint },
+): Purchase => ({
   sellerId: world.seller.trader.id,
   inscriptionId,
-  priceSats: PRICE_SATS,
+  priceSats,
   mode,
-  internalKey: 'nums' as const,
-  script: 'v1' as const,
+  internalKey: 'nums',
+  script: 'v1',
   minPostageSats: 546n,
   maxFeeMsat: 1_000_000n,
   maxClaimFeeSats: 50_000n,
@@ -68,7 +76,8 @@ async function play({ world, name, tradeId, printer, say }: Play): Promise<void>
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const sold = await seller.trader.trade(tradeId);
     const bought = await buyer.trader.trade(tradeId);
-    if (name === 'refund' && !silent && sold?.state === 'locked') {
+    // Before the lock can confirm: a buyer who is awake would claim it the moment it does.
+    if (name === 'refund' && !silent && sold?.state === 'locking') {
       silent = true;
       await buyer.trader.stop();
       say({ who: 'buyer', what: 'walked away: no claim will come' });

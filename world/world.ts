@@ -1,12 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fairWeather, Square } from 'sparkle-protocol/market/memory';
+import type { LdkNode } from 'sparkle-protocol/lightning/ldk/node';
+import { fairWeather, memoryMarket, Square } from 'sparkle-protocol/market/memory';
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
+import { newPhrase, rescueSeed } from 'sparkle-protocol/protocol/keys';
 import type { Offer, TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import { silentLog } from 'sparkle-protocol/trader/log';
 import { type Inscribed, type Regtest, startRegtest } from '../test/regtest/bitcoind.ts';
-import { connectedNodes } from './lightning.ts';
-import { createParty, type Party } from './party.ts';
+import { openChannel, openNode } from './lightning.ts';
+import { createParty, type Name, type NodeAccess, type Party } from './party.ts';
 
 /** What the chain says about a transaction; `block` is absent while it is unconfirmed. */
 export type Facts = { txid: string; vsize: number; feeSats: number; block?: number };
@@ -30,46 +34,64 @@ export type World = {
 
 type Verbose = { vsize: number; fee?: number; blockhash?: string; vin: { txid?: string }[] };
 
+type Undo = (() => Promise<unknown>)[];
+
+/** Builds it all, or nothing: what was started before a failure is torn down again. */
 export async function createWorld({ log }: { log: (what: string) => void }): Promise<World> {
-  const dir = await mkdtemp(join(tmpdir(), 'sparkle-world-'));
-  const undo: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true })];
+  const undo: Undo = [];
   const stop = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+    for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
-    log('starting a private regtest chain');
-    const regtest = await startRegtest();
-    undo.push(() => regtest.stop());
-    log('opening a Lightning channel between two embedded nodes');
-    const nodes = await connectedNodes({ regtest, dir });
-    undo.push(() => nodes.stop());
-    const square = new Square(fairWeather);
-    const party = async (name: Party['name']) => {
-      const created = await createParty({ regtest, square, lightning: nodes[name], name, dir: join(dir, name) });
-      undo.push(() => created.stop());
-      return created;
-    };
-    const seller = await party('seller');
-    const buyer = await party('buyer');
-    return {
-      ...views(regtest),
-      regtest,
-      seller,
-      buyer,
-      mine: (blocks) => mine(regtest, { seller, buyer, blocks, synced: nodes.synced }),
-      stop,
-    };
+    return { ...(await build(undo, log)), stop };
   } catch (error) {
-    // A world that is half up is torn down: nothing it started outlives the failure.
     await stop();
     throw error;
   }
 }
 
+async function build(undo: Undo, log: (what: string) => void): Promise<Omit<World, 'stop'>> {
+  const dir = await mkdtemp(join(tmpdir(), 'sparkle-world-'));
+  undo.push(() => rm(dir, { recursive: true, force: true }));
+  log('starting a private regtest chain');
+  const regtest = await startRegtest();
+  undo.push(() => regtest.stop());
+  log('opening a Lightning channel between two embedded nodes');
+  const nodes = await connectedNodes(regtest, dir);
+  const square = new Square(fairWeather);
+  const party = async (name: Name): Promise<Party> => {
+    const seed = rescueSeed(newPhrase(randomBytes(16)));
+    const own = { market: memoryMarket(square), lightning: nodes[name], dir: join(dir, name), seed };
+    const created = await createParty({ name, node: accessOf(regtest), log: silentLog, ...own });
+    undo.push(() => created.stop());
+    await created.trader.start();
+    return created;
+  };
+  const both = { seller: await party('seller'), buyer: await party('buyer') };
+  const synced = () => Promise.all([nodes.seller.sync(), nodes.buyer.sync()]);
+  return { ...views(regtest), ...both, regtest, mine: (blocks) => mine(regtest, { ...both, blocks, synced }) };
+}
+
+async function connectedNodes(regtest: Regtest, dir: string): Promise<Record<Name, LdkNode>> {
+  for (const name of ['seller', 'buyer']) await regtest.fundedWallet({ name, sats: FUNDS_SATS });
+  const node = (name: Name) => openNode({ name, access: accessOf(regtest), dir });
+  const nodes = { seller: await node('seller'), buyer: await node('buyer') };
+  await openChannel(nodes, regtest.mine);
+  return nodes;
+}
+
+const FUNDS_SATS = 50_000_000n;
+
+export const accessOf = ({ node }: Regtest): NodeAccess => ({
+  url: node.rpcUrl,
+  credentials: { user: node.rpcUser, password: node.rpcPassword },
+  zmq: node.zmq,
+});
+
 /** Blocks that everyone has seen: both traders and both Lightning nodes. */
 async function mine(
   regtest: Regtest,
-  { seller, buyer, blocks, synced }: { seller: Party; buyer: Party; blocks: number; synced: () => Promise<void> },
+  { seller, buyer, blocks, synced }: { seller: Party; buyer: Party; blocks: number; synced: () => Promise<unknown> },
 ): Promise<void> {
   await regtest.mine(blocks);
   await synced();
@@ -81,21 +103,7 @@ function views(regtest: Regtest): Pick<World, 'inscribe' | 'offer' | 'facts' | '
   return {
     inscribe: async (party, story) =>
       regtest.inscribe({ body: drawing(story), contentType: 'image/svg+xml', to: await party.wallet.address() }),
-    offer: async (inscribed, mode, priceSats) => ({
-      inscriptionId: inscribed.inscriptionId,
-      priceSats,
-      modes: [mode],
-      sourceOutpoint: inscribed.outpoint,
-      sourceValueSats: inscribed.valueSats,
-      offsetSats: 0n,
-      postageSats: inscribed.valueSats,
-      reserveSats: 10_000n,
-      confirmations: 1,
-      routeCapBlocks: 144,
-      finalCltv: 40,
-      maxRefundFeeSats: 50_000n,
-      expiresAt: Math.floor(Date.now() / 1000) + 3600,
-    }),
+    offer: async (inscribed, mode, priceSats) => forSale(inscribed, { mode, priceSats }),
     facts: async (txid) => {
       const { vsize, fee, blockhash } = await verbose(txid);
       const known = { txid, vsize, feeSats: Math.round((fee ?? 0) * 1e8) };
@@ -107,7 +115,27 @@ function views(regtest: Regtest): Pick<World, 'inscribe' | 'offer' | 'facts' | '
   };
 }
 
-async function holderOf(regtest: Regtest, satpoint: string): Promise<'seller' | 'buyer' | 'nobody'> {
+/** An offer for a fresh inscription at the start of its output. */
+export const forSale = (
+  { inscriptionId, outpoint, valueSats }: Inscribed,
+  { mode, priceSats }: { mode: TradeMode; priceSats: bigint },
+): Omit<Offer, 'sellerId' | 'network'> => ({
+  inscriptionId,
+  priceSats,
+  modes: [mode],
+  sourceOutpoint: outpoint,
+  sourceValueSats: valueSats,
+  offsetSats: 0n,
+  postageSats: valueSats,
+  reserveSats: 10_000n,
+  confirmations: 1,
+  routeCapBlocks: 144,
+  finalCltv: 40,
+  maxRefundFeeSats: 50_000n,
+  expiresAt: Math.floor(Date.now() / 1000) + 3600,
+});
+
+export async function holderOf(regtest: Regtest, satpoint: string): Promise<'seller' | 'buyer' | 'nobody'> {
   const { txid, vout } = readSatPoint(satpoint);
   for (const name of ['seller', 'buyer'] as const) {
     const coins = await regtest.rpc<{ txid: string; vout: number }[]>('listunspent', [0], name);

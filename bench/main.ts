@@ -1,0 +1,44 @@
+import { cpus, totalmem } from 'node:os';
+import { inspect, parseArgs } from 'node:util';
+import { benchBolt11 } from './bolt11.ts';
+import { benchBundle } from './bundle.ts';
+import { benchProof } from './proof.ts';
+import { benchSpend } from './spend.ts';
+import { benchStart } from './start.ts';
+import { benchTrades } from './trades.ts';
+
+const aims: Record<string, string> = {
+  spend: 'aim: 111 vB by key path, 154 sip3, at most 156 v1',
+  proof: 'aim: at most 300 ms for 50 hops',
+  bolt11: 'aim: faster than each, while checking the signature',
+  bundle: 'aim: the protocol at most 40 kB gzip',
+  trades: 'aim: p50 at most 300 ms from held to lock broadcast, 150 ms from preimage seen to settled',
+  start: 'aim: npm start under 180 s from an empty cache and 25 s warm, npm test under 180 s warm',
+};
+
+/** What is measured; each answers with rows to print. Nothing here is asserted anywhere. */
+const benches: Record<string, () => object | Promise<object>> = {
+  spend: benchSpend,
+  proof: benchProof,
+  bolt11: benchBolt11,
+  bundle: benchBundle,
+  trades: benchTrades,
+  start: benchStart,
+};
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const unknown = positionals.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  console.error(`no such bench: ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+const cores = cpus();
+console.log(
+  `${cores.length} x ${cores[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+);
+for (const [name, run] of Object.entries(benches)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue;
+  console.log(`\n${name} (${aims[name]})`);
+  console.log(inspect(await run(), { depth: 4, colors: false, breakLength: 160 }));
+}
+process.exit(0);
