@@ -8,8 +8,6 @@ const R = 900_099;
 const refuses = (code: string, call: () => unknown): void => assert.throws(call, { name: 'SparkleError', code });
 
 const height = fc.integer({ min: 0, max: 499_000_000 });
-const window = fc.integer({ min: 72, max: 144 });
-const cap = fc.integer({ min: 0, max: 3000 });
 
 test('hold-first: R is q + 99 and F is 171 with the usual claim window', () => {
   assert.deepEqual(deadlines.holdFirstHeights({ quoteHeight: q }), { refundHeight: q + 99, finalCltv: 171 });
@@ -318,24 +316,78 @@ test('a regtest tip may be as old as it likes, but not from the future', () => {
   assert.deepEqual([-7201, -7200, 1_000_000].map(fresh), [false, true, true]);
 });
 
-test('what is not a height is refused and named', () => {
-  const calls: Record<string, (bad: number) => unknown> = {
-    quoteHeight: (bad) => deadlines.lastAcceptHeight({ quoteHeight: bad }),
-    refundHeight: (bad) => deadlines.lastRevealHeight({ refundHeight: bad }),
-    expiryHeight: (bad) => deadlines.guardianHeight({ expiryHeight: bad }),
-    acceptedHeight: (bad) => deadlines.lockGiveUpHeight({ acceptedHeight: bad }),
-    height: (bad) => deadlines.mayReveal({ height: bad, refundHeight: R }),
-    finalCltv: (bad) => deadlines.holdRouteCapBlocks({ finalCltv: bad }),
-    startedHeight: (bad) => deadlines.lockFeePlan({ height: q, startedHeight: bad, maxFeeSats: 1n }),
-    plannedAt: (bad) => deadlines.lockBumpIsDue({ height: q, plannedAt: bad }),
-    routeCapBlocks: (bad) => deadlines.lastPayHeight({ refundHeight: R, routeCapBlocks: bad }),
+const functions: [name: string, call: (at: never) => unknown, good: Record<string, number>][] = [
+  ['holdFirstHeights', deadlines.holdFirstHeights, { quoteHeight: q, claimWindowBlocks: 72 }],
+  ['areHoldFirstHeights', deadlines.areHoldFirstHeights, { quoteHeight: q, refundHeight: R, finalCltv: 171 }],
+  ['finalCltvMatches', deadlines.finalCltvMatches, { asked: 171, finalCltv: 171 }],
+  ['forwardFinalCltv', deadlines.forwardFinalCltv, { finalCltv: 171 }],
+  ['forwardGapIsSafe', deadlines.forwardGapIsSafe, { incomingExpiryHeight: R, outgoingExpiryHeight: q }],
+  ['isNotAhead', deadlines.isNotAhead, { quoteHeight: q, height: q }],
+  ['quoteIsCurrent', deadlines.quoteIsCurrent, { quoteHeight: q, height: q }],
+  ['lastAcceptHeight', deadlines.lastAcceptHeight, { quoteHeight: q }],
+  ['holdGapIsSafe', deadlines.holdGapIsSafe, { expiryHeight: R + 72, refundHeight: R }],
+  ['lastLockHeight', deadlines.lastLockHeight, { refundHeight: R, confirmations: 3 }],
+  ['lockGiveUpHeight', deadlines.lockGiveUpHeight, { acceptedHeight: q }],
+  ['lastRevealHeight', deadlines.lastRevealHeight, { refundHeight: R }],
+  ['mayReveal', deadlines.mayReveal, { height: q, refundHeight: R }],
+  ['refundIsOpen', deadlines.refundIsOpen, { height: q, refundHeight: R }],
+  ['guardianHeight', deadlines.guardianHeight, { expiryHeight: R }],
+  ['holdRouteCapBlocks', deadlines.holdRouteCapBlocks, { finalCltv: 171 }],
+  ['routeCapFor', deadlines.routeCapFor, { height: q, refundHeight: R }],
+  ['lockFirstRefundHeight', deadlines.lockFirstRefundHeight, { height: q, confirmations: 3, routeCapBlocks: 432 }],
+  ['lastPayHeight', deadlines.lastPayHeight, { refundHeight: R, routeCapBlocks: 432 }],
+  ['invoiceCancelHeight', deadlines.invoiceCancelHeight, { refundHeight: R, routeCapBlocks: 432 }],
+  ['refundIsNear', deadlines.refundIsNear, { height: q, refundHeight: R }],
+  ['leastRouteCap', deadlines.leastRouteCap, { minFinalCltv: 18, hintBlocks: 0 }],
+  ['claimFeePlan', deadlines.claimFeePlan, { height: q, refundHeight: R }],
+  ['refundFeePlan', deadlines.refundFeePlan, { height: R, refundHeight: R, expiryHeight: R + 72 }],
+  ['lockFeePlan', deadlines.lockFeePlan, { height: q, startedHeight: q }],
+  ['lockBumpIsDue', deadlines.lockBumpIsDue, { height: q, plannedAt: q }],
+];
+/** What an argument must be at least, where that is not 0, and at most, where that is not the last height. */
+const bounds: Record<string, [number, number]> = {
+  refundHeight: [1, 499_999_999],
+  confirmations: [1, 499_999_999],
+  claimWindowBlocks: [72, 144],
+};
+
+for (const [name, call, good] of functions)
+  test(`${name} refuses what is not a height, and says which argument`, () => {
+    assert.doesNotThrow(() => call(good as never));
+    for (const field of Object.keys(good)) {
+      const [least, most] = bounds[field] ?? [0, 499_999_999];
+      for (const value of [least - 1, most + 1, least + 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+        const message = `${field} must be an integer from ${least} to ${most}; got ${value}`;
+        const error = { code: 'bad_height', message, detail: { field, value } };
+        assert.throws(() => call({ ...good, [field]: value } as never), error);
+      }
+    }
+  });
+
+test('a height that a function arrives at must be one too, and is named', () => {
+  const message = 'refundHeight must be an integer from 0 to 499999999; got 500000000';
+  const late = { code: 'bad_height', message };
+  assert.throws(() => deadlines.holdFirstHeights({ quoteHeight: 499_999_901 }), late);
+  const at = { height: 499_999_999 - 12 - 1 - 18 - 144 + 1, confirmations: 1, routeCapBlocks: 0 };
+  assert.throws(() => deadlines.lockFirstRefundHeight(at), late);
+});
+
+test('a price and a feerate that are none are refused and named', () => {
+  const price = {
+    code: 'bad_amount',
+    message: 'priceSats must be above 0; got 0',
+    detail: { field: 'priceSats', value: 0n },
   };
-  for (const [field, call] of Object.entries(calls))
-    for (const bad of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 500_000_000])
-      assert.throws(
-        () => call(bad),
-        (error: Error & { code?: string }) => error.code === 'bad_height' && error.message.startsWith(`${field} `),
-      );
+  assert.throws(() => deadlines.confirmationsFor(0n), price);
+  assert.throws(() => deadlines.depositSats({ priceSats: 0n, feerateSatVb: 1 }), price);
+  const feerate = (field: string) => ({
+    code: 'bad_amount',
+    message: `${field} must be a feerate of 0 or more; got -1`,
+    detail: { field, value: -1 },
+  });
+  assert.throws(() => deadlines.depositSats({ priceSats: 1n, feerateSatVb: -1 }), feerate('feerateSatVb'));
+  const plan = { height: q, refundHeight: R, maxFeeSats: 1n, previousSatVb: -1 };
+  assert.throws(() => deadlines.claimFeePlan(plan), feerate('previousSatVb'));
 });
 
 test('0 is a height, but not a refund height', () => {
@@ -356,109 +408,4 @@ test('the largest refund height is the last one below Unix time', () => {
   assert.equal(deadlines.lastRevealHeight({ refundHeight: 499_999_999 }), 499_999_963);
   refuses('bad_height', () => deadlines.holdFirstHeights({ quoteHeight: 499_999_901 }));
   assert.equal(deadlines.holdFirstHeights({ quoteHeight: 499_999_900 }).refundHeight, 499_999_999);
-});
-
-test('hold-first: whatever is accepted in time leaves the payee a gap and the buyer a claim window', () => {
-  const accepted = fc.record({ quoted: height, w: window, late: fc.nat(30), n: fc.integer({ min: 1, max: 6 }) });
-  fc.assert(
-    fc.property(accepted, fc.integer({ min: -5, max: 500 }), ({ quoted, w, late, n }, extra) => {
-      const { refundHeight, finalCltv } = deadlines.holdFirstHeights({ quoteHeight: quoted, claimWindowBlocks: w });
-      const at = quoted + late;
-      const expiryHeight = at + finalCltv + extra;
-      const inTime = at <= deadlines.lastAcceptHeight({ quoteHeight: quoted });
-      if (!inTime || !deadlines.holdGapIsSafe({ expiryHeight, refundHeight })) return;
-      const lastConfirmed = deadlines.lockGiveUpHeight({ acceptedHeight: at });
-      // The refund confirms within 36, is buried 6 deep, and the node fails a held payment 18 blocks before it expires.
-      assert.ok(expiryHeight - refundHeight >= 36 + 6 + 18);
-      // The lock is buried n deep while the preimage may still be shown, with 36 blocks left to confirm the claim.
-      assert.ok(lastConfirmed + n - 1 <= refundHeight - 36);
-    }),
-  );
-});
-
-test('hold-first: a payment made at the height of the quote or later has a safe gap', () => {
-  fc.assert(
-    fc.property(height, window, fc.nat(12), (quoted, w, late) => {
-      const { refundHeight, finalCltv } = deadlines.holdFirstHeights({ quoteHeight: quoted, claimWindowBlocks: w });
-      assert.ok(deadlines.holdGapIsSafe({ expiryHeight: quoted + late + finalCltv, refundHeight }));
-    }),
-  );
-});
-
-test('hold-first: a lock started in time is buried before the last reveal, and the reveal leaves 36 blocks', () => {
-  fc.assert(
-    fc.property(
-      fc.integer({ min: 200, max: 499_000_000 }),
-      fc.integer({ min: 1, max: 6 }),
-      (refundHeight, confirmations) => {
-        const started = deadlines.lastLockHeight({ refundHeight, confirmations });
-        const buried = started + 12 + confirmations - 1;
-        assert.ok(deadlines.mayReveal({ height: buried, refundHeight }));
-        assert.ok(refundHeight - deadlines.lastRevealHeight({ refundHeight }) >= 36);
-        assert.ok(refundHeight - started >= confirmations + 12 + 36);
-      },
-    ),
-  );
-});
-
-test('hold-first: no accepted gap lets the guardian sleep past the time a refund needs', () => {
-  fc.assert(
-    fc.property(height, fc.integer({ min: 1, max: 400 }), (base, gap) => {
-      const at = { expiryHeight: base + 1 + gap, refundHeight: base + 1 };
-      assert.equal(deadlines.holdGapIsSafe(at), at.expiryHeight - at.refundHeight >= 72);
-      if (!deadlines.holdGapIsSafe(at)) return;
-      assert.ok(deadlines.guardianHeight(at) - at.refundHeight >= 36 + 6);
-      assert.ok(at.expiryHeight - deadlines.guardianHeight(at) >= 18);
-    }),
-  );
-});
-
-test('lock-first: a payment that may start leaves 144 blocks after the last HTLC and twice the route', () => {
-  fc.assert(
-    fc.property(height, cap, fc.integer({ min: 0, max: 7000 }), (at, routeCapBlocks, left) => {
-      const refundHeight = at + left + 1;
-      const may = at <= deadlines.lastPayHeight({ refundHeight, routeCapBlocks });
-      const largestExpiry = at + routeCapBlocks;
-      assert.equal(may, refundHeight - largestExpiry >= 144 && refundHeight - at >= 2 * routeCapBlocks);
-      assert.equal(at >= deadlines.invoiceCancelHeight({ refundHeight, routeCapBlocks }), !may);
-    }),
-  );
-});
-
-test('lock-first: the cap that R leaves room for is the largest that may be paid with', () => {
-  fc.assert(
-    fc.property(height, fc.integer({ min: 144, max: 4100 }), (at, left) => {
-      const refundHeight = at + left;
-      const routeCapBlocks = deadlines.routeCapFor({ height: at, refundHeight });
-      assert.ok(at <= deadlines.lastPayHeight({ refundHeight, routeCapBlocks }));
-      assert.ok(at > deadlines.lastPayHeight({ refundHeight, routeCapBlocks: routeCapBlocks + 1 }));
-    }),
-  );
-});
-
-test('lock-first: a lock that confirms in its budget leaves the buyer an hour of blocks to pay', () => {
-  fc.assert(
-    fc.property(height, cap, fc.integer({ min: 1, max: 6 }), (at, routeCapBlocks, confirmations) => {
-      const refundHeight = deadlines.lockFirstRefundHeight({ height: at, confirmations, routeCapBlocks });
-      assert.ok(deadlines.lastPayHeight({ refundHeight, routeCapBlocks }) - (at + 12 + confirmations) >= 18);
-    }),
-  );
-});
-
-test('urgency never falls as a deadline nears', () => {
-  const heights = { height: fc.integer({ min: 1000, max: 2000 }), step: fc.integer({ min: 0, max: 300 }) };
-  const plans = [
-    (at: number) => deadlines.claimFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
-    (at: number) => deadlines.refundFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
-    (at: number) => deadlines.refundFeePlan({ height: at, refundHeight: 1500, expiryHeight: 1572, maxFeeSats: 1n }),
-    (at: number) => deadlines.lockFeePlan({ height: at, startedHeight: 1500, maxFeeSats: 1n }),
-  ];
-  fc.assert(
-    fc.property(fc.record(heights), ({ height: at, step }) => {
-      for (const plan of plans) {
-        assert.ok(plan(at + step).targetBlocks <= plan(at).targetBlocks);
-        assert.ok(plan(at + step).multiplierPercent >= plan(at).multiplierPercent);
-      }
-    }),
-  );
 });

@@ -71,13 +71,23 @@ const TIP_FRESH_SECONDS = 60 * 60;
  */
 const TIP_AHEAD_SECONDS = 2 * 60 * 60;
 
-function blocks(name: string, value: number, least = 0): number {
-  if (!Number.isInteger(value) || value < least || value > LAST_HEIGHT)
-    throw new SparkleError('bad_height', `${name} must be an integer from ${least} to ${LAST_HEIGHT}; got ${value}`, {
-      field: name,
-      value,
-    });
-  return value;
+function blocks(field: string, value: number, { least = 0, most = LAST_HEIGHT } = {}): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  const sentence = `${field} must be an integer from ${least} to ${most}; got ${value}`;
+  throw new SparkleError('bad_height', sentence, { field, value });
+}
+
+/** BIP 65: a locktime of 0 locks nothing. */
+const refund = (refundHeight: number): number => blocks('refundHeight', refundHeight, { least: 1 });
+
+function checkPrice(value: bigint): void {
+  if (value > 0n) return;
+  throw new SparkleError('bad_amount', `priceSats must be above 0; got ${value}`, { field: 'priceSats', value });
+}
+
+function checkFeerate(field: string, value: number): void {
+  if (Number.isFinite(value) && value >= 0) return;
+  throw new SparkleError('bad_amount', `${field} must be a feerate of 0 or more; got ${value}`, { field, value });
 }
 
 /**
@@ -91,13 +101,7 @@ export function holdFirstHeights({
   quoteHeight: number;
   claimWindowBlocks?: number;
 }): { refundHeight: number; finalCltv: number } {
-  blocks('claimWindowBlocks', claimWindowBlocks, CLAIM_WINDOW_BLOCKS);
-  if (claimWindowBlocks > MAX_CLAIM_WINDOW_BLOCKS)
-    throw new SparkleError(
-      'bad_height',
-      `claimWindowBlocks must be at most ${MAX_CLAIM_WINDOW_BLOCKS}; got ${claimWindowBlocks}`,
-      { field: 'claimWindowBlocks', value: claimWindowBlocks },
-    );
+  blocks('claimWindowBlocks', claimWindowBlocks, { least: CLAIM_WINDOW_BLOCKS, most: MAX_CLAIM_WINDOW_BLOCKS });
   const distance = PAY_WINDOW_BLOCKS + LOCKED_BLOCKS + claimWindowBlocks;
   return {
     refundHeight: blocks('refundHeight', blocks('quoteHeight', quoteHeight) + distance),
@@ -111,7 +115,7 @@ export function areHoldFirstHeights({
   refundHeight,
   finalCltv,
 }: Pick<Terms, 'quoteHeight' | 'refundHeight' | 'finalCltv'>): boolean {
-  const distance = blocks('refundHeight', refundHeight, 1) - blocks('quoteHeight', quoteHeight);
+  const distance = refund(refundHeight) - blocks('quoteHeight', quoteHeight);
   const window = distance - PAY_WINDOW_BLOCKS - LOCKED_BLOCKS;
   const allowed = window >= CLAIM_WINDOW_BLOCKS && window <= MAX_CLAIM_WINDOW_BLOCKS;
   return allowed && blocks('finalCltv', finalCltv) === distance + HOLD_GAP_BLOCKS;
@@ -151,7 +155,7 @@ export const holdGapIsSafe = ({
 }: {
   expiryHeight: number;
   refundHeight: number;
-}): boolean => blocks('expiryHeight', expiryHeight) - blocks('refundHeight', refundHeight, 1) >= HOLD_GAP_BLOCKS;
+}): boolean => blocks('expiryHeight', expiryHeight) - refund(refundHeight) >= HOLD_GAP_BLOCKS;
 
 /**
  * Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the last
@@ -161,7 +165,7 @@ export const lastLockHeight = ({
   refundHeight,
   confirmations,
 }: Pick<Terms, 'refundHeight' | 'confirmations'>): number =>
-  lastRevealHeight({ refundHeight }) - blocks('confirmations', confirmations, 1) - LOCK_CONFIRM_BLOCKS;
+  lastRevealHeight({ refundHeight }) - blocks('confirmations', confirmations, { least: 1 }) - LOCK_CONFIRM_BLOCKS;
 
 /** Hold-first: the height at which a lock that is still unconfirmed is spent back. */
 export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number }): number =>
@@ -169,7 +173,7 @@ export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number })
 
 /** Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. / */
 export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>): number =>
-  blocks('refundHeight', refundHeight, 1) - REVEAL_MARGIN_BLOCKS;
+  refund(refundHeight) - REVEAL_MARGIN_BLOCKS;
 
 /** Whether the preimage may be shown for the first time at this height. */
 export const mayReveal = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
@@ -177,7 +181,7 @@ export const mayReveal = ({ height, refundHeight }: { height: number; refundHeig
 
 /** A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R. / */
 export const refundIsOpen = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
-  blocks('height', height) >= blocks('refundHeight', refundHeight, 1);
+  blocks('height', height) >= refund(refundHeight);
 
 /** Hold-first: from here on a refund that is not buried is an emergency for a human, E - 24. */
 export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): number =>
@@ -196,13 +200,14 @@ export const lockFirstNeed = (routeCapBlocks: number): number =>
 
 /** Lock-first: the longest route that R leaves room for; 0 when no payment is safe any more. */
 export function routeCapFor({ height, refundHeight }: { height: number; refundHeight: number }): number {
-  const left = blocks('refundHeight', refundHeight, 1) - blocks('height', height);
+  const left = refund(refundHeight) - blocks('height', height);
   return Math.max(0, Math.min(Math.floor(left / 2), left - LIGHTNING_MARGIN_BLOCKS));
 }
 
 /** Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. / */
 export function lockFirstRefundHeight(at: { height: number; confirmations: number; routeCapBlocks: number }): number {
-  const lockedHeight = blocks('height', at.height) + LOCK_CONFIRM_BLOCKS + blocks('confirmations', at.confirmations, 1);
+  const lockedHeight =
+    blocks('height', at.height) + LOCK_CONFIRM_BLOCKS + blocks('confirmations', at.confirmations, { least: 1 });
   return blocks('refundHeight', lockedHeight + LOCK_PAY_WINDOW_BLOCKS + lockFirstNeed(at.routeCapBlocks));
 }
 
@@ -210,14 +215,14 @@ type PayBy = { refundHeight: number; routeCapBlocks: number };
 
 /** Lock-first: the last height at which the buyer may start his payment. */
 export const lastPayHeight = ({ refundHeight, routeCapBlocks }: PayBy): number =>
-  blocks('refundHeight', refundHeight, 1) - lockFirstNeed(routeCapBlocks);
+  refund(refundHeight) - lockFirstNeed(routeCapBlocks);
 
 /** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. / */
 export const invoiceCancelHeight = (at: PayBy): number => lastPayHeight(at) + 1;
 
 /** Whether R is near enough to make sense, seen from this height. */
 export const refundIsNear = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
-  blocks('refundHeight', refundHeight, 1) - blocks('height', height) <= maxRefundDistance;
+  refund(refundHeight) - blocks('height', height) <= maxRefundDistance;
 
 /**
  * Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route hint's
@@ -235,11 +240,7 @@ export const invoiceWindowIsRight = (at: { secondsLeft: number; windowSeconds: n
  * Throws `bad_amount`. /
  */
 export function confirmationsFor(priceSats: bigint): number {
-  if (priceSats <= 0n)
-    throw new SparkleError('bad_amount', `priceSats must be above 0; got ${priceSats}`, {
-      field: 'priceSats',
-      priceSats,
-    });
+  checkPrice(priceSats);
   return LOCKED_PRICE_STEPS.find(({ belowSats }) => priceSats < belowSats)?.confirmations ?? FINAL_CONFIRMATIONS;
 }
 
@@ -286,10 +287,7 @@ type Bounds = { maxFeeSats: bigint; previousSatVb?: number };
  */
 function floorSatVb(previousSatVb: number | undefined): number {
   if (previousSatVb === undefined) return 1;
-  if (!Number.isFinite(previousSatVb) || previousSatVb < 0)
-    throw new SparkleError('bad_amount', `previousSatVb must be a feerate of 0 or more; got ${previousSatVb}`, {
-      field: 'previousSatVb',
-    });
+  checkFeerate('previousSatVb', previousSatVb);
   return Math.max(previousSatVb + 1, previousSatVb * 1.1);
 }
 
@@ -312,7 +310,7 @@ export function claimFeePlan({
   refundHeight,
   ...bounds
 }: Bounds & { height: number; refundHeight: number }): FeePlan {
-  const position = blocks('height', height) - blocks('refundHeight', refundHeight, 1);
+  const position = blocks('height', height) - refund(refundHeight);
   return feePlan({ ...bounds, steps: CLAIM_STEPS, firstTarget: 12, position });
 }
 
@@ -326,7 +324,7 @@ export function refundFeePlan({
   expiryHeight,
   ...bounds
 }: Bounds & { height: number; refundHeight: number; expiryHeight?: number }): FeePlan {
-  const sinceRefund = blocks('height', height) - blocks('refundHeight', refundHeight, 1);
+  const sinceRefund = blocks('height', height) - refund(refundHeight);
   if (expiryHeight === undefined)
     return feePlan({ ...bounds, steps: PLAIN_REFUND_STEPS, firstTarget: 12, position: sinceRefund });
   return feePlan({
@@ -362,15 +360,8 @@ const WALK_AWAY_VBYTES = 350;
  * `bad_amount`. /
  */
 export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; feerateSatVb: number }): bigint {
-  if (priceSats <= 0n)
-    throw new SparkleError('bad_amount', `priceSats must be above 0; got ${priceSats}`, {
-      field: 'priceSats',
-      priceSats,
-    });
-  if (!Number.isFinite(feerateSatVb) || feerateSatVb < 0)
-    throw new SparkleError('bad_amount', `feerateSatVb must be a feerate of 0 or more; got ${feerateSatVb}`, {
-      field: 'feerateSatVb',
-    });
+  checkPrice(priceSats);
+  checkFeerate('feerateSatVb', feerateSatVb);
   const percent = (priceSats + 99n) / 100n;
   const cost = BigInt(Math.ceil((WALK_AWAY_VBYTES * 12 * feerateSatVb) / 10));
   return [percent, cost].reduce((most, sats) => (sats > most ? sats : most), 1000n);
