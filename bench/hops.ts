@@ -9,9 +9,9 @@ export function chainOfHops(hops: number): { inscriptionId: string; transactions
   const reveal = spend({ coins: [commitment], outputs: [POSTAGE_SATS], salt: 1 });
   const transactions = [commitment.raw, reveal];
   for (let hop = 1; hop <= hops; hop++) {
-    const fee = coin({ output: 5_000n, salt: hop });
+    const fee = coin({ output: 5_000n, salt: 100 + hop });
     const last = { raw: transactions.at(-1) ?? '', vout: 0 };
-    transactions.push(fee.raw, spend({ coins: [last, fee], outputs: [POSTAGE_SATS, 4_000n], salt: hop }));
+    transactions.push(fee.raw, spend({ coins: [last, fee], outputs: [POSTAGE_SATS, 4_000n], salt: 100 + hop }));
   }
   return { inscriptionId: `${txidOf(reveal)}i0`, transactions };
 }
