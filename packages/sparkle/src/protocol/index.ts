@@ -18,13 +18,13 @@ export {
 } from './lock-tx.ts';
 export * from './lock.ts';
 export * from './messages.ts';
-export * from './musig.ts';
+export { buildCooperativeClaim, type CosignerRole, type Cosigning, createSession } from './musig.ts';
 export * from './network.ts';
 export * from './preimage.ts';
 export { buildRefund, type RefundSigning } from './refund.ts';
 export { followReveal, followSat, type SatPlace } from './satflow.ts';
 export { makeSatProof, type ProofFault, type SatProof, verifySatProof } from './satproof.ts';
-export { type Built, findPreimage, lockSpendVsize } from './spend.ts';
+export { type Built, findPreimage, type Funding, lockSpendVsize, type SpendRequest, type SpendTerms } from './spend.ts';
 export * from './trade/effect.ts';
 export * from './trade/event.ts';
 export * from './trade/look.ts';
