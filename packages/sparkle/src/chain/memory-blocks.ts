@@ -85,6 +85,18 @@ export class MemoryBlocks {
     this.chain = [{ hash: networks[network].genesisHash, height: 0, timeSeconds, transactions: [], undo: [] }];
   }
 
+  /** A chain of its own that begins as this one is now. */
+  copy(): MemoryBlocks {
+    const copy = new MemoryBlocks({ network: this.network, timeSeconds: 0 });
+    copy.chain.splice(0, 1, ...this.chain);
+    for (const [outpoint, coin] of this.coins) copy.coins.set(outpoint, coin);
+    for (const [outpoint, txid] of this.spenders) copy.spenders.set(outpoint, txid);
+    for (const [txid, place] of this.places) copy.places.set(txid, place);
+    for (const [hash, block] of this.everSeen) copy.everSeen.set(hash, block);
+    copy.counter = this.counter;
+    return copy;
+  }
+
   get tip(): MemoryBlock {
     const tip = this.chain.at(-1);
     if (tip === undefined) throw new RangeError('a chain without blocks');

@@ -22,31 +22,47 @@ const BLOCK_SECONDS = 600;
 /** So much that no fee market leaves the faucet's payments waiting. */
 const FAUCET_FEE_SATS = 200_000n;
 
+const faucetOf = (seed: number) => {
+  const secret = sha256(new TextEncoder().encode(`faucet of memory chain ${seed}`));
+  return { secret, payment: p2tr(schnorr.getPublicKey(secret)) };
+};
+
+type Faucet = ReturnType<typeof faucetOf>;
+type WorldParts = { network: NetworkName; blocks: MemoryBlocks; faucet: Faucet; nowSeconds: () => number };
+
 /** One little Bitcoin: a chain, a mempool, a miner and a faucet. Whoever holds it decides when what happens. */
 export class MemoryWorld {
   readonly network: NetworkName;
   readonly blocks: MemoryBlocks;
   readonly mempool: MemoryMempool;
   private readonly nowSeconds: () => number;
-  private readonly faucetSecret: Uint8Array;
-  private readonly faucet;
+  private readonly faucet: Faucet;
   private readonly listeners = new Set<(event: ChainEvent) => void>();
   private readonly untold: ChainEvent[] = [];
   private telling = false;
 
-  constructor({ network, seed, nowSeconds }: MemoryWorldOptions) {
+  constructor({ network, blocks, faucet, nowSeconds }: WorldParts) {
     this.network = network;
+    this.blocks = blocks;
+    this.faucet = faucet;
     this.nowSeconds = nowSeconds;
-    this.faucetSecret = sha256(new TextEncoder().encode(`faucet of memory chain ${seed}`));
-    this.faucet = p2tr(schnorr.getPublicKey(this.faucetSecret));
+    this.mempool = new MemoryMempool(blocks);
+  }
+
+  static born({ network, seed, nowSeconds }: MemoryWorldOptions): MemoryWorld {
+    const faucet = faucetOf(seed);
+    const payTo = hex.encode(faucet.payment.script);
     const bornSeconds = nowSeconds() - FIRST_BLOCKS * BLOCK_SECONDS;
-    this.blocks = new MemoryBlocks({ network, timeSeconds: bornSeconds });
-    this.mempool = new MemoryMempool(this.blocks);
+    const blocks = new MemoryBlocks({ network, timeSeconds: bornSeconds });
     for (let block = 1; block <= FIRST_BLOCKS; block += 1)
-      this.blocks.connect({
-        ...{ transactions: [], feesSats: 0n, payTo: hex.encode(this.faucet.script) },
-        timeSeconds: bornSeconds + block * BLOCK_SECONDS,
-      });
+      blocks.connect({ transactions: [], feesSats: 0n, payTo, timeSeconds: bornSeconds + block * BLOCK_SECONDS });
+    return new MemoryWorld({ network, blocks, faucet, nowSeconds });
+  }
+
+  /** Another world with the same past. What waits in the mempool stays behind, and so do the listeners. */
+  copy({ nowSeconds }: { nowSeconds: () => number }): MemoryWorld {
+    const { network, blocks, faucet } = this;
+    return new MemoryWorld({ network, blocks: blocks.copy(), faucet, nowSeconds });
   }
 
   tip(): Tip {
@@ -88,7 +104,7 @@ export class MemoryWorld {
   private connect(content: readonly Checked[], payTo: string | undefined): ChainEvent[] {
     const timeSeconds = Math.max(this.nowSeconds(), this.blocks.medianTimeAt(this.blocks.tip.height) + 1);
     const feesSats = content.reduce((sum, { feeSats }) => sum + feeSats, 0n);
-    const script = payTo ?? hex.encode(this.faucet.script);
+    const script = payTo ?? hex.encode(this.faucet.payment.script);
     const block = this.blocks.connect({ transactions: [...content], feesSats, payTo: script, timeSeconds });
     return this.mempool.confirmed(block).map(removal);
   }
@@ -128,7 +144,7 @@ export class MemoryWorld {
 
   /** Pays from the faucet; unconfirmed. Returns the outpoint. Throws `insufficient_funds` when too many payments wait. */
   pay({ script, sats }: { script: string; sats: bigint }): string {
-    const own = hex.encode(this.faucet.script);
+    const own = hex.encode(this.faucet.payment.script);
     const need = sats + FAUCET_FEE_SATS;
     const found = [...this.blocks.coins].find(
       ([outpoint, coin]) => coin.script === own && coin.valueSats > need && this.isReady(outpoint),
@@ -139,14 +155,14 @@ export class MemoryWorld {
       });
     const [outpoint, coin] = found;
     const tx = new SignedTransaction({ allowUnknownOutputs: true });
-    const { internalKey, outputScript } = { internalKey: this.faucet.tapInternalKey, outputScript: this.faucet.script };
+    const { tapInternalKey, script: outputScript } = this.faucet.payment;
     tx.addInput({
       ...{ txid: outpoint.slice(0, 64), index: Number(outpoint.slice(65)), sequence: 0xffff_fffd },
-      ...{ witnessUtxo: { script: outputScript, amount: coin.valueSats }, tapInternalKey: internalKey },
+      ...{ witnessUtxo: { script: outputScript, amount: coin.valueSats }, tapInternalKey },
     });
     tx.addOutput({ script: hex.decode(script), amount: sats });
     tx.addOutput({ script: outputScript, amount: coin.valueSats - need });
-    tx.sign(this.faucetSecret, undefined, new Uint8Array(32));
+    tx.sign(this.faucet.secret, undefined, new Uint8Array(32));
     tx.finalize();
     this.broadcast([hex.encode(tx.extract())]);
     return `${tx.id}:0`;
