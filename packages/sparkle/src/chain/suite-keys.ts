@@ -1,9 +1,10 @@
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { hex } from '@scure/base';
-import { p2tr } from '@scure/btc-signer/payment.js';
+import { Address, OutScript, p2tr } from '@scure/btc-signer/payment.js';
 import { RawTx } from '@scure/btc-signer/script.js';
 import { Transaction } from '@scure/btc-signer/transaction.js';
 import { readOutpoint } from '../protocol/inscription.ts';
+import { networks } from '../protocol/network.ts';
 
 /** A fixed key that the suites spend with. Its scripts are the same on every network. */
 const secret = new Uint8Array(32).fill(11);
@@ -44,3 +45,7 @@ export function spendOwn(spend: OwnSpend): { raw: string; txid: string; witness:
   const witness = RawTx.decode(raw).witnesses?.[0] ?? [];
   return { raw: hex.encode(raw), txid: tx.id, witness: witness.map((item) => hex.encode(item)) };
 }
+
+/** The regtest address of a script (hex). */
+export const addressOf = (script: string): string =>
+  Address(networks.regtest.address).encode(OutScript.decode(hex.decode(script)));
