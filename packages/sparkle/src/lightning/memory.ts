@@ -3,7 +3,7 @@ import { hex } from '@scure/base';
 import { SparkleError } from '../protocol/errors.ts';
 import { readHex32 } from '../protocol/json.ts';
 import type { NetworkName } from '../protocol/network.ts';
-import type { HoldInvoiceRequest, Lightning, LightningEvent, PayRequest } from './lightning.ts';
+import type { HoldInvoiceRequest, Lightning, LightningCapabilities, LightningEvent, PayRequest } from './lightning.ts';
 import { invoiceKey, readInvoice, writeInvoice, type InvoiceKey } from './memory-invoice.ts';
 import { HtlcNetwork } from './memory-network.ts';
 import type { MemoryPeer, Sending } from './memory-route.ts';
@@ -207,16 +207,9 @@ class MemoryNodeDriver implements MemoryNode {
   #port(): Lightning {
     const { core, network } = this.#options;
     const { peer } = this;
+    const hash = (text: string): string => readHex32(text, 'paymentHash');
     return {
-      capabilities: {
-        hold: true,
-        finalCltv: true,
-        routeCap: true,
-        ownPreimage: true,
-        get holdExpiryMarginBlocks() {
-          return peer.holdExpiryMarginBlocks;
-        },
-      },
+      capabilities: this.#capabilities(),
       network: async () => (this.#refuseWhenDown(), network),
       nodeId: async () => (this.#refuseWhenDown(), peer.nodeId),
       createHoldInvoice: async (request) =>
@@ -231,20 +224,32 @@ class MemoryNodeDriver implements MemoryNode {
           return this.#issue({ kind: 'plain', request: { ...terms, paymentHash }, preimage });
         }),
       pay: async (request) => this.#run('pay', () => this.#pay(request)),
-      payment: async (paymentHash) =>
-        this.#run('payment', () => core.payment(peer, readHex32(paymentHash, 'paymentHash'))),
-      invoice: async (paymentHash) =>
-        this.#run('invoice', () => core.invoice(peer, readHex32(paymentHash, 'paymentHash'))),
+      payment: async (paymentHash) => this.#run('payment', () => core.payment(peer, hash(paymentHash))),
+      invoice: async (paymentHash) => this.#run('invoice', () => core.invoice(peer, hash(paymentHash))),
       settle: async (preimage) => this.#run('settle', () => core.settle(peer, readHex32(preimage, 'preimage'))),
-      cancel: async (paymentHash) =>
-        this.#run('cancel', () => core.cancel(peer, readHex32(paymentHash, 'paymentHash'))),
+      cancel: async (paymentHash) => this.#run('cancel', () => core.cancel(peer, hash(paymentHash))),
       balance: async () =>
         this.#run('balance', () => ({ spendableMsat: peer.balanceMsat, ownedMsat: peer.balanceMsat })),
-      subscribe: (listener) => {
-        this.#listeners.add(listener);
-        return () => void this.#listeners.delete(listener);
-      },
+      subscribe: (listener) => this.#subscribe(listener),
       close: async () => this.#listeners.clear(),
+    };
+  }
+
+  #subscribe(listener: (event: LightningEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #capabilities(): LightningCapabilities {
+    const { peer } = this;
+    return {
+      hold: true,
+      finalCltv: true,
+      routeCap: true,
+      ownPreimage: true,
+      get holdExpiryMarginBlocks() {
+        return peer.holdExpiryMarginBlocks;
+      },
     };
   }
 
