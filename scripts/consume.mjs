@@ -15,7 +15,7 @@ function run(command, args, cwd) {
 
 const subpaths = readFileSync(join(root, 'test', 'surface.txt'), 'utf8')
   .split('\n')
-  .filter((line) => /^[a-z]/.test(line));
+  .filter((line) => /^[^ ]+$/.test(line));
 
 /** What a program does that has only the published package: imports each subpath, requires it, and keeps a trade store. */
 const useJavaScript = `

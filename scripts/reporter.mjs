@@ -4,11 +4,11 @@ import { root } from './install.mjs';
 
 const pathOf = (file) => relative(root, file).split(sep).join('/');
 
-/** The room a test file belongs to: `protocol`, `chain`, ... in the library, else the package; `test/sim` and the like outside. */
+/** The room a test file belongs to: `protocol`, `chain`, ... in the library, else the package; `test/sim`, `test/docs` outside. */
 function roomOf(path) {
-  const parts = path.split('/');
-  if (parts[0] === 'packages') return parts[1] === 'sparkle' ? parts[3] : parts[1];
-  return parts.length > 2 ? `${parts[0]}/${parts[1]}` : parts[0];
+  const [top, second, , room] = path.split('/');
+  if (top === 'packages') return second === 'sparkle' ? room : second;
+  return `${top}/${second.replace('.test.ts', '')}`;
 }
 
 const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
@@ -46,7 +46,7 @@ class Room {
     const counts = `${String(this.tests).padStart(5)} tests${seconds(this.milliseconds).padStart(10)}`;
     const skips = [...this.skipped].map(([reason, count]) => `${count} skipped: ${reason}`);
     const notes = [...this.notes, ...skips].map((note) => `  ${note}\n`);
-    return `${this.name.padEnd(14)}${counts}${verdict}\n${notes.join('')}`;
+    return `${this.name.padEnd(18)}${counts}${verdict}\n${notes.join('')}`;
   }
 }
 

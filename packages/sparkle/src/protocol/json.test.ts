@@ -113,7 +113,8 @@ for (const { json, text } of vectors.canonical)
   });
 
 test('canonical JSON does not depend on the order in which members were set', () => {
-  const members = fc.dictionary(fc.string(), fc.integer(), { noNullPrototype: true });
+  const name = fc.string().filter((key) => key !== '__proto__');
+  const members = fc.dictionary(name, fc.integer(), { noNullPrototype: true });
   fc.assert(
     fc.property(members, (object) => {
       const reversed = Object.fromEntries(Object.entries(object).reverse());
