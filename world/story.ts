@@ -10,6 +10,8 @@ export type StoryName = 'hold-first' | 'lock-first' | 'refund';
 const PRICE_SATS = 90_000n;
 const MOST_ROUNDS = 4_000;
 const PAUSE_MILLISECONDS = 15;
+/** Few enough that both nodes keep up. */
+const MOST_BLOCKS = 20;
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
 const modeOf = (name: StoryName): TradeMode => (name === 'lock-first' ? 'lock-first' : 'hold-first');
@@ -57,7 +59,7 @@ export const purchase = (
   minPostageSats: 546n,
   maxFeeMsat: 1_000_000n,
   maxClaimFeeSats: 50_000n,
-  routeCapBlocks: 144,
+  routeCapBlocks: 432,
   expiresAt: Math.floor(Date.now() / 1000) + 3600,
 });
 
@@ -84,14 +86,22 @@ async function play({ world, name, tradeId, printer, say }: Play): Promise<void>
     }
     if (sold?.state === 'ended' && (silent || bought?.state === 'ended')) break;
     printer.waiting(`seller: ${sold?.state ?? 'asked'}, buyer: ${bought?.state ?? 'nobody'}`);
-    if (await needsBlock(world, { sold, bought, silent })) await world.mine(1);
+    const blocks = await blocksNeeded(world, { sold, bought, silent });
+    if (blocks > 0) await world.mine(blocks);
     else await pause();
     if (round === MOST_ROUNDS - 1)
-      throw new Error(`the story ${name} does not end: seller ${sold?.state}, buyer ${bought?.state}`);
+      throw new Error(`the story ${name} does not end: seller ${whereabouts(sold)}, buyer ${whereabouts(bought)}`);
   }
   if (silent) await buyer.trader.start();
   await returned(world, tradeId);
 }
+
+const whereabouts = (trade: Trade | undefined): string =>
+  trade === undefined
+    ? 'not there'
+    : trade.state === 'ended'
+      ? `${trade.outcome} (${trade.codes.join(', ')})`
+      : trade.state;
 
 /** The buyer's node hears a moment later that the held payment came back. */
 async function returned(world: World, tradeId: string): Promise<void> {
@@ -103,14 +113,15 @@ async function returned(world: World, tradeId: string): Promise<void> {
   throw new Error('the buyer does not end');
 }
 
-async function needsBlock(
-  world: World,
-  { sold, bought, silent }: { sold: Trade | undefined; bought: Trade | undefined; silent: boolean },
-): Promise<boolean> {
-  if ((await world.regtest.rpc<string[]>('getrawmempool')).length > 0) return true;
-  if (sold === undefined) return false;
-  const waits = ['waiting', 'refunding', 'aborting'].includes(sold.state) || bought?.state === 'claiming';
-  return waits || (silent && sold.state === 'locked');
+type Both = { sold: Trade | undefined; bought: Trade | undefined; silent: boolean };
+
+/** Blocks until something can happen again: up to the refund height when only its coming is waited for, else one. */
+async function blocksNeeded(world: World, { sold, bought, silent }: Both): Promise<number> {
+  if ((await world.regtest.rpc<string[]>('getrawmempool')).length > 0) return 1;
+  if (sold === undefined || sold.role === 'buyer') return 0;
+  if (silent && sold.state === 'locked')
+    return Math.max(1, Math.min(MOST_BLOCKS, sold.terms.refundHeight - (await world.regtest.height())));
+  return ['waiting', 'refunding', 'aborting'].includes(sold.state) || bought?.state === 'claiming' ? 1 : 0;
 }
 
 /** Turns what a trader writes down into lines a reader understands. */
@@ -133,15 +144,20 @@ function taleOf(trade: Trade, event: string): { what: string; txid?: string } | 
     return { what: 'claimed the inscription with the preimage', txid: trade.versions.at(-1)?.txid ?? '' };
   if (event === 'broadcast_done' && state === 'seller refunding' && 'refunds' in trade)
     return { what: 'took the inscription back after the refund height', txid: trade.refunds.at(-1)?.txid ?? '' };
-  return TALES[state] === undefined ? undefined : { what: TALES[state] };
+  const what = TALES[`${state} ${trade.mode}`] ?? TALES[state];
+  return what === undefined ? undefined : { what };
 }
 
 const TALES: Record<string, string> = {
   'seller invoiced': 'sent an invoice',
-  'seller building': 'holds the payment, not yet his',
+  'seller building hold-first': 'holds the payment, not yet his',
   'seller settling': 'saw the preimage and settles the held payment',
   'seller canceling': 'cancels the held payment',
-  'buyer paying': 'checked the terms and pays',
+  'seller ended': 'is done',
+  'buyer arming': 'checked the lock and signs his claim, all but the preimage',
+  'buyer ended': 'is done',
+  'buyer paying hold-first': 'checked the terms and pays',
+  'buyer paying lock-first': 'pays',
   'buyer verifying': 'was told of the lock and checks it',
 };
 

@@ -106,7 +106,8 @@ function views(regtest: Regtest): Pick<World, 'inscribe' | 'offer' | 'facts' | '
     offer: async (inscribed, mode, priceSats) => forSale(inscribed, { mode, priceSats }),
     facts: async (txid) => {
       const { vsize, fee, blockhash } = await verbose(txid);
-      const known = { txid, vsize, feeSats: Math.round((fee ?? 0) * 1e8) };
+      const paid = fee ?? (await regtest.rpc<{ fees: { base: number } }>('getmempoolentry', [txid])).fees.base;
+      const known = { txid, vsize, feeSats: Math.round(paid * 1e8) };
       if (blockhash === undefined) return known;
       return { ...known, block: (await regtest.rpc<{ height: number }>('getblockheader', [blockhash])).height };
     },
@@ -129,7 +130,7 @@ export const forSale = (
   postageSats: valueSats,
   reserveSats: 10_000n,
   confirmations: 1,
-  routeCapBlocks: 144,
+  routeCapBlocks: 432,
   finalCltv: 40,
   maxRefundFeeSats: 50_000n,
   expiresAt: Math.floor(Date.now() / 1000) + 3600,

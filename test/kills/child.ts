@@ -46,6 +46,7 @@ const summaryOf = (trade: Trade): Extract<Report, { report: 'trade' }> => {
   return { report: 'trade', trade: { tradeId, state, mode, ...outcome } };
 };
 
+let connecting: Promise<void> | undefined;
 let party: Party | undefined;
 let node: LdkNode | undefined;
 
@@ -76,8 +77,10 @@ async function obey(order: Order): Promise<unknown> {
     case 'buy':
       return party?.trader.buy(order.purchase);
     case 'peer':
-      return node?.connect({ nodeId: order.nodeId, host: '127.0.0.1', port: order.port });
+      connecting = node?.connect({ nodeId: order.nodeId, host: '127.0.0.1', port: order.port });
+      return connecting;
     case 'open_channel':
+      await connecting;
       return node?.openChannel({ nodeId: order.nodeId, sats: CHANNEL_SATS, pushMsat: 0n });
     case 'look':
       await node?.sync();

@@ -163,7 +163,7 @@ const purchase = ({ seller }: Stage, { inscriptionId }: Inscribed, mode: TradeMo
   minPostageSats: 546n,
   maxFeeMsat: 1_000_000n,
   maxClaimFeeSats: 50_000n,
-  routeCapBlocks: 144,
+  routeCapBlocks: 432,
   expiresAt: now() + 600,
 });
 

@@ -43,6 +43,7 @@ export function lockFor(
 ): Promise<Result> {
   return hands.purse.alone(async () => {
     await assertUnsold(parts, terms, sourceOutpoint);
+    await assertAlone(parts, terms, sourceOutpoint);
     const source = await prevout(parts, sourceOutpoint);
     const built = buildLockTransaction({
       terms,
@@ -71,6 +72,25 @@ async function assertUnsold({ store }: Parts, terms: Terms, sourceOutpoint: stri
     throw new SparkleError('refused', `the inscription is locked in trade ${other.tradeId} already`, {
       tradeId: other.tradeId,
     });
+}
+
+/** What is sold must lie where the offer says, and nothing else beside it: the lock would give that away too. */
+async function assertAlone({ ordinals }: Parts, terms: Terms, sourceOutpoint: string): Promise<void> {
+  const { inscriptionId, offsetSats } = terms;
+  const { satpoint } = await ordinals.locate(inscriptionId);
+  if (satpoint !== `${sourceOutpoint}:${offsetSats}`)
+    throw new SparkleError(
+      'refused',
+      `${inscriptionId} must be at ${sourceOutpoint}:${offsetSats}; it is at ${satpoint}`,
+      { satpoint },
+    );
+  const inside = await ordinals.inscriptionsIn(sourceOutpoint);
+  if (inside.length !== 1 || inside[0] !== inscriptionId)
+    throw new SparkleError(
+      'refused',
+      `${sourceOutpoint} must hold ${inscriptionId} alone; it holds ${inside.join(', ')}`,
+      { inside },
+    );
 }
 
 async function prevout({ chain }: Parts, outpoint: string): Promise<Prevout> {

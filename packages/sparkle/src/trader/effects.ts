@@ -52,7 +52,7 @@ export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Pr
     case 'build_refund':
       return refundFor(parts, hands, effect);
     case 'broadcast':
-      await parts.chain.broadcast([effect.raw]);
+      await broadcast(parts, effect);
       return { type: 'broadcast_done', what: effect.what, txid: effect.txid };
     case 'alert':
       parts.log.error({ code: effect.code, level: effect.level }, effect.sentence);
@@ -61,6 +61,26 @@ export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Pr
 }
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
+
+async function broadcast({ chain, lightning }: Parts, { raw, only }: Do<'broadcast'>): Promise<void> {
+  if (only !== undefined) {
+    const { height } = await chain.tip();
+    const { untilHeight, heldHash } = only;
+    if (height > untilHeight)
+      throw new SparkleError('too_late', `a lock may be sent until height ${untilHeight}; it is ${height}`, {
+        height,
+        untilHeight,
+      });
+    const state = heldHash === undefined ? 'held' : (await lightning.invoice(heldHash)).state;
+    if (state !== 'held')
+      throw new SparkleError(
+        'invoice_not_held',
+        `a lock may be sent while the payment for it is held; it is ${state}`,
+        { state },
+      );
+  }
+  await chain.broadcast([raw]);
+}
 
 async function holdInvoice({ lightning }: Parts, { terms, expirySeconds }: Do<'create_hold_invoice'>): Promise<Result> {
   const { paymentHash } = terms;

@@ -28,6 +28,8 @@ export type Purchase = {
 };
 
 const REFUSAL_EXPIRY_SECONDS = 3600;
+/** Live sales at one time: a request costs its sender nothing, and each becomes an invoice of our node. */
+const MOST_SALES = 200;
 
 /** A buyer, a seller, or both: one identity, one wallet, one Lightning node, and the trades between them. */
 export class Trader {
@@ -175,6 +177,8 @@ export class Trader {
     const { chain, clock, store, log } = this.#parts;
     const offer = this.#offers.get(request.inscriptionId);
     if (offer === undefined) return this.#refuse(request, 'not_for_sale');
+    if ((await store.live()).filter(({ role }) => role === 'seller').length >= MOST_SALES)
+      return this.#refuse(request, 'busy');
     const at = { height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() };
     const keyIndex = await store.nextKeyIndex();
     const { refund, paymentHash } = this.#hands.keys(keyIndex);

@@ -39,8 +39,11 @@ export type Effect =
       previous?: Version;
     }
   | { do: 'build_refund'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan; previous?: Version }
-  | { do: 'broadcast'; what: Broadcast; txid: string; raw: string; firstRunUntilHeight?: number }
+  | { do: 'broadcast'; what: Broadcast; txid: string; raw: string; firstRunUntilHeight?: number; only?: OnlyWhile }
   | { do: 'alert'; level: 'warn' | 'page'; code: string; sentence: string };
+
+/** A lock may leave only while its time lasts and, in hold-first, while the payment for it is held: after a long sleep neither may be so. */
+export type OnlyWhile = { untilHeight: number; heldHash?: string };
 
 /** What a broadcast transaction is for. */
 export type Broadcast = 'lock' | 'claim' | 'refund' | 'abort' | 'bump';

@@ -1,5 +1,5 @@
-import { FINAL_CONFIRMATIONS, lockBumpIsDue, lockFeePlan } from '../deadlines.ts';
-import type { KeyedEffect, Version } from './effect.ts';
+import { FINAL_CONFIRMATIONS, lastLockHeight, lastPayHeight, lockBumpIsDue, lockFeePlan } from '../deadlines.ts';
+import type { KeyedEffect, OnlyWhile, Version } from './effect.ts';
 import { keyed } from './machine.ts';
 import type { LockVersion, Seller } from './state.ts';
 import type { OutputView, View } from './view.ts';
@@ -16,8 +16,21 @@ export function planLock(trade: Planned, height: number): KeyedEffect {
   });
 }
 
+/** The last height at which a lock of this trade may be sent, and in hold-first only while the payment is held. */
+function whileWanted({ terms, offer }: Planned): OnlyWhile {
+  const { paymentHash: heldHash, refundHeight } = terms;
+  if (terms.mode === 'hold-first') return { untilHeight: lastLockHeight(terms), heldHash };
+  return { untilHeight: lastPayHeight({ refundHeight, routeCapBlocks: offer.routeCapBlocks }) };
+}
+
 export const broadcastLock = (trade: Planned, lock: LockVersion, name: string): KeyedEffect =>
-  keyed(trade, `${name}/${lock.txid}`, { do: 'broadcast', what: 'lock', txid: lock.txid, raw: lock.raw });
+  keyed(trade, `${name}/${lock.txid}`, {
+    do: 'broadcast',
+    what: 'lock',
+    txid: lock.txid,
+    raw: lock.raw,
+    only: whileWanted(trade),
+  });
 
 export const lockOutpoint = ({ txid, vout }: LockVersion): string => `${txid}:${vout}`;
 

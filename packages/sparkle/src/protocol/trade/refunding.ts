@@ -2,7 +2,7 @@ import { FINAL_CONFIRMATIONS, refundFeePlan } from '../deadlines.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
 import { keyed } from './machine.ts';
-import { broadcastLock, lockOutpoint } from './locking.ts';
+import { lockOutpoint } from './locking.ts';
 import type { Seller } from './state.ts';
 import type { OutputView } from './view.ts';
 
@@ -44,13 +44,16 @@ export function refundNews(trade: Refunding, lock: OutputView | undefined, heigh
   }
   if (lock === undefined || height <= trade.plannedAt) return { news: 'none' };
   const latest = trade.refunds.at(-1);
-  const relock = lock.state === 'absent' ? [broadcastLock(trade, trade.lock, `relock/${height}`)] : [];
-  const rebroadcast = latest === undefined ? [] : [broadcastRefund(trade, latest, `/${height}`)];
+  // Lock-first: only we know the preimage, so a lock that a reorg took away may come back at any time.
+  const relock = lock.state === 'absent' ? [broadcast(trade, 'lock', trade.lock, `relock/${height}`)] : [];
+  const rebroadcast = latest === undefined ? [] : [broadcast(trade, 'refund', latest, `again/${height}`)];
   return { news: 'push', effects: [...relock, ...rebroadcast, planRefund(trade, height)] };
 }
 
-export const broadcastRefund = (
-  trade: Refunding,
-  { txid, raw }: { txid: string; raw: string },
-  suffix: string,
-): KeyedEffect => keyed(trade, `refund-broadcast/${txid}${suffix}`, { do: 'broadcast', what: 'refund', txid, raw });
+type Sendable = { txid: string; raw: string };
+
+const broadcast = (trade: Refunding, what: 'lock' | 'refund', { txid, raw }: Sendable, name: string): KeyedEffect =>
+  keyed(trade, `${name}/${txid}`, { do: 'broadcast', what, txid, raw });
+
+export const broadcastRefund = (trade: Refunding, refund: Sendable): KeyedEffect =>
+  broadcast(trade, 'refund', refund, 'refund-broadcast');

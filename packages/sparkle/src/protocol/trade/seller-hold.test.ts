@@ -149,6 +149,34 @@ describe('the seller in hold-first, with a lock on its way', () => {
     assert.equal(stateAfter(holdSeller.locking, looked(HEIGHT, { invoice: canceled, lock: unspent(0) })), 'aborting');
   });
 
+  test('locking: a lock that was too late to be sent, or whose payment is gone, is taken back', () => {
+    for (const code of ['too_late', 'invoice_not_held']) {
+      const refused: TradeEvent = {
+        type: 'effect_failed',
+        at: at(HEIGHT + 1),
+        effect: 'broadcast',
+        code,
+        sentence: '',
+      };
+      assert.equal(stateAfter(holdSeller.locking, refused), 'aborting');
+    }
+    const passing: TradeEvent = {
+      type: 'effect_failed',
+      at: at(HEIGHT + 1),
+      effect: 'broadcast',
+      code: 'broadcast_refused',
+      sentence: '',
+    };
+    assert.equal(stateAfter(holdSeller.locking, passing), 'locking');
+  });
+
+  test('a lock may leave only in time and while its payment is held', () => {
+    const built: TradeEvent = { type: 'lock_built', at: at(HEIGHT), lock };
+    const [broadcast] = step(holdSeller.building, built).effects;
+    const only = { untilHeight: lastLockHeight(holdTerms), heldHash: holdTerms.paymentHash };
+    assert.deepEqual(broadcast?.effect.do === 'broadcast' && broadcast.effect.only, only);
+  });
+
   test('aborting: the hold is canceled only when the spend back is buried six deep', () => {
     const abort = abortFor(holdTerms);
     const at5 = looked(HEIGHT + 20, { invoice: held, lock: absent, source: spentBy(abort, 5) });
@@ -187,6 +215,11 @@ describe('the seller in hold-first, locked', () => {
   test('locked: a reorg that takes the lock away brings it back before R, and stops it after', () => {
     assert.deepEqual(deeds(holdSeller.locked, looked(HEIGHT + 2, { invoice: held, lock: absent })), ['broadcast']);
     assert.equal(stateAfter(holdSeller.locked, looked(R, { invoice: held, lock: absent })), 'aborting');
+  });
+
+  test('refunding: a lock that a reorg took away is not brought back but taken back', () => {
+    assert.equal(stateAfter(refunding, looked(R + 1, { invoice: held, lock: absent })), 'aborting');
+    assert.equal(stateAfter(refunding, looked(R, { invoice: held, lock: absent })), 'refunding');
   });
 
   test('refunding: the hold is canceled only when the refund is buried six deep', () => {

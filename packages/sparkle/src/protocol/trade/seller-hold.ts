@@ -61,6 +61,7 @@ const machine: Machine<HoldSeller> = {
         keyed(trade, `bump-broadcast/${bump.txid}`, { do: 'broadcast', what: 'bump', ...sent(bump) }),
       ),
     message: (trade, { message, at }) => (message.op === 'trade_abort' ? abort(trade, at.height) : stay(trade)),
+    effect_failed: notSent,
     abort_requested: (trade, { at }) => abort(trade, at.height),
   },
   aborting: {
@@ -77,7 +78,7 @@ const machine: Machine<HoldSeller> = {
     refund_built: (trade, { refund }) =>
       go(
         { ...trade, refunds: [...trade.refunds.filter(({ txid }) => txid !== refund.txid), refund] },
-        broadcastRefund(trade, refund, ''),
+        broadcastRefund(trade, refund),
       ),
   },
   settling: { looked: settled },
@@ -142,6 +143,12 @@ function lockLooked(trade: In<'locking'>, { view, at }: Event<'looked'>): After 
   return effects.length === 0 ? stay(trade) : go({ ...trade, plannedAt: at.height }, ...effects);
 }
 
+/** The lock came too late to be sent, or its payment is gone: whether or not it was sent before, it is taken back. */
+function notSent(trade: In<'locking'>, { effect, code, at }: Event<'effect_failed'>): After {
+  const unwanted = code === 'too_late' || code === 'invoice_not_held';
+  return effect === 'broadcast' && unwanted ? abort(trade, at.height) : stay(trade);
+}
+
 function toLocked(trade: In<'locking' | 'aborting'>, height: number): After {
   const { invoice, acceptedHeight, expiryHeight, lock } = trade;
   const held = { invoice, acceptedHeight, expiryHeight, lock };
@@ -169,12 +176,9 @@ function lockedLooked(trade: In<'locked'>, { view, at }: Event<'looked'>): After
   const { lock } = view;
   if (lock?.state === 'spent') return spent(trade, lock.spender);
   if (lock?.state === 'absent' && at.height > trade.announcedAt) {
-    const again = broadcastLock(trade, trade.lock, `relock/${at.height}`);
-    const { announcedAt, ...held } = trade;
-    if (!refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight }))
-      return go({ ...trade, announcedAt: at.height }, again);
-    // A reorg took the lock and its time is over: it must not come back.
-    return abort({ ...held, state: 'locking', bumps: [], startedHeight: announcedAt, plannedAt: at.height }, at.height);
+    // A reorg took the lock away. When its time is over it must not come back.
+    if (at.height > lastLockHeight(trade.terms)) return takeBack(trade, at.height);
+    return go({ ...trade, announcedAt: at.height }, broadcastLock(trade, trade.lock, `relock/${at.height}`));
   }
   if (refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight })) return refund(trade, at.height);
   if (at.height <= trade.announcedAt) return stay(trade);
@@ -187,7 +191,17 @@ function refund(trade: In<'locked'>, height: number): After {
   return go(next, planRefund(next, height));
 }
 
+function takeBack(trade: In<'locked' | 'refunding'>, height: number): After {
+  const { invoice, acceptedHeight, expiryHeight, lock } = trade;
+  const held = { invoice, acceptedHeight, expiryHeight, lock };
+  return abort(
+    { ...base(trade), ...held, state: 'locking', bumps: [], startedHeight: height, plannedAt: height },
+    height,
+  );
+}
+
 function refundLooked(trade: In<'refunding'>, { view, at }: Event<'looked'>): After {
+  if (view.lock?.state === 'absent') return at.height > trade.plannedAt ? takeBack(trade, at.height) : stay(trade);
   const news = refundNews(trade, view.lock, at.height);
   switch (news.news) {
     case 'preimage':

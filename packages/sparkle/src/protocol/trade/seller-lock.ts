@@ -63,7 +63,7 @@ const machine: Machine<LockSeller> = {
     refund_built: (trade, { refund: built }) =>
       go(
         { ...trade, refunds: [...trade.refunds.filter(({ txid }) => txid !== built.txid), built] },
-        broadcastRefund(trade, built, ''),
+        broadcastRefund(trade, built),
       ),
   },
   ended: {},
