@@ -6,7 +6,7 @@ import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { Wallet } from 'sparkle-protocol/chain/wallet';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import type { Market } from 'sparkle-protocol/market/market';
-import { localOrdinals } from './stub.ts';
+import { localOrdinals } from 'sparkle-protocol/ordinals/local';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import { sqliteStore } from 'sparkle-protocol/store/sqlite';
 import { systemClock } from 'sparkle-protocol/trader/clock';
@@ -35,6 +35,8 @@ export type Party = {
 };
 
 const TIMEOUT_MILLISECONDS = 30_000;
+/** Coins of a wallet are never far from a coinbase on a young chain. */
+const MOST_TRACED = 10_000;
 
 /** Opens what belongs to one side; `name` is also the name of its wallet in the node. The trader is not started. */
 export async function createParty(given: {
@@ -52,7 +54,7 @@ export async function createParty(given: {
   const access = { url, credentials, timeoutMilliseconds: TIMEOUT_MILLISECONDS };
   const chain = bitcoindChain({ ...access, zmq, pollMilliseconds: 1_000, fallbackSatVb: 2 });
   const wallet = bitcoindWallet({ ...access, wallet: name });
-  const ordinals = localOrdinals({ chain });
+  const ordinals = localOrdinals({ chain, blocks: chain, maxTransactions: MOST_TRACED });
   await mkdir(dir, { recursive: true });
   const store = await sqliteStore({ path: join(dir, 'trades.sqlite'), network: 'regtest' });
   const parts = { chain, wallet, lightning, ordinals, market, store, seed, log };

@@ -99,21 +99,23 @@ async function mine(
 }
 
 function views(regtest: Regtest): Pick<World, 'inscribe' | 'offer' | 'facts' | 'parentOf' | 'holderOf'> {
-  const verbose = (txid: string) => regtest.rpc<Verbose>('getrawtransaction', [txid, 2]);
   return {
     inscribe: async (party, story) =>
       regtest.inscribe({ body: drawing(story), contentType: 'image/svg+xml', to: await party.wallet.address() }),
     offer: async (inscribed, mode, priceSats) => forSale(inscribed, { mode, priceSats }),
-    facts: async (txid) => {
-      const { vsize, fee, blockhash } = await verbose(txid);
-      const paid = fee ?? (await regtest.rpc<{ fees: { base: number } }>('getmempoolentry', [txid])).fees.base;
-      const known = { txid, vsize, feeSats: Math.round(paid * 1e8) };
-      if (blockhash === undefined) return known;
-      return { ...known, block: (await regtest.rpc<{ height: number }>('getblockheader', [blockhash])).height };
-    },
-    parentOf: async (txid) => (await verbose(txid)).vin[0]?.txid ?? '',
+    facts: (txid) => factsOf(regtest, txid),
+    parentOf: async (txid) => (await regtest.rpc<Verbose>('getrawtransaction', [txid, 2])).vin[0]?.txid ?? '',
     holderOf: (satpoint) => holderOf(regtest, satpoint),
   };
+}
+
+/** The node tells the fee in one place while a transaction waits and in another once it is mined, which may be in between. */
+async function factsOf({ rpc }: Regtest, txid: string): Promise<Facts> {
+  const waiting = await rpc<{ fees: { base: number } }>('getmempoolentry', [txid]).catch(() => undefined);
+  const { vsize, fee, blockhash } = await rpc<Verbose>('getrawtransaction', [txid, 2]);
+  const known = { txid, vsize, feeSats: Math.round((fee ?? waiting?.fees.base ?? 0) * 1e8) };
+  if (blockhash === undefined) return known;
+  return { ...known, block: (await rpc<{ height: number }>('getblockheader', [blockhash])).height };
 }
 
 /** An offer for a fresh inscription at the start of its output. */
