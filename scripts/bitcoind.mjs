@@ -153,7 +153,7 @@ function keeper(dir) {
 
 function rpcClient({ rpcUrl, authorization }) {
   let id = 0;
-  return async (method, params = [], wallet = undefined) => {
+  return async (method, params = [], wallet) => {
     const url = wallet === undefined ? rpcUrl : `${rpcUrl}/wallet/${encodeURIComponent(wallet)}`;
     const body = JSON.stringify({ jsonrpc: '1.0', id: ++id, method, params });
     const response = await fetch(url, {
