@@ -17,14 +17,30 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 const found = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, group]) => group ?? '');
 
+/** Where the links of a page lead within the repository, as paths from its root. */
+const linksOf = ({ path, text }: { path: string; text: string }): string[] =>
+  found(text, /\]\(([^)\s]+)\)/g)
+    .filter((link) => !/^[a-z]+:/.test(link) && !link.startsWith('#'))
+    .map((link) => normalize(join(dirname(path), link.replace(/#.*/, ''))));
+
 test('every link in the documentation leads somewhere', () => {
-  const dead = pages.flatMap(({ path, text }) =>
-    found(text, /\]\(([^)\s]+)\)/g)
-      .filter((link) => !/^[a-z]+:/.test(link) && !link.startsWith('#'))
-      .filter((link) => !existsSync(join(root, normalize(join(dirname(path), link.replace(/#.*/, ''))))))
-      .map((link) => `${path}: ${link}`),
+  const dead = pages.flatMap((page) =>
+    linksOf(page)
+      .filter((target) => !existsSync(join(root, target)))
+      .map((target) => `${page.path}: ${target}`),
   );
   assert.deepEqual(dead, []);
+});
+
+test('docs/README.md leads to every page of the documentation', () => {
+  const map = pages.find(({ path }) => path === 'docs/README.md');
+  assert.ok(map !== undefined);
+  const reached = linksOf(map);
+  const unreached = pages
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith('docs/') && path !== map.path)
+    .filter((path) => !reached.some((target) => target === path || path.startsWith(`${target}/`)));
+  assert.deepEqual(unreached, []);
 });
 
 test('every file that the documentation names exists', () => {
