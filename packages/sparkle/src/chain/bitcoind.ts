@@ -10,8 +10,7 @@ import { bitcoindRpc, hex32, hexBytes, type BitcoindRpc, type BitcoindRpcOptions
 import { SpendSearch } from './bitcoind-spends.ts';
 import { watchNode } from './bitcoind-watch.ts';
 import { checkZmqEndpoints, type ZmqEndpoints } from './bitcoind-zmq.ts';
-import type { BlockSource } from './blocks.ts';
-import type { Chain, ChainEvent } from './chain.ts';
+import type { BlockSource, Chain, ChainEvent } from './chain.ts';
 import { blockHashOf, readRawBlock, transactionsIn, type RawBlock } from './raw-block.ts';
 
 export type BitcoindChainOptions = BitcoindRpcOptions & {

@@ -46,3 +46,9 @@ export interface Chain {
   subscribe(listener: (event: ChainEvent) => void): () => void;
   close(): Promise<void>;
 }
+
+/** What some sources offer besides: a node has whole blocks, a light server has not. */
+export type BlockSource = {
+  /** The raw transactions (hex) of a block in its order, the coinbase first; `undefined` when there is no such block. */
+  block(hash: string): Promise<string[] | undefined>;
+};

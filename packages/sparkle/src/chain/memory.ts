@@ -1,8 +1,7 @@
 import { SparkleError } from '../protocol/errors.ts';
 import { readOutpoint } from '../protocol/inscription.ts';
 import { readHex32, readIntegerIn } from '../protocol/json.ts';
-import type { BlockSource } from './blocks.ts';
-import type { Chain, ChainTransaction, UnspentOutput } from './chain.ts';
+import type { BlockSource, Chain, ChainTransaction, UnspentOutput } from './chain.ts';
 import { MIN_RELAY_SAT_VB } from './memory-rules.ts';
 import { MemoryWorld, type AfterReorg, type MemoryWorldOptions } from './memory-world.ts';
 import type { Coin } from './wallet.ts';
