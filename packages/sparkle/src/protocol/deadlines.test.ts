@@ -52,6 +52,12 @@ test('a forwarder asks for 80 blocks more than he pays with', () => {
   refuses('bad_height', () => deadlines.forwardGapIsSafe({ incomingExpiryHeight: q, outgoingExpiryHeight: 0.5 }));
 });
 
+test('a spend is searched for from twelve blocks below the quote: a reorg may confirm it there', () => {
+  assert.equal(deadlines.searchFromHeight({ quoteHeight: q }), q - 12);
+  assert.equal(deadlines.searchFromHeight({ quoteHeight: 11 }), 0);
+  refuses('bad_height', () => deadlines.searchFromHeight({ quoteHeight: -1 }));
+});
+
 test('a quote may be one block ahead of us and two behind', () => {
   const current = (quoteHeight: number) => deadlines.quoteIsCurrent({ quoteHeight, height: q });
   assert.deepEqual([q - 3, q - 2, q, q + 1, q + 2].map(current), [false, true, true, true, false]);

@@ -12,6 +12,9 @@ const LAST_HEIGHT = 499_999_999;
 /** From this many confirmations on, a claim, a refund or an abort is taken for final (R1). */
 export const FINAL_CONFIRMATIONS = 6;
 
+/** Twice what is taken for final: a deeper reorg breaks other promises than ours. */
+const DEEPEST_REORG_BLOCKS = 12;
+
 /** Hold-first: blocks that the buyer has for paying, counted from the quote. */
 const PAY_WINDOW_BLOCKS = 12;
 /** Blocks within which a lock must confirm, counted from the accepted payment. */
@@ -147,6 +150,13 @@ export const quoteIsCurrent = (at: { quoteHeight: number; height: number }): boo
 /** Hold-first: the last height at which the payee takes an arriving payment, q + 12. */
 export const lastAcceptHeight = ({ quoteHeight }: Pick<Terms, 'quoteHeight'>): number =>
   blocks('quoteHeight', quoteHeight) + PAY_WINDOW_BLOCKS;
+
+/**
+ * Where the search for a spend begins: below the quote, because a reorg may confirm again, in a lower block, what was
+ * sent after it. Throws `bad_height`.
+ */
+export const searchFromHeight = ({ quoteHeight }: Pick<Terms, 'quoteHeight'>): number =>
+  Math.max(0, blocks('quoteHeight', quoteHeight) - DEEPEST_REORG_BLOCKS);
 
 /** Whether the held payment outlives the refund by enough, E - R >= 72. */
 export const holdGapIsSafe = ({

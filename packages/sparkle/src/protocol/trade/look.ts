@@ -1,3 +1,4 @@
+import { searchFromHeight } from '../deadlines.ts';
 import { lockOutpoint } from './locking.ts';
 import type { HoldBuyer, HoldSeller, LockBuyer, LockSeller, LockVersion, Trade } from './state.ts';
 import type { Terms } from './terms.ts';
@@ -79,7 +80,7 @@ function lockSeller(trade: LockSeller): Look {
 
 type Locked = { terms: Terms; lock: LockVersion };
 
-const since = (terms: Terms, outpoint: string) => ({ outpoint, fromHeight: terms.quoteHeight });
+const since = (terms: Terms, outpoint: string) => ({ outpoint, fromHeight: searchFromHeight(terms) });
 const lock = (trade: Locked) => since(trade.terms, lockOutpoint(trade.lock));
 const underway = (trade: Locked & { offer: { sourceOutpoint: string } }): Look => ({
   lock: lock(trade),
