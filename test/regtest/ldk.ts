@@ -42,6 +42,8 @@ export class LdkWorld {
   readonly regtest: Regtest;
   /** What the nodes warned of, with their names. */
   readonly warnings: string[] = [];
+  /** How much later it is for the nodes than for everybody else. */
+  aheadMilliseconds = 0;
   readonly #home: string;
   readonly #nodes = new Map<string, LdkNode>();
   readonly #ports = new Map<string, number>();
@@ -72,7 +74,7 @@ export class LdkWorld {
       fundChannel: (funding) => fundFromMiner(this.regtest, funding),
       sweepScript: async () => scriptOf(await this.regtest.address()),
       acceptChannelsFrom: 'anyone',
-      nowMilliseconds: Date.now,
+      nowMilliseconds: () => Date.now() + this.aheadMilliseconds,
       warn: (words) => void this.warnings.push(`${name}: ${words}`),
     };
   }

@@ -32,4 +32,4 @@ async function openWorld(): Promise<LightningWorld> {
   };
 }
 
-if (withoutBitcoind === false) lightningSuite('embedded LDK', openWorld, { without: [] });
+lightningSuite('embedded LDK', openWorld, { without: [], skip: withoutBitcoind });

@@ -6,6 +6,12 @@ import { payCases } from './pay.suite.ts';
 
 export type { Extra, LightningWorld } from './bench.suite.ts';
 
+export type SuiteOptions = {
+  without: readonly Extra[];
+  /** A sentence why this world cannot be had here, `false` when it can. */
+  skip: string | false;
+};
+
 /**
  * What every Lightning node must do, asked of the nodes that `open` brings up once for all cases. `without` names what
  * this world has not got: those cases are not registered.
@@ -13,9 +19,9 @@ export type { Extra, LightningWorld } from './bench.suite.ts';
 export function lightningSuite(
   name: string,
   open: () => Promise<LightningWorld>,
-  { without }: { without: readonly Extra[] },
+  { without, skip }: SuiteOptions,
 ): void {
-  describe(`lightning: ${name}`, () => {
+  describe(`lightning: ${name}`, { skip }, () => {
     let bench: Bench;
     before(async () => {
       bench = new Bench(await open());

@@ -25,4 +25,4 @@ async function memoryWorld(): Promise<LightningWorld> {
   };
 }
 
-lightningSuite('memory', memoryWorld, { without: [] });
+lightningSuite('memory', memoryWorld, { without: [], skip: false });

@@ -10,7 +10,7 @@ export type SyncedTip = { hash: string; height: number };
 
 type Deps = {
   source: BlockSource;
-  core: LdkCore;
+  core: Pick<LdkCore, 'bestBlock' | 'connectBlock' | 'disconnectBlock' | 'broadcaster' | 'feeEstimator' | 'logger'>;
   /** Runs one turn. */
   turn: (work: () => void) => void;
   /** Told after each turn that moved the tip. */

@@ -49,6 +49,8 @@ export class LdkCore {
   readonly #kept: object[] = [];
   #events: NodeEvent[] = [];
   #broadcasts: string[][] = [];
+  /** A new manager does not count itself as changed; unwritten, the node would forget which chain it was born on. */
+  #unwritten = false;
   #monitorChanges = new Map<string, Uint8Array | 'archived'>();
 
   constructor(options: CoreOptions) {
@@ -142,7 +144,9 @@ export class LdkCore {
       if (change === 'archived') store.rename({ from: MONITOR + key, to: `archived/${key}` });
       else store.put(MONITOR + key, change);
     this.#monitorChanges = new Map();
-    if (this.manager.get_and_clear_needs_persistence()) store.put('manager', this.manager.write());
+    const isChanged = Boolean(this.manager.get_and_clear_needs_persistence());
+    if (isChanged || this.#unwritten) store.put('manager', this.manager.write());
+    this.#unwritten = false;
   }
 
   /** What is only convenience: what we know of the network and how well its channels have served us. */
@@ -284,6 +288,7 @@ export class LdkCore {
       const best = ldk.BestBlock.constructor_new(internalHash(birthday.hash), birthday.height);
       const params = ldk.ChainParameters.constructor_new(libraryNetwork(network), best);
       const { timeSeconds } = birthday;
+      this.#unwritten = true;
       return ldk.ChannelManager.constructor_new(
         ...([feeEstimator, this.#watch, broadcaster, router, messageRouter, logger] as const),
         ...([entropy, signer, signers, config, params, timeSeconds] as const),

@@ -11,6 +11,7 @@ type Deps = { peers: ldk.PeerManager; turns: Turns };
 /** What one connection may have unsent before the library is told to wait. */
 const FULL_BYTES = 1 << 20;
 const DIAL_MILLISECONDS = 10_000;
+const FAREWELL_MILLISECONDS = 1_000;
 
 type Line = { socket: Socket; descriptor: ldk.SocketDescriptor; dead: boolean; full: boolean };
 
@@ -67,6 +68,27 @@ export class PeerSockets {
   /** Node ids that have finished the handshake. */
   connected(): string[] {
     return this.#deps.peers.list_peers().map((peer) => hex.encode(peer.get_counterparty_node_id()));
+  }
+
+  /** Hangs up in order: the last words are written, and not lost to a reset, unless a peer keeps its end open for long. */
+  async finish(): Promise<void> {
+    this.#server?.close();
+    const lines = [...this.#lines.values()];
+    await Promise.all(
+      lines.map(
+        ({ socket }) =>
+          new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, FAREWELL_MILLISECONDS);
+            socket.once('close', () => {
+              clearTimeout(timer);
+              resolve();
+            });
+            // Unread bytes would turn the farewell into a reset.
+            socket.resume();
+            socket.end();
+          }),
+      ),
+    );
   }
 
   close(): void {

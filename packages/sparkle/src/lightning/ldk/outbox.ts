@@ -22,6 +22,7 @@ export class Outbox {
   readonly #deps: Deps;
   #running: Promise<void> = Promise.resolve();
   #open = false;
+  #waiting = false;
   #over = false;
 
   constructor(deps: Deps) {
@@ -41,11 +42,15 @@ export class Outbox {
     this.flush();
   }
 
-  /** Offers everything once. Runs never overlap. */
+  /** Offers everything once, after the offer under way has ended. */
   flush(): void {
-    if (!this.#open) return;
+    if (!this.#open || this.#waiting) return;
+    this.#waiting = true;
     this.#running = this.#running
-      .then(() => this.#offerAll())
+      .then(() => {
+        this.#waiting = false;
+        return this.#offerAll();
+      })
       .catch((error: unknown) => this.#deps.warn(String(error)));
   }
 

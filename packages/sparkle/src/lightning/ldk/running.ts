@@ -18,6 +18,7 @@ import { ChannelWallet } from './wallet.ts';
 
 const PATIENCE_MILLISECONDS = 10_000;
 const FLUSH_MILLISECONDS = 5_000;
+const GRACE_MILLISECONDS = 100;
 const SECOND = 1_000;
 /** More rounds of events than any turn needs: an endless loop is a defect that must not hang the process. */
 const MOST_ROUNDS = 1_000;
@@ -102,9 +103,7 @@ export class Running {
       const minimumDepth = network === 'regtest' ? 1 : 3;
       const nowMilliseconds = options.nowMilliseconds();
       const core = new LdkCore({ network, seed, store, feerates, warn, minimumDepth, birthday, nowMilliseconds });
-      const node = new Running({ options, store, core, feerates });
-      await node.#begin();
-      return node;
+      return await new Running({ options, store, core, feerates }).#begin();
     } catch (error) {
       store.close();
       throw error;
@@ -147,13 +146,14 @@ export class Running {
   async stop(): Promise<void> {
     if (this.turns.over) return;
     await this.#waits.until(() => this.turns.over || !this.#isRemovalUnfinished(), FLUSH_MILLISECONDS);
+    // The peer still waits for our last revocation, which no state of ours shows.
+    await new Promise((resolve) => setTimeout(resolve, GRACE_MILLISECONDS));
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([this.chain.end(), this.#outbox.end(), this.#wallet.end()]);
     if (this.turns.over) return;
-    this.turns.run(() => {
-      this.core.saveMaps();
-      this.core.peers.disconnect_all_peers();
-    });
+    this.turns.run(() => this.core.saveMaps());
+    this.turns.end();
+    await this.#sockets.finish();
     this.kill();
   }
 
@@ -166,19 +166,25 @@ export class Running {
     this.openings.failAll('the node was stopped');
   }
 
-  async #begin(): Promise<void> {
-    await this.#readFeerates();
-    for (const monitor of this.core.monitors) await this.chain.catchUpMonitor(monitor);
-    this.turns.run(() => this.core.watchMonitors());
-    this.#ready = true;
-    await this.chain.sync();
-    // Monitors of channels closed long ago would replay their claims at every start.
-    this.turns.run(() => this.core.chainMonitor.archive_fully_resolved_channel_monitors());
-    if (this.#options.listen !== undefined) this.port = await this.#sockets.listen(this.#options.listen);
+  async #begin(): Promise<this> {
+    try {
+      await this.#readFeerates();
+      for (const monitor of this.core.monitors) await this.chain.catchUpMonitor(monitor);
+      this.turns.run(() => this.core.watchMonitors());
+      this.#ready = true;
+      await this.chain.sync();
+      // Monitors of channels closed long ago would replay their claims at every start.
+      this.turns.run(() => this.core.chainMonitor.archive_fully_resolved_channel_monitors());
+      if (this.#options.listen !== undefined) this.port = await this.#sockets.listen(this.#options.listen);
+    } catch (error) {
+      this.kill();
+      throw error;
+    }
     this.#outbox.open();
     this.#wallet.sweep();
     this.#startTimers();
     this.#redial();
+    return this;
   }
 
   #startTimers(): void {
