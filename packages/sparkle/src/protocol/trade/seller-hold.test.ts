@@ -107,6 +107,12 @@ describe('the seller in hold-first, before anything is locked', () => {
     assert.deepEqual(deeds(holdSeller.building, { ...built, at: at(late - 1) }), ['broadcast', 'send']);
   });
 
+  test('building: a lock that takes too long to build is not waited for', () => {
+    const giveUp = lockGiveUpHeight({ acceptedHeight: HEIGHT });
+    assert.equal(stateAfter(holdSeller.building, looked(giveUp - 1, { invoice: held })), 'building');
+    assert.equal(stateAfter(holdSeller.building, looked(giveUp, { invoice: held })), 'canceling');
+  });
+
   test('building: a lock that cannot be built cancels the hold', () => {
     const failed: TradeEvent = {
       type: 'effect_failed',

@@ -46,7 +46,7 @@ const machine: Machine<HoldSeller> = {
   },
   building: {
     lock_built: lockBuilt,
-    looked: (trade, { view }) => (holdStands(view) ? stay(trade) : cancel(trade, 'canceled', ['hold_gone'])),
+    looked: buildLooked,
     message: (trade, { message }) =>
       message.op === 'trade_abort' ? cancel(trade, 'canceled', [message.code]) : stay(trade),
     effect_failed: (trade, { effect, code }) =>
@@ -112,10 +112,18 @@ function accepted(trade: In<'invoiced'>, { view, at }: Event<'looked'>): After {
   return go(next, planLock(trade, at.height));
 }
 
+/** While the lock is being built: the hold must stand, and the time to lock must not run out. */
+function buildLooked(trade: In<'building'>, { view, at }: Event<'looked'>): After {
+  if (!holdStands(view)) return cancel(trade, 'canceled', ['hold_gone']);
+  return lockIsLate(trade, at.height) ? cancel(trade, 'canceled', ['lock_too_late']) : stay(trade);
+}
+
+const lockIsLate = (trade: In<'building'>, height: number): boolean =>
+  height > lastLockHeight(trade.terms) || height >= lockGiveUpHeight(trade);
+
 /** The lock is built and written down, not yet sent: the last moment to leave without a trace. */
 function lockBuilt(trade: In<'building'>, { lock, at }: Event<'lock_built'>): After {
-  if (at.height > lastLockHeight(trade.terms) || at.height >= lockGiveUpHeight(trade))
-    return cancel(trade, 'canceled', ['lock_too_late']);
+  if (lockIsLate(trade, at.height)) return cancel(trade, 'canceled', ['lock_too_late']);
   const next: In<'locking'> = {
     ...trade,
     state: 'locking',
