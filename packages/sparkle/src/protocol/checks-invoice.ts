@@ -16,7 +16,7 @@ type InvoiceCheck = { text: string; terms: Terms; routeCapBlocks: number; nowSec
 
 /**
  * Everything about an invoice that a buyer must know before he pays it (swaps 4.1.3, item 7). That it is signed, has
- * a payment secret, and no feature unknown to us, is the reader's doing. /
+ * a payment secret, and no feature unknown to us, is the reader's doing.
  */
 export function invoiceFailures(check: InvoiceCheck): Failure[] {
   const invoice = read(check.text);

@@ -12,7 +12,7 @@ type LockCheck = { terms: Terms; facts: LockFacts; height: number };
 /**
  * Whether the lock that the buyer looked up himself is the one agreed on: nothing the seller said about it is used
  * but its outpoint. Returns all failures; those with `wait` may pass by themselves. Source: swaps 4.1.3, items 2 to
- * 5. /
+ * 5.
  */
 export function checkLock(check: LockCheck): Failure[] {
   const { terms, facts, height } = check;

@@ -116,7 +116,7 @@ export function lockRules(want: Want, terms: Terms): Rule[] {
 
 /**
  * SIP-3's claim leaf takes a preimage of any length. In hold-first the buyer makes the preimage: with one of 33 bytes
- * he would take the inscription and leave the seller with a payment that Lightning cannot settle. /
+ * he would take the inscription and leave the seller with a payment that Lightning cannot settle.
  */
 export const scriptRule = (lock: Pick<Terms, 'mode' | 'script' | 'internalKey'>): Rule => ({
   code: 'script_not_allowed',

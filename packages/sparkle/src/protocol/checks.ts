@@ -126,7 +126,7 @@ const farRule = (refundHeight: number, height: number): Rule => ({
 
 /**
  * The buyer in hold-first, before he pays: every term against what he wants, and the invoice. With `tip`, also that
- * the best block is not an old one. Returns all failures. /
+ * the best block is not an old one. Returns all failures.
  */
 export function checkQuote(check: {
   want: Want;

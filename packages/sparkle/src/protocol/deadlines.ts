@@ -27,7 +27,7 @@ const MAX_CLAIM_WINDOW_BLOCKS = 144;
 const HOLD_GAP_BLOCKS = 72;
 /**
  * A forwarder may learn the preimage as late as its payee's last block, and then needs a gap of its own (swaps
- * 4.2.3). /
+ * 4.2.3).
  */
 const FORWARD_GAP_BLOCKS = 80;
 /** A claim first sent later than this before R may lose to the refund and yet have shown the preimage. */
@@ -43,7 +43,7 @@ const LOCK_PAY_WINDOW_BLOCKS = 18;
 const HOLD_ROUTE_BLOCKS = 432;
 /**
  * LDK adds this many blocks to the final CLTV of the invoices it makes; senders add as many against a block in
- * between. /
+ * between.
  */
 const FINAL_CLTV_SLACK_BLOCKS = 3;
 const HOP_BLOCKS = 40;
@@ -69,9 +69,7 @@ const LOCKED_PRICE_STEPS = [
 ] as const;
 
 const TIP_FRESH_SECONDS = 60 * 60;
-/**
- * Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is wrong. /
- */
+/** Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is wrong. */
 const TIP_AHEAD_SECONDS = 2 * 60 * 60;
 
 function blocks(field: string, value: number, { least = 0, most = LAST_HEIGHT } = {}): number {
@@ -95,7 +93,7 @@ function checkFeerate(field: string, value: number): void {
 
 /**
  * R and F of a hold-first trade quoted at height q: R = q + 12 + 15 + W, F = (R - q) + 72 (design 2).
- * `claimWindowBlocks` W is 72 unless given, 72..144. /
+ * `claimWindowBlocks` W is 72 unless given, 72..144.
  */
 export function holdFirstHeights({
   quoteHeight,
@@ -112,7 +110,7 @@ export function holdFirstHeights({
   };
 }
 
-/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. / */
+/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. */
 export function areHoldFirstHeights({
   quoteHeight,
   refundHeight,
@@ -124,13 +122,13 @@ export function areHoldFirstHeights({
   return allowed && blocks('finalCltv', finalCltv) === distance + HOLD_GAP_BLOCKS;
 }
 
-/** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. / */
+/** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. */
 export function finalCltvMatches({ asked, finalCltv }: { asked: number; finalCltv: number }): boolean {
   const extra = blocks('asked', asked) - blocks('finalCltv', finalCltv);
   return extra >= 0 && extra <= FINAL_CLTV_SLACK_BLOCKS;
 }
 
-/** F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. / */
+/** F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. */
 export const forwardFinalCltv = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + FORWARD_GAP_BLOCKS;
 
@@ -169,7 +167,7 @@ export const holdGapIsSafe = ({
 
 /**
  * Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the last
- * reveal. /
+ * reveal.
  */
 export const lastLockHeight = ({
   refundHeight,
@@ -181,7 +179,7 @@ export const lastLockHeight = ({
 export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number }): number =>
   blocks('acceptedHeight', acceptedHeight) + LOCK_CONFIRM_BLOCKS;
 
-/** Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. / */
+/** Hold-first: the last height at which the buyer shows his preimage for the first time, R - 36. */
 export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>): number =>
   refund(refundHeight) - REVEAL_MARGIN_BLOCKS;
 
@@ -189,7 +187,7 @@ export const lastRevealHeight = ({ refundHeight }: Pick<Terms, 'refundHeight'>):
 export const mayReveal = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
   blocks('height', height) <= lastRevealHeight({ refundHeight });
 
-/** A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R. / */
+/** A transaction with locktime R is final in block R + 1, so the mempool takes it when the best height is R. */
 export const refundIsOpen = ({ height, refundHeight }: { height: number; refundHeight: number }): boolean =>
   blocks('height', height) >= refund(refundHeight);
 
@@ -204,7 +202,7 @@ export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): numb
 export const holdRouteCapBlocks = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + HOLD_ROUTE_BLOCKS;
 
-/** Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144). / */
+/** Lock-first: blocks that must be left before R at dispatch for a route of at most T blocks, max(2T, T + 144). */
 export const lockFirstNeed = (routeCapBlocks: number): number =>
   blocks('routeCapBlocks', routeCapBlocks) + Math.max(routeCapBlocks, LIGHTNING_MARGIN_BLOCKS);
 
@@ -214,7 +212,7 @@ export function routeCapFor({ height, refundHeight }: { height: number; refundHe
   return Math.max(0, Math.min(Math.floor(left / 2), left - LIGHTNING_MARGIN_BLOCKS));
 }
 
-/** Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. / */
+/** Lock-first: R of a lock that is built at `height`: 12 to confirm, n on top, 18 to pay, then the need. */
 export function lockFirstRefundHeight(at: { height: number; confirmations: number; routeCapBlocks: number }): number {
   const lockedHeight =
     blocks('height', at.height) + LOCK_CONFIRM_BLOCKS + blocks('confirmations', at.confirmations, { least: 1 });
@@ -227,7 +225,7 @@ type PayBy = { refundHeight: number; routeCapBlocks: number };
 export const lastPayHeight = ({ refundHeight, routeCapBlocks }: PayBy): number =>
   refund(refundHeight) - lockFirstNeed(routeCapBlocks);
 
-/** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. / */
+/** Lock-first: from here on the seller cancels his unpaid invoice, so that he never takes money too late. */
 export const invoiceCancelHeight = (at: PayBy): number => lastPayHeight(at) + 1;
 
 /** Whether R is near enough to make sense, seen from this height. */
@@ -236,7 +234,7 @@ export const refundIsNear = ({ height, refundHeight }: { height: number; refundH
 
 /**
  * Lock-first: the least route cap with which an invoice can be paid; `hintBlocks` is the sum of its route hint's
- * deltas. /
+ * deltas.
  */
 export const leastRouteCap = ({ minFinalCltv, hintBlocks }: { minFinalCltv: number; hintBlocks: number }): number =>
   blocks('minFinalCltv', minFinalCltv) + FINAL_CLTV_SLACK_BLOCKS + HOP_BLOCKS + blocks('hintBlocks', hintBlocks);
@@ -247,7 +245,7 @@ export const invoiceWindowIsRight = (at: { secondsLeft: number; windowSeconds: n
 
 /**
  * Confirmations that a lock needs before the buyer pays or reveals, by price in sats (swaps 4.1.3, item 4); never 0.
- * Throws `bad_amount`. /
+ * Throws `bad_amount`.
  */
 export function confirmationsFor(priceSats: bigint): number {
   checkPrice(priceSats);
@@ -256,7 +254,7 @@ export function confirmationsFor(priceSats: bigint): number {
 
 /**
  * From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last step
- * that applies counts. /
+ * that applies counts.
  */
 type FeeStep = { from: number; targetBlocks: number; multiplierPercent: number };
 
@@ -293,7 +291,7 @@ type Bounds = { maxFeeSats: bigint; previousSatVb?: number };
 
 /**
  * BIP 125 asks a replacement for more than the old fee and the relay fee of its own size: one sat/vB more, or a
- * tenth. /
+ * tenth.
  */
 function floorSatVb(previousSatVb: number | undefined): number {
   if (previousSatVb === undefined) return 1;
@@ -313,7 +311,7 @@ function feePlan(at: Bounds & { steps: readonly FeeStep[]; firstTarget: number; 
 
 /**
  * How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_amount` for a feerate
- * that is none. /
+ * that is none.
  */
 export function claimFeePlan({
   height,
@@ -326,7 +324,7 @@ export function claimFeePlan({
 
 /**
  * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund must be
- * buried before it; absent in lock-first. Throws `bad_amount` for a feerate that is none. /
+ * buried before it; absent in lock-first. Throws `bad_amount` for a feerate that is none.
  */
 export function refundFeePlan({
   height,
@@ -347,7 +345,7 @@ export function refundFeePlan({
 
 /**
  * How urgent a lock, its child or its abort is, `startedHeight` being that of the first broadcast. Throws
- * `bad_amount` for a feerate that is none. /
+ * `bad_amount` for a feerate that is none.
  */
 export function lockFeePlan({
   height,
@@ -367,7 +365,7 @@ const WALK_AWAY_VBYTES = 350;
 
 /**
  * The buyer's bond in lock-first, in sats: max(1 %, 1000, 350 vB at 1.2 times the feerate), rounded up. Throws
- * `bad_amount`. /
+ * `bad_amount`.
  */
 export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; feerateSatVb: number }): bigint {
   checkPrice(priceSats);
@@ -380,7 +378,7 @@ export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; fe
 /**
  * Whether the best block is young enough to act upon (R3): its own time is less than 60 minutes old. Regtest has
  * blocks only when somebody asks for one, so there age says nothing. A block more than two hours ahead is refused
- * everywhere: the clock is wrong. /
+ * everywhere: the clock is wrong.
  */
 export function tipIsFresh(at: { tipTimeSeconds: number; nowSeconds: number; network: NetworkName }): boolean {
   const age = at.nowSeconds - at.tipTimeSeconds;

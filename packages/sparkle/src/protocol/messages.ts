@@ -104,7 +104,7 @@ export type Signer = { secret: Uint8Array; auxRand: Uint8Array };
  * there or none. `signedBy` is the key whose signature was checked, absent in a plain SIP-3 message, which proves
  * nothing about its sender. A request or a quote is refused from `expires_at` on; the other messages tell what
  * happened, and that stays true. Throws `bad_message` naming the field, `bad_signature`. Source: SIP-3 v0.2 section
- * 3, docs/spec/messages.md. /
+ * 3, docs/spec/messages.md.
  */
 export function readMessage(
   text: string,
