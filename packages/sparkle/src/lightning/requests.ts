@@ -49,7 +49,7 @@ export function checkInvoiceRequest(request: InvoiceRequest): void {
   checkTerms(request);
 }
 
-/** Refuses a payment order out of range. Throws `bad_amount` or `bad_height`; the invoice text is read elsewhere. */
+/** Refuses a payment order out of range. Throws `bad_amount`, `bad_height` or `bad_config`; the invoice text is read elsewhere. */
 export function checkPayRequest(request: PayRequest): void {
   readMsat({ value: request.maxFeeMsat, field: 'maxFeeMsat', min: 0n });
   readIntegerIn({
@@ -64,6 +64,6 @@ export function checkPayRequest(request: PayRequest): void {
     field: 'timeoutSeconds',
     min: 1,
     max: MAX_EXPIRY_SECONDS,
-    code: 'bad_state',
+    code: 'bad_config',
   });
 }

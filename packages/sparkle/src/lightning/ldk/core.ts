@@ -43,7 +43,6 @@ export class LdkCore {
   readonly #listeners: ldk.Listen[];
   readonly #watch: ldk.Watch;
   readonly #graph: ldk.NetworkGraph;
-  readonly #scorer: ldk.ProbabilisticScorer;
   readonly #finder: ldk.DefaultRouter;
   /** The library holds our objects weakly: what nobody else refers to is kept alive here. */
   readonly #kept: object[] = [];
@@ -77,7 +76,6 @@ export class LdkCore {
     );
     this.#watch = this.chainMonitor.as_Watch();
     this.#graph = this.#readGraph();
-    this.#scorer = this.#readScorer();
     this.#finder = this.#makeFinder();
     this.monitors = store.list(MONITOR).map((bytes) => this.#readMonitor(bytes));
     this.manager = this.#readManager();
@@ -149,10 +147,9 @@ export class LdkCore {
     this.#unwritten = false;
   }
 
-  /** What is only convenience: what we know of the network and how well its channels have served us. */
-  saveMaps(): void {
+  /** What peers told of the network: convenience, so not in every turn. */
+  saveGraph(): void {
     this.#options.store.put('graph', this.#graph.write());
-    this.#options.store.put('scorer', this.#scorer.write());
   }
 
   #countStart(): number {
@@ -247,24 +244,13 @@ export class LdkCore {
     });
   }
 
-  #readScorer(): ldk.ProbabilisticScorer {
-    const bytes = this.#options.store.get('scorer');
-    const decay = ldk.ProbabilisticScoringDecayParameters.constructor_default();
-    if (bytes === undefined) return ldk.ProbabilisticScorer.constructor_new(decay, this.#graph, this.logger);
-    const result = ldk.ProbabilisticScorer.constructor_read(Uint8Array.from(bytes), decay, this.#graph, this.logger);
-    return resultOf({
-      result,
-      ok: ldk.Result_ProbabilisticScorerDecodeErrorZ_OK,
-      what: 'reading the scorer',
-      code: 'bad_state',
-    });
-  }
-
   #makeFinder(): ldk.DefaultRouter {
-    const score = ldk.MultiThreadedLockableScore.constructor_new(this.#scorer.as_Score());
+    const decay = ldk.ProbabilisticScoringDecayParameters.constructor_default();
+    const scorer = ldk.ProbabilisticScorer.constructor_new(decay, this.#graph, this.logger);
+    const score = ldk.MultiThreadedLockableScore.constructor_new(scorer.as_Score());
     const fees = ldk.ProbabilisticScoringFeeParameters.constructor_default();
     const entropy = this.keys.as_EntropySource();
-    this.#kept.push(score, entropy);
+    this.#kept.push(scorer, score, entropy);
     return ldk.DefaultRouter.constructor_new(this.#graph, this.logger, entropy, score.as_LockableScore(), fees);
   }
 

@@ -3,7 +3,7 @@ import type { BlockSource } from './block-source.ts';
 import type { LdkStore, OutboxRow } from './store.ts';
 
 type Deps = {
-  source: BlockSource;
+  source: Pick<BlockSource, 'broadcast'>;
   store: LdkStore;
   height: () => number;
   warn: (words: string) => void;

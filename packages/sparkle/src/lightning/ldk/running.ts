@@ -151,7 +151,7 @@ export class Running {
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.all([this.chain.end(), this.#outbox.end(), this.#wallet.end()]);
     if (this.turns.over) return;
-    this.turns.run(() => this.core.saveMaps());
+    this.turns.run(() => this.core.saveGraph());
     this.turns.end();
     await this.#sockets.finish();
     this.kill();
@@ -307,7 +307,7 @@ export class Running {
       this.core.manager.timer_tick_occurred();
       this.core.chainMonitor.rebroadcast_pending_claims();
       this.core.chainMonitor.archive_fully_resolved_channel_monitors();
-      this.core.saveMaps();
+      this.core.saveGraph();
     });
   }
 
