@@ -66,6 +66,8 @@ export class BitcoindLookup {
   }
 
   async transaction(txid: string): Promise<ChainTransaction | undefined> {
+    const atOnce = await this.ask(txid);
+    if (typeof atOnce === 'object') return atOnce;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const before = await this.bestHash();
       const found = await this.ask(txid);

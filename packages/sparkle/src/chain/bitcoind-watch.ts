@@ -113,10 +113,22 @@ class NodeWatch {
       case 'blocks':
         return this.bell.ring();
       case 'transaction':
-        return this.options.tell({ type: 'transaction', txid: txidOf(call.raw), raw: call.raw });
+        return this.tellTransaction(call.raw);
       case 'removed':
         return this.options.tell(call);
     }
+  }
+
+  private tellTransaction(raw: string): void {
+    let txid: string;
+    try {
+      txid = txidOf(raw);
+    } catch (error) {
+      if (!(error instanceof SparkleError)) throw error;
+      // Not a reason to stop listening: whoever cares finds it by looking.
+      return this.heard({ type: 'missed' });
+    }
+    this.options.tell({ type: 'transaction', txid, raw });
   }
 
   private async look(): Promise<void> {

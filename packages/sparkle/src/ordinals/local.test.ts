@@ -159,6 +159,6 @@ test('tracing and indexing give the same answers, whatever is inscribed, merged,
       for (const outpoint of coins.keys())
         assert.deepEqual(await traced.inscriptionsIn(outpoint), await indexed.inscriptionsIn(outpoint));
     }),
-    { numRuns: 40, seed: 20_261_121 },
+    { numRuns: 20, seed: 20_261_121 },
   );
 });
