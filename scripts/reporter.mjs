@@ -14,11 +14,12 @@ function roomOf(path) {
 const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
 const indented = (text) => text.replace(/^(?=.)/gm, '    ');
 
-/** The thrown error with its cause and its differences; for a file that died, how it died. */
+/** The thrown error with its cause; for a file that died, how it died. The message of an assertion holds both values already. */
 function reasonOf(error) {
-  if (error?.cause instanceof Error) return inspect(error.cause, { depth: 6 });
+  const { cause } = error ?? {};
+  if (cause instanceof Error) return cause.code === 'ERR_ASSERTION' ? cause.stack : inspect(cause, { depth: 6 });
   const end = error?.signal ?? error?.exitCode;
-  return `${error?.cause ?? error}${end === undefined || end === null ? '' : `, ended by ${end}`}`;
+  return `${cause ?? error}${end === undefined || end === null ? '' : `, ended by ${end}`}`;
 }
 
 class Room {
