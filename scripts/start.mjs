@@ -21,5 +21,6 @@ const child = spawn(
   { cwd: root, stdio: 'inherit' },
 );
 // The terminal sends Ctrl-C to both; the world tears itself down and this process waits for it.
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => (signal === 'SIGTERM' ? child.kill(signal) : undefined));
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => (signal === 'SIGTERM' ? child.kill(signal) : undefined));
 child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));

@@ -59,15 +59,13 @@ const signed = ({ raw, spent }: Built): Sent => ({
 
 const sats = (max: bigint) => fc.oneof(fc.bigInt({ min: 0n, max: 2_000n }), fc.bigInt({ min: 0n, max }));
 const feerate = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.double({ min: 0.1, max: 30, noNaN: true }));
-const coins = fc
-  .array(fc.tuple(sats(1_000_000n), fc.constantFrom(...scripts)), { maxLength: 5 })
-  .map((items) =>
-    items.map(([valueSats, script], index): Prevout => ({
-      outpoint: `${'bb'.repeat(32)}:${index}`,
-      valueSats,
-      script,
-    })),
-  );
+const coins = fc.array(fc.tuple(sats(1_000_000n), fc.constantFrom(...scripts)), { maxLength: 5 }).map((items) =>
+  items.map(([valueSats, script], index): Prevout => ({
+    outpoint: `${'bb'.repeat(32)}:${index}`,
+    valueSats,
+    script,
+  })),
+);
 const someTerms = fc
   .record({
     script: fc.constantFrom('sip3' as const, 'v1' as const),
