@@ -30,6 +30,7 @@ export class ChainSync {
   #tip: SyncedTip;
   readonly #deps: Deps;
   #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
   #over = false;
 
   constructor(deps: Deps) {
@@ -47,10 +48,16 @@ export class ChainSync {
     await this.#running.catch(() => undefined);
   }
 
-  /** Catches up with the source. Runs never overlap; the promise is that of a run started after the call. */
+  /** Catches up with the source, in a run that starts after the call. Runs never overlap, and at most one waits. */
   sync(): Promise<void> {
-    this.#running = this.#running.catch(() => undefined).then(() => this.#run());
-    return this.#running;
+    this.#next ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined;
+        return this.#run();
+      });
+    this.#running = this.#next;
+    return this.#next;
   }
 
   /**

@@ -21,6 +21,7 @@ export type CoreOptions = {
 };
 
 const MONITOR = 'monitor/';
+const PAYMENT_LOG = 'lightning::ln::outbound_payment';
 
 /**
  * The library's objects of one node, read from its directory or made new. Its callbacks only append to `events`,
@@ -182,10 +183,10 @@ export class LdkCore {
 
   #makeLogger(): ldk.Logger {
     return ldk.Logger.new_impl({
-      // Below errors the library speaks of what peers and payments do, which is nobody else's business.
       log: (record) => {
-        if (record.get_level() >= ldk.Level.LDKLevel_Error)
-          this.#options.warn(`${record.get_module_path()}: ${record.get_args()}`);
+        // Below errors the library speaks of what peers do, and how payments end is told by `payment`.
+        if (record.get_level() < ldk.Level.LDKLevel_Error || record.get_module_path() === PAYMENT_LOG) return;
+        this.#options.warn(`${record.get_module_path()}: ${record.get_args()}`);
       },
     });
   }

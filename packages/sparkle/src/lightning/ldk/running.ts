@@ -44,6 +44,7 @@ export class Running {
   readonly #listeners = new Set<(event: LightningEvent) => void>();
   readonly #dialing = new Set<string>();
   #timers: NodeJS.Timeout[] = [];
+  #complaint = '';
   /** Until its monitors are watched, the library must not be let work: it would look for them. */
   #ready = false;
 
@@ -192,16 +193,27 @@ export class Running {
       setInterval(() => {
         if (!this.turns.over) work();
       }, milliseconds);
-    const { network, warn } = this.#options;
-    const complain = (error: unknown): void => warn(String(error));
+    const isFast = this.#options.network === 'regtest';
     this.#timers = [
-      every(network === 'regtest' ? SECOND / 4 : 5 * SECOND, () => void this.chain.sync().catch(complain)),
+      every(isFast ? SECOND / 4 : 5 * SECOND, () => this.#try(() => this.chain.sync())),
       every(SECOND, () => this.#redial()),
       every(SECOND, () => this.invoices.expire()),
       every(SECOND, () => this.payments.abandonOverdue()),
       every(10 * SECOND, () => this.turns.run(() => this.core.peers.timer_tick_occurred())),
-      every(60 * SECOND, () => void this.#readFeerates().then(() => this.#upkeep(), complain)),
+      every(60 * SECOND, () => this.#try(() => this.#readFeerates())),
+      every(60 * SECOND, () => this.#upkeep()),
     ];
+  }
+
+  /** Does what the next tick does again anyway. What goes wrong is told once, not with every tick while it lasts. */
+  #try(work: () => Promise<void>): void {
+    work().then(
+      () => (this.#complaint = ''),
+      (error: unknown) => {
+        if (this.#complaint !== String(error)) this.#options.warn(String(error));
+        this.#complaint = String(error);
+      },
+    );
   }
 
   #workOff(): void {
