@@ -136,6 +136,17 @@ describe('the seller in lock-first', () => {
     assert.equal(waiting.state, 'waiting');
   });
 
+  test('withdrawing: an invoice that the node never made cannot be paid, so the refund may be waited for', () => {
+    const unknown = { state: 'unknown' } as const;
+    assert.equal(stateAfter(withdrawing, looked(cancelAt, { invoice: unknown, lock: unspent(30) })), 'waiting');
+  });
+
+  test('refunding: an invoice that was made after all is canceled before the refund is signed', () => {
+    const refunding = after(waiting, looked(R, { lock: unspent(300) }));
+    const late = looked(R + 1, { invoice: open, lock: unspent(301) });
+    assert.deepEqual(deeds(refunding, late), ['cancel_invoice', 'build_refund']);
+  });
+
   test('withdrawing: an invoice that settled meanwhile is a finished trade, and nothing is refunded', () => {
     assert.equal(outcome(after(withdrawing, looked(cancelAt, { invoice: settled, lock: unspent(30) }))), 'traded');
   });

@@ -164,18 +164,20 @@ function withdrawn(trade: In<'withdrawing'>, { view, at }: Event<'looked'>): Aft
     case 'settled':
       return ended(trade, 'traded', []);
     case 'canceled':
-      return toWaiting(trade);
+    // The node never made it, or has forgotten it: nobody can pay it either way.
     case 'unknown':
+      return toWaiting(trade);
     case 'open':
-    case 'held': {
+    case 'held':
       if (at.height <= trade.plannedAt) return stay(trade);
-      const again = { do: 'cancel_invoice', paymentHash: trade.terms.paymentHash } as const;
-      return go({ ...trade, plannedAt: at.height }, keyed(trade, `cancel/${at.height}`, again));
-    }
+      return go({ ...trade, plannedAt: at.height }, cancelAgain(trade, at.height));
     case undefined:
       return stay(trade);
   }
 }
+
+const cancelAgain = (trade: In<'withdrawing' | 'refunding'>, height: number): KeyedEffect =>
+  keyed(trade, `cancel/${height}`, { do: 'cancel_invoice', paymentHash: trade.terms.paymentHash });
 
 function refund(trade: In<'waiting'>, height: number): After {
   const next: In<'refunding'> = { ...trade, state: 'refunding', refunds: [], plannedAt: height };
@@ -192,8 +194,12 @@ function refundLooked(trade: In<'refunding'>, { view, at }: Event<'looked'>): Af
         : pushRefund(trade, at.height);
     case 'refunded':
       return ended(trade, 'refunded', [], news.txid);
-    case 'push':
-      return go({ ...trade, plannedAt: at.height }, ...news.effects);
+    case 'push': {
+      // An invoice that was still being made when the trade was given up: no refund is signed beside it.
+      const payable = view.invoice?.state === 'open' || view.invoice?.state === 'held';
+      const effects = payable ? [cancelAgain(trade, at.height), ...news.effects] : news.effects;
+      return go({ ...trade, plannedAt: at.height }, ...effects);
+    }
     case 'none':
       return stay(trade);
   }
