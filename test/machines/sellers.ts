@@ -28,6 +28,7 @@ import {
   refundFor,
   spentBy,
 } from 'sparkle-protocol/protocol/trade/fixtures.suite';
+import { findPreimage } from 'sparkle-protocol/protocol/spend';
 import type { Effect } from 'sparkle-protocol/protocol/trade/effect';
 import type { TradeEvent } from 'sparkle-protocol/protocol/trade/event';
 import type { Trade } from 'sparkle-protocol/protocol/trade/state';
@@ -101,6 +102,12 @@ const holdRefunding = after(holdSeller.locked, looked(R, { invoice: held, lock: 
 const holdRefunded = after(holdRefunding, { type: 'refund_built', at: at(R), refund: refundFor(holdTerms) });
 
 const claimSeen = looked(HEIGHT + 14, { invoice: held, lock: spentBy(claimFor(holdTerms), 0) });
+const preimageSeen: TradeEvent = {
+  type: 'preimage_seen',
+  at: at(R),
+  preimage: findPreimage(claimFor(holdTerms).raw, holdTerms.paymentHash) ?? '',
+  txid: claimFor(holdTerms).txid,
+};
 const notPaid = looked(lastAcceptHeight(holdTerms) + 1, { invoice: open });
 const holdLocking = lockingEvents(holdTerms, held);
 
@@ -145,7 +152,7 @@ export const holdSellerSamples: Samples<Trade, TradeEvent> = {
       'time to give the lock up': looked(giveUp, { invoice: held, lock: unspent(0) }),
     },
     aborting: holdLocking['aborting'] ?? {},
-    'locking aborting locked refunding': { 'claim seen': claimSeen },
+    'locking aborting locked refunding': { 'claim seen': claimSeen, 'preimage seen for a moment': preimageSeen },
     locked: {
       block: looked(HEIGHT + 2, { invoice: held, lock: unspent(2) }),
       'block, lock gone': looked(HEIGHT + 2, { invoice: held, lock: absent }),

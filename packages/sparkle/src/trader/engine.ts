@@ -3,12 +3,14 @@ import type { Wallet } from '../chain/wallet.ts';
 import type { Lightning } from '../lightning/lightning.ts';
 import type { Market } from '../market/market.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
+import { decodeTransaction, txidOf } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
+import { findPreimage } from '../protocol/spend.ts';
 import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import type { Change } from '../protocol/trade/machine.ts';
-import { isEnded, step, type Trade } from '../protocol/trade/step.ts';
+import { isEnded, lockOutpointOf, step, type Trade } from '../protocol/trade/step.ts';
 import type { Due, Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { type Hands, refusalOf, runEffect } from './effects.ts';
@@ -50,6 +52,8 @@ export class Engine {
   readonly #checkpoint: Checkpoint;
   readonly #lanes = createLanes();
   readonly #listeners = new Set<Listener>();
+  /** Locks that others may spend, by trade. */
+  readonly #locks = new Map<string, { outpoint: string; paymentHash: string }>();
 
   constructor(parts: Parts, hands: Hands, checkpoint: Checkpoint) {
     this.#parts = parts;
@@ -93,6 +97,23 @@ export class Engine {
     await this.lookAtAll();
   }
 
+  /**
+   * R7: a transaction is in the mempool now and may be thrown out of it before anybody looks. Whatever preimage it shows
+   * for a lock of ours is taken from it at once.
+   */
+  async hear(raw: string): Promise<void> {
+    if (this.#locks.size === 0) return;
+    const spent = new Set(decodeTransaction(raw).inputs.map(({ outpoint }) => outpoint));
+    for (const [tradeId, { outpoint, paymentHash }] of this.#locks) {
+      const preimage = spent.has(outpoint) ? findPreimage(raw, paymentHash) : undefined;
+      if (preimage === undefined) continue;
+      const txid = txidOf(raw);
+      await this.tell(tradeId, (at) => ({ type: 'preimage_seen', at, preimage, txid })).catch((error: unknown) =>
+        this.#unable(tradeId, error),
+      );
+    }
+  }
+
   /** Every live trade retries what is due and looks; a trade that ended still says what it has to say. */
   async lookAtAll(): Promise<void> {
     const { store } = this.#parts;
@@ -127,6 +148,9 @@ export class Engine {
   }
 
   #notify(trade: Trade, type: TradeEvent['type'] | 'opened'): void {
+    const outpoint = trade.role === 'seller' ? lockOutpointOf(trade) : undefined;
+    if (outpoint === undefined || trade.role === 'buyer') this.#locks.delete(trade.tradeId);
+    else this.#locks.set(trade.tradeId, { outpoint, paymentHash: trade.terms.paymentHash });
     for (const listener of this.#listeners) listener(trade, type);
   }
 

@@ -62,7 +62,10 @@ export class Trader {
     await this.#engine.resume();
     const wake = () => void this.look();
     this.#stops.push(
-      chain.subscribe(wake),
+      chain.subscribe((event) => {
+        if (event.type === 'transaction') void this.#hearTransaction(event.raw);
+        wake();
+      }),
       lightning.subscribe(wake),
       clock.every(tickMilliseconds, wake),
       market.inbox(this.id, (envelope) => this.#hear(envelope)),
@@ -132,6 +135,16 @@ export class Trader {
   /** Resolves when nothing is being worked on. */
   idle(): Promise<void> {
     return this.#engine.idle();
+  }
+
+  /** Never rejects: what a source calls a transaction and is none is no reason to stop listening. */
+  async #hearTransaction(raw: string): Promise<void> {
+    await this.#engine.hear(raw).catch((error: unknown) => {
+      this.#parts.log.error(
+        { code: 'internal', error: String(error) },
+        'a transaction in the mempool could not be read',
+      );
+    });
   }
 
   async #assertOneNetwork(): Promise<void> {

@@ -11,6 +11,8 @@ export type Moment = { height: number; nowSeconds: number };
 export type TradeEvent =
   | { type: 'restarted'; at: Moment }
   | { type: 'looked'; at: Moment; view: View }
+  /** R7: a transaction that spends the lock has shown the preimage, if only for a moment that no look could catch. */
+  | { type: 'preimage_seen'; at: Moment; preimage: string; txid: string }
   | { type: 'message'; at: Moment; message: TradeMessage }
   | { type: 'abort_requested'; at: Moment; reason: string }
   | { type: 'invoice_ready'; at: Moment; bolt11: string }

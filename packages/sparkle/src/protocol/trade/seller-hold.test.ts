@@ -21,6 +21,7 @@ import {
   refundFor,
   spentBy,
 } from './fixtures.suite.ts';
+import { findPreimage } from '../spend.ts';
 import { step, type Trade } from './step.ts';
 
 const lock = lockFor(holdTerms);
@@ -210,6 +211,21 @@ describe('the seller in hold-first, locked', () => {
       'settle',
     ]);
     assert.equal(stateAfter(settling, looked(HEIGHT + 2, { invoice: settled, lock: spentBy(claim, 0) })), 'ended');
+  });
+
+  test('a preimage that a spend of the lock has shown, if only for a moment, settles the payment', () => {
+    const preimage = findPreimage(claim.raw, holdTerms.paymentHash) ?? '';
+    const shown: TradeEvent = { type: 'preimage_seen', at: at(R), preimage, txid: claim.txid };
+    for (const trade of [holdSeller.locking, aborting, holdSeller.locked, refunded]) {
+      assert.deepEqual(deeds(trade, shown), ['settle']);
+      assert.equal(stateAfter(trade, shown), 'settling');
+    }
+  });
+
+  test('a preimage of another hash is none', () => {
+    const shown: TradeEvent = { type: 'preimage_seen', at: at(R), preimage: '00'.repeat(32), txid: claim.txid };
+    for (const trade of [holdSeller.locking, aborting, holdSeller.locked, refunded])
+      assert.deepEqual(step(trade, shown), { trade, effects: [] });
   });
 
   test('locked: the refund begins at R and not one block before', () => {

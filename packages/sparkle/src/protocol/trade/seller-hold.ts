@@ -8,6 +8,7 @@ import {
   refundIsOpen,
 } from '../deadlines.ts';
 import { decodeInvoice, invoiceExpiresAt } from '../bolt11.ts';
+import { isPreimageOf } from '../preimage.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
@@ -18,6 +19,7 @@ import { broadcastRefund, planRefund, refundNews } from './refunding.ts';
 import type { HoldSeller, Outcome } from './state.ts';
 import type { View } from './view.ts';
 
+type Lockable = In<'locking' | 'aborting' | 'locked' | 'refunding'>;
 type In<S extends HoldSeller['state']> = Extract<HoldSeller, { state: S }>;
 type Event<E extends TradeEvent['type']> = Extract<TradeEvent, { type: E }>;
 type After = Change<HoldSeller>;
@@ -55,6 +57,7 @@ const machine: Machine<HoldSeller> = {
   },
   locking: {
     looked: lockLooked,
+    preimage_seen: seen,
     bump_built: (trade, { bump }) =>
       go(
         { ...trade, bumps: [...trade.bumps, bump] },
@@ -66,15 +69,17 @@ const machine: Machine<HoldSeller> = {
   },
   aborting: {
     looked: abortLooked,
+    preimage_seen: seen,
     abort_built: (trade, { abort: built }) =>
       go(
         { ...trade, aborts: [...trade.aborts.filter(({ txid }) => txid !== built.txid), built] },
         keyed(trade, `abort-broadcast/${built.txid}`, { do: 'broadcast', what: 'abort', ...sent(built) }),
       ),
   },
-  locked: { looked: lockedLooked },
+  locked: { looked: lockedLooked, preimage_seen: seen },
   refunding: {
     looked: refundLooked,
+    preimage_seen: seen,
     refund_built: (trade, { refund }) =>
       go(
         { ...trade, refunds: [...trade.refunds.filter(({ txid }) => txid !== refund.txid), refund] },
@@ -237,12 +242,16 @@ function spent(trade: In<'locking' | 'aborting' | 'locked'>, { txid, raw }: { tx
   return preimage === undefined ? stay(trade) : settle(trade, preimage, txid);
 }
 
+/**
+ * R7: after R a buyer can throw our refund out of the mempool by a claim, and the claim by something else, before anybody
+ * looks, block after block until the held payment expires. The preimage was shown all the same.
+ */
+function seen(trade: Lockable, { preimage, txid }: Event<'preimage_seen'>): After {
+  return isPreimageOf(preimage, trade.terms.paymentHash) ? settle(trade, preimage, txid) : stay(trade);
+}
+
 /** The preimage goes into the store first and to the node second. */
-function settle(
-  trade: In<'locking' | 'aborting' | 'locked' | 'refunding'>,
-  preimage: string,
-  claimTxid: string,
-): After {
+function settle(trade: Lockable, preimage: string, claimTxid: string): After {
   const { invoice, acceptedHeight, expiryHeight, lock } = trade;
   const held = { invoice, acceptedHeight, expiryHeight, lock };
   return go(
