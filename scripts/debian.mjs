@@ -10,13 +10,19 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 /** Runs a program to its end and returns what it printed; its last words are in the error when it fails. */
 export function run(command, args, { timeoutMilliseconds = 10 * 60_000 } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMilliseconds });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Not the option of spawn: its timer goes on when the program does not exist, and keeps this process waiting.
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMilliseconds);
     let output = '';
     let words = '';
     child.stdout.on('data', (chunk) => (output += chunk));
     child.stderr.on('data', (chunk) => (words = (words + chunk).slice(-2000)));
-    child.on('error', reject);
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
     child.on('close', (code, signal) => {
+      clearTimeout(timer);
       if (code === 0) resolve(output);
       else reject(new Error(`${command} ended with ${code ?? signal}: ${(words || output).trim().slice(-600)}`));
     });
@@ -48,6 +54,8 @@ async function aptOptions(work) {
     'APT::Install-Recommends': 'false',
     'Acquire::Languages': 'none',
     'Acquire::Retries': '2',
+    // Else an archive that cannot be reached is only a warning, and the next step fails with an error about something else.
+    'APT::Update::Error-Mode': 'any',
     'Debug::NoLocking': '1',
     // Only root can drop to apt's own user, and that user could not read our folder.
     ...(process.getuid?.() === 0 ? { 'APT::Sandbox::User': 'root' } : {}),
