@@ -17,6 +17,10 @@ describe('feeFor', () => {
     assert.equal(feeFor({ vsize: 1000, feerateSatVb: 1.1 }), 1100n);
   });
 
+  test('takes a feerate up to a million', () => {
+    assert.equal(feeFor({ vsize: 100, feerateSatVb: 1_000_000 }), 100_000_000n);
+  });
+
   test('refuses a feerate that is none', () => {
     for (const feerateSatVb of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1_000_001])
       assert.throws(
@@ -42,6 +46,7 @@ describe('replacementFee', () => {
 
   test('is the wanted fee when nothing has to leave', () => {
     assert.equal(replacementFee({ vsize: 154, feerateSatVb: 3, replaced: [] }), 462n);
+    assert.equal(replacementFee({ vsize: 154, feerateSatVb: 0.5, replaced: [] }), 77n);
   });
 
   test('pays what all replaced transactions paid, and its own relay on top (BIP 125 rules 3 and 4)', () => {
@@ -70,6 +75,15 @@ test('dust is what Bitcoin Core calls dust, by the type of the output', () => {
     ['P2PKH', `76a914${'11'.repeat(20)}88ac`, 546n],
     ['P2SH', `a914${'11'.repeat(20)}87`, 540n],
     ['P2A', '51024e73', 240n],
+    // What looks like a witness program but is none: bare multisig, too long, too short, OP_RESERVED, a push, an empty script.
+    ['1-of-1', `5121${'02'.repeat(33)}51ae`, 582n],
+    ['43 bytes', `5129${'11'.repeat(41)}`, 600n],
+    ['3 bytes', '5101aa', 480n],
+    ['OP_RESERVED', '5002aaaa', 483n],
+    ['after OP_16', '6102aaaa', 483n],
+    ['push', '0102aaaa', 483n],
+    ['empty', '', 471n],
+    ['longest program', `6028${'11'.repeat(40)}`, 354n],
   ];
   for (const [type, script, sats] of limits) assert.equal(dustLimitSats(script), sats, type);
 });

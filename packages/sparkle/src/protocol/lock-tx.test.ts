@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { hex } from '@scure/base';
 import { addressScript, decodeTransaction, encodeDraft, vsizeOf, withWitness, type Prevout } from './draft.ts';
 import { SparkleError, type ErrorCode } from './errors.ts';
 import { buildLock } from './lock.ts';
@@ -97,6 +96,16 @@ describe('lock', () => {
     assert.deepEqual(values(lock.raw), [13_000n, 60_000n - 13_000n - lock.feeSats]);
   });
 
+  test('what is just no dust becomes change, and the feerate that is really paid is told', () => {
+    const { feeSats } = buildLockTransaction(wanted);
+    const exact = buildLockTransaction({ ...wanted, coins: [coin(0, 3_000n + feeSats + 294n)] });
+    assert.deepEqual(values(exact.raw), [13_000n, 294n]);
+    assert.equal(exact.feerateSatVb, 5);
+    const short = buildLockTransaction({ ...wanted, coins: [coin(0, 3_000n + feeSats + 293n)] });
+    assert.deepEqual(values(short.raw), [13_000n]);
+    assert.equal(short.feerateSatVb, Number(short.feeSats) / short.vsize);
+  });
+
   test('a source that is worth more than the lock pays by itself, and the rest is change', () => {
     const lock = buildLockTransaction({ ...wanted, source: { ...source, valueSats: 100_000n } });
     assert.deepEqual(lock.coins, []);
@@ -147,6 +156,14 @@ describe('lock', () => {
   test('a source or a coin whose signature would change the txid is refused', () => {
     const legacy = `76a914${'11'.repeat(20)}88ac`;
     throws('bad_script', () => buildLockTransaction({ ...wanted, source: { ...source, script: legacy } }));
+    for (const script of [
+      p2tr.slice(0, -2),
+      `${p2tr}00`,
+      p2wpkh.slice(0, -2),
+      `0020${'11'.repeat(32)}`,
+      `5220${'11'.repeat(32)}`,
+    ])
+      throws('bad_script', () => buildLockTransaction({ ...wanted, source: { ...source, script } }));
     throws('bad_script', () =>
       buildLockTransaction({ ...wanted, coins: [coin(0, 50_000n, `a914${'11'.repeat(20)}87`)] }),
     );
@@ -210,6 +227,13 @@ describe('abort', () => {
     assert.deepEqual(values(raw), [14_200n - feeSats]);
   });
 
+  test('gives back a source that was worth less than the postage as it was', () => {
+    const poor = { ...source, valueSats: 600n };
+    const small = signed(buildLockTransaction({ ...wanted, source: poor }));
+    const { raw } = buildAbortTransaction({ ...abort, lock: small, replaces: [replacedOf(small)] });
+    assert.equal(values(raw)[0], 600n);
+  });
+
   test('is refused when the fee would eat the postage, or is above the cap', () => {
     throws('insufficient_funds', () => buildAbortTransaction({ ...abort, feerateSatVb: 1_000 }));
     throws('fee_too_high', () => buildAbortTransaction({ ...abort, maxFeeSats: 100n }));
@@ -263,7 +287,10 @@ describe('bump', () => {
   test('a lock without change, one that is not signed, and inputs that are not its own are refused', () => {
     const bare = signed(buildLockTransaction({ ...wanted, coins: [coin(0, 4_000n, p2tr)] }));
     throws('insufficient_funds', () => buildBumpTransaction({ ...bump, lock: bare }));
-    throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: buildLockTransaction(wanted) }));
+    const unsigned = buildLockTransaction(wanted);
+    throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: unsigned }));
+    const half = { ...unsigned, raw: withWitness(unsigned.raw, 0, [new Uint8Array(64)]) };
+    throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: half }));
     throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: { raw: lock.raw, spent: [source] } }));
   });
 
@@ -272,18 +299,11 @@ describe('bump', () => {
   });
 
   test('the assertion that it leaves the lock alone fires', () => {
+    const input = { valueSats: 13_000n, script: lockScript, sequence: 0xfffffffd, witness: [] };
     const raw = encodeDraft({
       lockHeight: 0,
-      inputs: [
-        {
-          outpoint: `${txidOf(lock.raw)}:0`,
-          valueSats: 13_000n,
-          script: lockScript,
-          sequence: 0xfffffffd,
-          witness: [],
-        },
-      ],
-      outputs: [{ valueSats: 12_000n, script: hex.encode(Uint8Array.of(0x51, 0x02, 0x4e, 0x73)) }],
+      inputs: [1, 0].map((vout) => ({ ...input, outpoint: `${txidOf(lock.raw)}:${vout}` })),
+      outputs: [{ valueSats: 12_000n, script: p2wpkh }],
     });
     throws('sat_lost', () => assertSparesLock(raw, lock));
   });

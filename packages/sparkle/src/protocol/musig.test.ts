@@ -137,7 +137,10 @@ describe('a session', () => {
     throws('nonce_reused', () => createSession(cosigning('claim')).nonce(randomness));
   });
 
-  test('takes 32 bytes of randomness, no less', () => {
+  test('takes 32 bytes of randomness, no less, whatever they are but all zero', () => {
+    const randomness = fresh(1);
+    randomness[7] = 0;
+    assert.equal(createSession(cosigning('claim')).nonce(randomness).publicNonce.length, 132);
     throws('bad_key', () => createSession(cosigning('claim')).nonce(new Uint8Array(16).fill(1)));
   });
 

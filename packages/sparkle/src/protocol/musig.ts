@@ -93,14 +93,10 @@ export function assertCosignable(
       { spent },
     );
   const foreign = decoded.outputs.find(({ script }) => !allowedScripts.includes(script));
-  if (foreign !== undefined || decoded.outputs.length === 0)
-    throw new SparkleError(
-      'bad_transaction',
-      `outputs must pay allowed scripts; one pays ${foreign?.script ?? 'nothing'}`,
-      {
-        script: foreign?.script,
-      },
-    );
+  if (foreign !== undefined)
+    throw new SparkleError('bad_transaction', `outputs must pay allowed scripts; one pays ${foreign.script}`, {
+      script: foreign.script,
+    });
   const keptSats = decoded.outputs[0]?.valueSats ?? 0n;
   if (keptSats < terms.postageSats || terms.offsetSats >= terms.postageSats)
     throw new SparkleError(
@@ -186,7 +182,7 @@ function makeNonce(context: Context, randomness: Uint8Array): Nonced {
     throw new SparkleError('nonce_reused', 'a nonce needs fresh randomness; got bytes that were used and wiped');
   const { keys, ours, secret, outputKey, message } = context;
   const key = keys[ours] ?? new Uint8Array();
-  const nonces = nonceGen(key, secret, outputKey, message, new Uint8Array(), randomness.slice());
+  const nonces = nonceGen(key, secret, outputKey, message, new Uint8Array(), randomness);
   randomness.fill(0);
   return {
     publicNonce: hex.encode(nonces.public),
@@ -244,8 +240,7 @@ function signPartially({ context, nonces, session, publicNonces }: Signing): Sig
             txid: txidOf(context.raw),
           },
         );
-      const partials = context.ours === 0 ? [partial, theirs] : [theirs, partial];
-      return { complete: () => completeSpend(context, session.partialSigAgg(partials)) };
+      return { complete: () => completeSpend(context, session.partialSigAgg([partial, theirs])) };
     },
   };
 }

@@ -32,104 +32,121 @@ const promised: Promises = {
   maxFeeSats: 1_000n,
 };
 
-const refuses = (
-  code: ErrorCode,
-  { wrong = {}, promise = {} }: { wrong?: Partial<Draft>; promise?: Partial<Promises> },
-): void =>
+type Wrong = { wrong?: Partial<Draft>; promise?: Partial<Promises> };
+
+const refuses = (code: ErrorCode, sentence: RegExp, { wrong = {}, promise = {} }: Wrong): void =>
   assert.throws(
     () => assertPromises(encodeDraft({ ...draft, ...wrong }), { ...promised, ...promise }),
-    (error) => error instanceof SparkleError && error.code === code,
+    (error) => error instanceof SparkleError && error.code === code && sentence.test(error.message),
   );
 
 const [first, second] = draft.inputs;
 const [lock, change] = draft.outputs;
 assert.ok(first !== undefined && second !== undefined && lock !== undefined && change !== undefined);
 
-test('a transaction that keeps its promises passes', () => {
+test('a transaction that keeps its promises passes, also at the very limits', () => {
   assertPromises(encodeDraft(draft), promised);
+  assertPromises(encodeDraft(draft), { ...promised, maxFeeSats: 400n, offsetSats: 9_999n });
+  const outputs = [
+    { ...lock, valueSats: 330n },
+    { ...change, valueSats: 294n },
+  ];
+  const tight = { offsetSats: 0n, postageSats: 330n, feeSats: 59_376n, maxFeeSats: 59_376n };
+  assertPromises(encodeDraft({ ...draft, outputs }), { ...promised, ...tight });
 });
 
 describe('each assertion fires', () => {
+  const inputs = /^inputs must be/;
+
   test('when the coin is put before the inscription', () => {
-    refuses('bad_transaction', { wrong: { inputs: [second, first] } });
+    refuses('bad_transaction', inputs, { wrong: { inputs: [second, first] } });
   });
 
   test('when an input is missing or one is there that was not promised', () => {
-    refuses('bad_transaction', { wrong: { inputs: [first] } });
-    refuses('bad_transaction', { promise: { spent: [source], sequences: [0xfffffffd] } });
+    refuses('bad_transaction', inputs, { wrong: { inputs: [first] } });
+    refuses('bad_transaction', inputs, { promise: { spent: [source], sequences: [0xfffffffd] } });
   });
 
   test('when an outpoint is spent twice', () => {
-    refuses('bad_transaction', { wrong: { inputs: [first, first] }, promise: { spent: [source, source] } });
+    refuses('bad_transaction', /twice/, { wrong: { inputs: [first, first] }, promise: { spent: [source, source] } });
   });
 
   test('when a sequence is another', () => {
-    refuses('bad_transaction', { wrong: { inputs: [first, { ...second, sequence: 0xfffffffe }] } });
+    refuses('bad_transaction', inputs, { wrong: { inputs: [first, { ...second, sequence: 0xfffffffe }] } });
   });
 
-  test('when no input signals replacement', () => {
-    const inputs = [first, second].map((input) => ({ ...input, sequence: 0xfffffffe }));
-    refuses('bad_transaction', { wrong: { inputs }, promise: { sequences: [0xfffffffe, 0xfffffffe] } });
+  test('when an input does not signal replacement, though it was promised so', () => {
+    const final = [first, { ...second, sequence: 0xfffffffe }];
+    refuses('bad_transaction', /BIP 125/, {
+      wrong: { inputs: final },
+      promise: { sequences: [0xfffffffd, 0xfffffffe] },
+    });
   });
 
   test('when the locktime is another', () => {
-    refuses('bad_transaction', { wrong: { lockHeight: 900_144 } });
+    refuses('bad_transaction', /^nLockTime must be 0; it is 900144/, { wrong: { lockHeight: 900_144 } });
   });
 
   test('when the version is not 2', () => {
     const raw = encodeDraft(draft).replace(/^02/, '01');
     assert.throws(
       () => assertPromises(raw, promised),
-      (error) => error instanceof SparkleError && error.code === 'bad_transaction',
+      (error) => error instanceof SparkleError && error.code === 'bad_transaction' && /^version/.test(error.message),
     );
   });
 
   test("when the inscription's sat is not in the source", () => {
-    refuses('sat_lost', { promise: { offsetSats: 10_000n } });
-    refuses('sat_lost', { promise: { offsetSats: -1n } });
+    refuses('sat_lost', /within the 10000 sats/, { promise: { offsetSats: 10_000n } });
+    refuses('sat_lost', /within the 10000 sats/, { promise: { offsetSats: -1n } });
+    refuses('sat_lost', /within the 0 sats/, {
+      promise: { spent: [{ ...source, valueSats: 0n }, coin], offsetSats: 0n },
+    });
+  });
+
+  test('when the sat would come to lie on the change or in the fee', () => {
+    const small = { ...lock, valueSats: 546n };
+    refuses('sat_lost', /it goes to output 1/, { wrong: { outputs: [small, change] } });
+    refuses('sat_lost', /it goes to the fee/, { wrong: { outputs: [small] } });
   });
 
   test('when the offset is not below the postage', () => {
-    refuses('sat_lost', { promise: { offsetSats: 9_000n, postageSats: 9_000n } });
+    refuses('sat_lost', /below the postage/, { promise: { offsetSats: 9_000n, postageSats: 9_000n } });
   });
 
   test('when output 0 has less than the postage', () => {
-    refuses('sat_lost', { wrong: { outputs: [{ ...lock, valueSats: 9_999n }, change] } });
+    refuses('sat_lost', /must keep 10000 sats/, { wrong: { outputs: [{ ...lock, valueSats: 9_999n }, change] } });
   });
 
   test('when output 0 pays another script, as with change in front', () => {
-    refuses('sat_lost', { wrong: { outputs: [change, lock] } });
-    refuses('sat_lost', { promise: { destination: CHANGE } });
-  });
-
-  test('when there is no output', () => {
-    refuses('bad_transaction', { wrong: { outputs: [] } });
+    refuses('sat_lost', /output 0 must pay/, { wrong: { outputs: [change, lock] } });
+    refuses('sat_lost', /output 0 must pay/, { promise: { destination: CHANGE } });
   });
 
   test('when there is an output that nobody asked for', () => {
-    refuses('bad_transaction', { wrong: { outputs: [lock, change, change] } });
-    refuses('bad_transaction', { wrong: { outputs: [lock, { ...change, script: LOCK }] } });
-    refuses('bad_transaction', { promise: { change: undefined } });
+    const sentence = /^there must be no output but/;
+    refuses('bad_transaction', sentence, { wrong: { outputs: [lock, change, change] } });
+    refuses('bad_transaction', sentence, { wrong: { outputs: [lock, { ...change, script: LOCK }] } });
+    refuses('bad_transaction', sentence, { promise: { change: undefined } });
   });
 
   test('when an output is dust of its type', () => {
-    refuses('dust', { wrong: { outputs: [lock, { ...change, valueSats: 293n }] } });
-    refuses('dust', {
+    refuses('dust', /must have 294 sats/, { wrong: { outputs: [lock, { ...change, valueSats: 293n }] } });
+    refuses('dust', /must have 330 sats/, {
       wrong: { outputs: [{ ...lock, valueSats: 329n }, change] },
       promise: { offsetSats: 0n, postageSats: 300n },
     });
   });
 
   test('when the fee is not the promised one', () => {
-    refuses('bad_transaction', { promise: { feeSats: 399n } });
-    refuses('bad_transaction', { wrong: { outputs: [lock, { ...change, valueSats: 60_000n }] } });
+    refuses('bad_transaction', /^the fee must be 399 sats; it is 400/, { promise: { feeSats: 399n } });
+    refuses('bad_transaction', /it is -12000/, { wrong: { outputs: [lock, { ...change, valueSats: 60_000n }] } });
   });
 
   test('when the fee does not pay the feerate', () => {
-    refuses('bad_transaction', { promise: { vsize: 201 } });
+    refuses('bad_transaction', /402 sats for 201 vB/, { promise: { vsize: 201 } });
   });
 
   test('when the fee is above the cap', () => {
-    refuses('fee_too_high', { promise: { maxFeeSats: 399n } });
+    refuses('fee_too_high', /at most 399 sats/, { promise: { maxFeeSats: 399n } });
   });
 });

@@ -26,15 +26,15 @@ export type Promises = {
 const bad = (sentence: string, detail: Record<string, unknown>): SparkleError =>
   new SparkleError('bad_transaction', sentence, detail);
 
-/** Inputs are exactly the promised ones, in order, with the promised sequence. Throws `bad_transaction`. */
+/** Inputs are exactly the promised ones, in order, with the promised sequence, all replaceable. Throws `bad_transaction`. */
 export function assertInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
   const inputs = decoded.inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`);
   const wanted = promised.spent.map(({ outpoint }, index) => `${outpoint}/${promised.sequences[index]?.toString(16)}`);
-  if (inputs.length !== wanted.length || inputs.some((input, index) => input !== wanted[index]))
+  if (inputs.join() !== wanted.join())
     throw bad('inputs must be the promised outpoints with the promised sequences', { inputs, wanted });
-  // BIP 125: an input below 0xfffffffe makes the whole transaction replaceable.
-  if (!decoded.inputs.some(({ sequence }) => sequence < 0xfffffffe))
-    throw bad('a transaction must signal that it can be replaced (BIP 125); no input does', { inputs });
+  // BIP 125: below 0xfffffffe.
+  if (!decoded.inputs.every(({ sequence }) => sequence < 0xfffffffe))
+    throw bad('every input must signal that it can be replaced (BIP 125); one does not', { inputs });
 }
 
 /** Version 2 (BIP 68 needs it) and the promised nLockTime. Throws `bad_transaction`. */
@@ -56,36 +56,23 @@ export function assertSatStays(
   promised: Pick<Promises, 'spent' | 'offsetSats' | 'postageSats' | 'destination'>,
 ): void {
   const { offsetSats, postageSats, destination } = promised;
-  const source = promised.spent[0]?.valueSats ?? 0n;
-  const first = decodeTransaction(raw).outputs[0];
-  const detail = { offsetSats, postageSats, sourceSats: source, output: first };
-  if (offsetSats < 0n || offsetSats >= source)
-    throw new SparkleError(
-      'sat_lost',
-      `the offset must lie within the ${source} sats of input 0; it is ${offsetSats}`,
-      detail,
+  const inputValues = promised.spent.map(({ valueSats }) => valueSats);
+  const [first] = decodeTransaction(raw).outputs;
+  const lost = (sentence: string): SparkleError =>
+    new SparkleError('sat_lost', sentence, { offsetSats, postageSats, inputValues, output: first });
+  const [sourceSats = 0n] = inputValues;
+  if (offsetSats < 0n || offsetSats >= sourceSats)
+    throw lost(`the offset must lie within the ${sourceSats} sats of input 0; it is ${offsetSats}`);
+  const place = followSat({ raw, inputValues, inputIndex: 0, offsetSats });
+  if (place.to !== 'output' || place.vout !== 0)
+    throw lost(
+      `the sat must stay on output 0; it goes to ${place.to === 'output' ? `output ${place.vout}` : 'the fee'}`,
     );
   if (offsetSats >= postageSats)
-    throw new SparkleError(
-      'sat_lost',
-      `the offset must be below the postage of ${postageSats}; it is ${offsetSats}`,
-      detail,
-    );
+    throw lost(`the offset must be below the postage of ${postageSats}; it is ${offsetSats}`);
   if (first === undefined || first.valueSats < postageSats)
-    throw new SparkleError(
-      'sat_lost',
-      `output 0 must keep ${postageSats} sats; it has ${first?.valueSats ?? 0n}`,
-      detail,
-    );
-  if (first.script !== destination)
-    throw new SparkleError('sat_lost', `output 0 must pay ${destination}; it pays ${first.script}`, detail);
-  const inputValues = promised.spent.map(({ valueSats }) => valueSats);
-  const place = followSat({ raw, inputValues, inputIndex: 0, offsetSats });
-  if (place.to !== 'output' || place.vout !== 0 || place.offsetSats !== offsetSats)
-    throw new SparkleError('sat_lost', `the sat must stay at offset ${offsetSats} of output 0; it does not`, {
-      ...detail,
-      place,
-    });
+    throw lost(`output 0 must keep ${postageSats} sats; it has ${first?.valueSats}`);
+  if (first.script !== destination) throw lost(`output 0 must pay ${destination}; it pays ${first.script}`);
 }
 
 /** No output but output 0 and change, and none that nodes would not relay. Throws `bad_transaction` or `dust`. */

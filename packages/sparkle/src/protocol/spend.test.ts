@@ -5,7 +5,15 @@ import { hex } from '@scure/base';
 import { encodeDraft } from './draft.ts';
 import { SparkleError, type ErrorCode } from './errors.ts';
 import type { LockTerms } from './lock.ts';
-import { findPreimage, lockSpendVsize, planSpend, publicKeyOf, signLeaf, type SpendRequest } from './spend.ts';
+import {
+  assertSpendTerms,
+  findPreimage,
+  lockSpendVsize,
+  planSpend,
+  publicKeyOf,
+  signLeaf,
+  type SpendRequest,
+} from './spend.ts';
 
 const preimage = new Uint8Array(32).fill(0x11);
 const claimSecret = new Uint8Array(32).fill(7);
@@ -58,6 +66,15 @@ describe('lockSpendVsize', () => {
       assert.equal(lockSpendVsize({ terms: of, path, destinationScript: `0014${'22'.repeat(20)}` }), vsize - 12);
     }
   });
+});
+
+test('assertSpendTerms takes offset, postage and reserve to their limits, and refuses one sat beyond', () => {
+  const least = { ...terms, offsetSats: 329n, postageSats: 330n, reserveSats: 0n };
+  assertSpendTerms(least);
+  throws('sat_lost', () => assertSpendTerms({ ...least, offsetSats: 330n }));
+  throws('sat_lost', () => assertSpendTerms({ ...least, offsetSats: -1n }));
+  throws('dust', () => assertSpendTerms({ ...least, offsetSats: 0n, postageSats: 329n }));
+  throws('bad_amount', () => assertSpendTerms({ ...least, reserveSats: -1n }));
 });
 
 describe('signLeaf', () => {
