@@ -87,7 +87,7 @@ export function textPrinter({ terminal }: { terminal: boolean }): Printer {
           '',
           ...table(stories, holdings),
           '',
-          `${stories.length} stories finished in ${(millis / 1000).toFixed(1)} s`,
+          `${stories.length === 1 ? '1 story' : `${stories.length} stories`} finished in ${(millis / 1000).toFixed(1)} s`,
         ].join('\n'),
       );
     },

@@ -63,8 +63,9 @@ export class Trader {
     const wake = () => void this.look();
     this.#stops.push(
       chain.subscribe((event) => {
+        // The mempool never stands still: of its transactions only those that spend a lock of ours matter before a block.
         if (event.type === 'transaction') void this.#hearTransaction(event.raw);
-        wake();
+        else if (event.type !== 'removed') wake();
       }),
       lightning.subscribe(wake),
       clock.every(tickMilliseconds, wake),
