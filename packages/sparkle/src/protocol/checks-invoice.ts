@@ -3,7 +3,6 @@ import { broken, type Failure, type Rule, same } from './checks-rule.ts';
 import {
   finalCltvMatches,
   holdInvoiceExpirySeconds,
-  holdRouteCapBlocks,
   invoiceMarginSeconds,
   invoiceWindowIsRight,
   leastRouteCap,
@@ -102,7 +101,3 @@ function hintBlocks({ routeHints }: Invoice11): number {
   const sums = routeHints.map((hops) => hops.reduce((sum, { cltvDelta }) => sum + cltvDelta, 0));
   return sums.length === 0 ? 0 : Math.min(...sums);
 }
-
-/** The cap on the route of this payment: the buyer's own in lock-first, where it decides who can cheat whom. */
-export const routeCapOf = (terms: Terms, want: { routeCapBlocks: number }): number =>
-  terms.mode === 'hold-first' ? holdRouteCapBlocks({ finalCltv: terms.finalCltv }) : want.routeCapBlocks;

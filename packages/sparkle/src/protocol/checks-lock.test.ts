@@ -194,6 +194,10 @@ test('where the inscription lies is not asked before the lock is in a block', ()
   ]);
 });
 
+test('an index that is behind is not believed even where it names a place', () => {
+  assert.deepEqual(codesOf(looked({ indexProblem: 'not_indexed' })), ['index_behind']);
+});
+
 test('an unconfirmed lock that seems spent is looked at again', () => {
   const failures = looked({ confirmations: 0, unspent: false });
   assert.deepEqual(

@@ -257,6 +257,8 @@ test('a lock that cannot be built for a named reason is not told twice', () => {
   assert.deepEqual(codesOf(quotedWith({ refundKey: NUMS })), ['bad_refund_key']);
   assert.deepEqual(codesOf(quotedWith({ refundKey: claim.public.toUpperCase() })), ['bad_refund_key']);
   assert.deepEqual(codesOf(quotedWith({ refundKey: `02${refund.public}` })), ['bad_refund_key']);
+  assert.deepEqual(codesOf(quotedWith({ refundKey: `${refund.public}\n` })), ['bad_refund_key']);
+  assert.deepEqual(codesOf(quotedWith({ refundKey: `0${refund.public.slice(1)}0` })), ['bad_refund_key']);
 });
 
 test('a quote is held to its bounds and not to less', () => {

@@ -1,4 +1,4 @@
-import { invoiceFailures, routeCapOf } from './checks-invoice.ts';
+import { invoiceFailures } from './checks-invoice.ts';
 import { broken, type CheckCode, type Failure, type Rule, same } from './checks-rule.ts';
 import {
   answerRules,
@@ -14,6 +14,7 @@ import {
   areHoldFirstHeights,
   confirmationsFor,
   holdGapIsSafe,
+  holdRouteCapBlocks,
   isNotAhead,
   lastAcceptHeight,
   lastLockHeight,
@@ -147,7 +148,7 @@ export function checkQuote(check: {
     notExpired({ code: 'want_expired', what: 'the wish to buy', expiresAt: want.expiresAt, nowSeconds }),
     ...tipRules(terms, check),
   ]);
-  const routeCapBlocks = routeCapOf(terms, want);
+  const routeCapBlocks = holdRouteCapBlocks(terms);
   const invoice = invoiceFailures({
     text: quote.invoice,
     terms,
