@@ -3,7 +3,7 @@ import { hex } from '@scure/base';
 import { sumSats } from './amount.ts';
 import { decodeTransaction, signatureMessage, withWitness } from './draft.ts';
 import { SparkleError } from './errors.ts';
-import { buildLock, type LockTerms } from './lock.ts';
+import { buildLock, type Lock, type LockTerms } from './lock.ts';
 import { isPreimageOf } from './preimage.ts';
 import { claimWitness, planSpend, signLeaf, type Built, type SpendRequest } from './spend.ts';
 import { txidOf } from './transaction.ts';
@@ -50,9 +50,9 @@ export function presignClaim(wanted: ClaimSigning): PresignedClaim {
 
 /**
  * A presigned claim is what it says: it spends the lock of its terms, its txid and fee are those of its bytes, and the claim
- * key has signed it. Throws `bad_script`, `bad_transaction` or `bad_signature`.
+ * key has signed it. Returns that lock. Throws `bad_script`, `bad_transaction` or `bad_signature`.
  */
-export function assertPresigned({ raw, txid, feeSats, spent, terms, signature }: PresignedClaim): void {
+export function assertPresigned({ raw, txid, feeSats, spent, terms, signature }: PresignedClaim): Lock {
   const lock = buildLock(terms);
   const [first] = spent;
   if (first?.script !== lock.script)
@@ -78,6 +78,7 @@ export function assertPresigned({ raw, txid, feeSats, spent, terms, signature }:
     throw new SparkleError('bad_signature', 'the signature must be one by the claim key for this claim; it is not', {
       txid,
     });
+  return lock;
 }
 
 /**
@@ -95,8 +96,7 @@ export function completeClaim({ presigned, preimage }: { presigned: PresignedCla
         paymentHash: terms.paymentHash,
       },
     );
-  assertPresigned(presigned);
-  const lock = buildLock(terms);
+  const lock = assertPresigned(presigned);
   const parts = { script: terms.script, lock, signature: hex.decode(signature), preimage: hex.decode(preimage) };
   return { ...built, raw: withWitness(built.raw, 0, claimWitness(parts)) };
 }
