@@ -104,10 +104,17 @@ const bad: Record<string, Record<string, unknown[]>> = {
   '3.1 trade request': {
     p: ['Sparkle', '', 1, null],
     v: [2, 0, '1', 1.5],
-    inscription_id: ['abc123...i0', `${'a'.repeat(64)}i01`, `${'a'.repeat(64)}i4294967296`, `${'A'.repeat(64)}i0`, 7],
+    inscription_id: [
+      'abc123...i0',
+      `${'a'.repeat(64)}i01`,
+      `${'a'.repeat(64)}i4294967296`,
+      `${'A'.repeat(64)}i0`,
+      `0${'a'.repeat(64)}i0`,
+      7,
+    ],
     buyer_pubkey: [`04${x}`, x.slice(2), `02${x.toUpperCase()}`, `02${x}00`, ` ${x}`, `${x}\n`, 2],
     offer_sats: [0, -1, 1.5, '100000', 2_100_000_000_000_001],
-    deposit_invoice: ['', 'bc1q', 'LNBC1', `ln${'a'.repeat(7088)}`, 1],
+    deposit_invoice: ['', 'bc1q', ' lnbc1', 'LNBC1', `ln${'a'.repeat(7088)}`, 1],
   },
   '3.2 trade accept': {
     funding_txid: ['def456', 'F'.repeat(64), 'f'.repeat(65)],
@@ -126,7 +133,7 @@ const bad: Record<string, Record<string, unknown[]>> = {
     script: ['v2', 1],
     internal_key: ['NUMS', ''],
     payment_hash: ['', 'f'.repeat(63)],
-    sig: ['', '0'.repeat(127), 'A'.repeat(128), 1],
+    sig: ['', '0'.repeat(127), '0'.repeat(130), `g${'0'.repeat(128)}`, `${'0'.repeat(128)}\n`, 'A'.repeat(128), 1],
   },
   'hold-first quote': {
     seller_pubkey: [`05${x}`, ''],
