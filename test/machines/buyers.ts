@@ -31,6 +31,7 @@ import type { Samples } from './diagram.ts';
 
 const failed = (effect: Effect['do'], code: string): TradeEvent => ({
   type: 'effect_failed',
+  attempts: 0,
   at: at(HEIGHT + 1),
   effect,
   code,

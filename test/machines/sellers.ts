@@ -38,6 +38,7 @@ import type { Samples } from './diagram.ts';
 
 const failed = (effect: Effect['do'], code: string): TradeEvent => ({
   type: 'effect_failed',
+  attempts: 0,
   at: at(HEIGHT),
   effect,
   code,

@@ -220,7 +220,14 @@ export class Engine {
     const { code, message: sentence } = refusal;
     log.warn({ tradeId, effect: effect.do, code }, sentence);
     const at = await this.#moment();
-    const next = await this.#decide(tradeId, { type: 'effect_failed', at, effect: effect.do, code, sentence });
+    const next = await this.#decide(tradeId, {
+      type: 'effect_failed',
+      at,
+      effect: effect.do,
+      code,
+      sentence,
+      attempts,
+    });
     await store.done(key);
     return next;
   }

@@ -21,6 +21,7 @@ import {
   spentBy,
 } from './fixtures.suite.ts';
 import { step, type Trade } from './step.ts';
+import type { View } from './view.ts';
 
 const pending = { state: 'pending' } as const;
 const failed = { state: 'failed', reason: 'RecipientRejected' } as const;
@@ -112,12 +113,62 @@ describe('the buyer in hold-first, before he reveals', () => {
   test('claiming: told that it was too late to reveal, he withdraws', () => {
     const late: TradeEvent = {
       type: 'effect_failed',
+      attempts: 0,
       at: at(last + 1),
       effect: 'broadcast',
       code: 'too_late',
       sentence: '',
     };
     assert.equal(stateAfter(holdBuyer.claimed, late), 'withdrawn');
+  });
+
+  describe('claiming: when the first broadcast was refused', () => {
+    const refused: TradeEvent = {
+      type: 'effect_failed',
+      attempts: 0,
+      at: at(HEIGHT + 1),
+      effect: 'broadcast',
+      code: 'broadcast_refused',
+      sentence: '',
+    };
+    const unsent = after(holdBuyer.claimed, refused);
+    const lockAt = (confirmations: number) => ({ state: 'unspent', confirmations }) as const;
+
+    test('he claims again when the lock is as deep as agreed', () => {
+      assert.deepEqual(deeds(unsent, looked(HEIGHT + 2, { payment: pending, lock: lockAt(0) })), []);
+      assert.deepEqual(deeds(unsent, looked(HEIGHT + 2, { payment: pending, lock: { state: 'absent' } })), []);
+      assert.deepEqual(deeds(unsent, looked(HEIGHT + 2, { payment: pending, lock: lockAt(1) })), ['build_claim']);
+    });
+
+    test('the same claim may be sent again', () => {
+      const planned = after(unsent, looked(HEIGHT + 2, { payment: pending, lock: lockAt(1) }));
+      const first = step(holdBuyer.claiming, { type: 'claim_built', at: at(HEIGHT + 1), claim }).effects;
+      const second = step(planned, { type: 'claim_built', at: at(HEIGHT + 2), claim }).effects;
+      assert.notEqual(first[0]?.key, second[0]?.key);
+      assert.equal(second[0]?.effect.do === 'broadcast' && second[0].effect.firstRunUntilHeight, last);
+    });
+
+    test('he never shows the preimage after the last height to reveal', () => {
+      assert.deepEqual(deeds(unsent, looked(last, { payment: pending, lock: lockAt(9) })), ['build_claim']);
+      assert.deepEqual(deeds(unsent, looked(last + 1, { payment: pending, lock: lockAt(9) })), []);
+    });
+
+    test('he is done when his payment has come back', () => {
+      for (const lock of [{ state: 'absent' } as const, lockAt(9), spentBy(refund, 1)]) {
+        const ended = after(unsent, looked(R + 90, { payment: failed, lock }));
+        assert.equal('outcome' in ended && ended.outcome, 'abandoned');
+      }
+    });
+
+    test('it counts as a reveal if it had been begun before: the first time it may have left', () => {
+      const next = after(holdBuyer.claimed, { ...refused, attempts: 1 });
+      assert.equal('revealed' in next && next.revealed, true);
+    });
+
+    test('a claim of his that confirms all the same is a finished trade', () => {
+      const ended = after(unsent, looked(HEIGHT + 9, { payment: settled, lock: spentBy(claim, 6) }));
+      assert.equal('outcome' in ended && ended.outcome, 'traded');
+    });
   });
 
   test('withdrawn: he waits until the payment came back, and never reveals', () => {
@@ -130,16 +181,9 @@ describe('the buyer in hold-first, before he reveals', () => {
 });
 
 describe('the buyer in hold-first, once the preimage may be known', () => {
-  test('claiming: a refused broadcast counts as a reveal', () => {
-    const refused: TradeEvent = {
-      type: 'effect_failed',
-      at: at(HEIGHT + 1),
-      effect: 'broadcast',
-      code: 'broadcast_refused',
-      sentence: '',
-    };
-    const next = after(holdBuyer.claimed, refused);
-    assert.equal('revealed' in next && next.revealed, true);
+  test('claiming: a settled payment shows that the preimage is out, and then nothing is too late', () => {
+    const next = looked(R - 1, { payment: settled, lock: { state: 'unspent', confirmations: 90 } });
+    assert.deepEqual(deeds(holdBuyer.claimed, next), ['broadcast', 'build_claim']);
   });
 
   test('claiming: an abort is too late', () => {
@@ -155,6 +199,14 @@ describe('the buyer in hold-first, once the preimage may be known', () => {
   test('claiming: a lock that a reorg took away comes back together with the claim', () => {
     const gone = looked(HEIGHT + 2, { payment: pending, lock: { state: 'absent' } });
     assert.deepEqual(deeds(revealed, gone), ['broadcast', 'broadcast', 'build_claim']);
+  });
+
+  test('claiming: when the payment came back and nothing is in the chain, he leaves the inscription alone', () => {
+    const state = (lock: View['lock']) =>
+      stateAfter(revealed, looked(R + 90, { payment: failed, ...(lock && { lock }) }));
+    assert.equal(state({ state: 'absent' }), 'ended');
+    assert.equal(state({ state: 'unspent', confirmations: 99 }), 'ended');
+    assert.equal(state(spentBy(claim, 1)), 'claiming');
   });
 
   test('claiming: the trade is done when the claim is final, and the seller hears of it', () => {

@@ -85,6 +85,7 @@ describe('the buyer in lock-first', () => {
   test('arming: a claim that cannot be signed ends the trade unpaid', () => {
     const failed: TradeEvent = {
       type: 'effect_failed',
+      attempts: 0,
       at: at(HEIGHT + 1),
       effect: 'presign_claim',
       code: 'fee_too_high',

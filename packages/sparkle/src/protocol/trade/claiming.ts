@@ -36,7 +36,8 @@ export function claimBuilt(trade: Claiming, { claim, at }: Event<'claim_built'>)
   if (guarded && !mayReveal({ height: at.height, refundHeight: trade.terms.refundHeight })) return withdraw(trade);
   return go(
     { ...trade, versions: [...trade.versions, claim] },
-    keyed(trade, `broadcast/${claim.txid}`, {
+    // The height is in the name, because a claim that was refused may be built again as it was.
+    keyed(trade, `broadcast/${claim.txid}/${at.height}`, {
       do: 'broadcast',
       what: 'claim',
       txid: claim.txid,
@@ -55,6 +56,11 @@ export function withdraw(trade: Claiming): After {
 
 export function claimLooked(trade: Claiming, { view, at }: Event<'looked'>): After {
   const seen = revealSeen(trade, view);
+  const isUnclaimed = !seen.revealed || view.lock?.state === 'absent' || view.lock?.state === 'unspent';
+  // Whoever has his payment back has no right to the inscription any more, and nothing to lose by leaving it.
+  if (isUnclaimed && view.payment?.state === 'failed')
+    return end(seen, { outcome: 'abandoned', codes: ['payment_failed'] });
+  if (!seen.revealed) return unrevealed(seen, view.lock, at.height);
   switch (view.lock?.state) {
     case 'spent':
       return lockSpent(seen, view, at.height);
@@ -83,10 +89,21 @@ function revealSeen(trade: Claiming, view: View): Claiming {
   return shown || view.payment?.state === 'settled' ? { ...trade, revealed: true } : trade;
 }
 
+/** The preimage is still ours alone: it is shown only to a lock that is deep enough now, and only in time. */
+function unrevealed(trade: Claiming, lock: View['lock'], height: number): After {
+  const { terms } = trade;
+  const isDeep = lock?.state === 'unspent' && lock.confirmations >= terms.confirmations;
+  const isDue = trade.versions.length === 0 && height > trade.plannedAt;
+  if (!isDeep || !isDue || !mayReveal({ height, refundHeight: terms.refundHeight })) return stay(trade);
+  return go({ ...trade, plannedAt: height }, planClaim(trade, height));
+}
+
 function lockSpent(trade: Claiming, view: View, height: number): After {
   if (view.lock?.state !== 'spent') return stay(trade);
-  const { txid, confirmations } = view.lock.spender;
-  const ours = trade.versions.some((version) => version.txid === txid);
+  const { txid, raw, confirmations } = view.lock.spender;
+  // Only the claim key signs a spend that shows the preimage.
+  const shown = findPreimage(raw, trade.terms.paymentHash) !== undefined;
+  const ours = shown || trade.versions.some((version) => version.txid === txid);
   if (confirmations < FINAL_CONFIRMATIONS) {
     if (confirmations > 0) return stay(trade);
     // Unconfirmed: raise our own claim, or outbid a refund that came first (full RBF, swaps 4.1.7).
@@ -107,7 +124,7 @@ function lockSpent(trade: Claiming, view: View, height: number): After {
 
 /** One more attempt per block: what may be known to the other side must be claimed, whatever the fee market does. */
 function again(trade: Claiming, height: number, first: KeyedEffect[] = []): After {
-  if (height <= trade.plannedAt || !trade.revealed) return stay(trade);
+  if (height <= trade.plannedAt) return stay(trade);
   const latest = trade.versions.at(-1);
   const rebroadcast =
     latest === undefined
@@ -123,13 +140,16 @@ function again(trade: Claiming, height: number, first: KeyedEffect[] = []): Afte
   return go({ ...trade, plannedAt: height }, ...first, ...rebroadcast, planClaim(trade, height));
 }
 
-function end(trade: Claiming, how: { outcome: 'traded' | 'lost' | 'abandoned'; codes: string[]; txid: string }): After {
+function end(
+  trade: Claiming,
+  how: { outcome: 'traded' | 'lost' | 'abandoned'; codes: string[]; txid?: string },
+): After {
   const { role, tradeId, keyIndex, want, terms, outpoint } = trade;
   const base = { role, tradeId, keyIndex, want, terms, outpoint, state: 'ended', ...how } as const;
   const ended = trade.mode === 'hold-first' ? { ...base, mode: trade.mode } : { ...base, mode: trade.mode };
   const claim = trade.versions.at(-1);
   const preimage = claim === undefined ? undefined : findPreimage(claim.raw, terms.paymentHash);
-  if (how.outcome !== 'traded' || preimage === undefined) return stay(ended);
+  if (how.outcome !== 'traded' || how.txid === undefined || preimage === undefined) return stay(ended);
   return go(
     ended,
     keyed(trade, 'complete', {
@@ -151,10 +171,14 @@ export function claimSent(trade: Claiming, { what }: Event<'broadcast_done'>): A
 }
 
 /**
- * `too_late`: the runner found that a first reveal may not be made any more. A refused broadcast has still shown the
- * preimage to whoever refused it. Anything else that fails is tried again at the next block.
+ * `too_late`: the runner found that a first reveal may not be made any more. A first broadcast that is refused, as when a
+ * reorg took the lock away, has shown the preimage to our own node alone. To push it later as if it were known would be
+ * to show it late: a seller who keeps the lock out of the chain until R takes the payment and the inscription. So it is
+ * built anew when the lock is deep again, in time or not at all. Had it been begun before, it may be known: then it is
+ * pushed. Anything else that fails is tried again at the next block.
  */
-export function claimFailed(trade: Claiming, { effect, code }: Event<'effect_failed'>): After {
-  if (effect !== 'broadcast') return stay(trade);
-  return code === 'too_late' ? withdraw(trade) : stay({ ...trade, revealed: true });
+export function claimFailed(trade: Claiming, { effect, code, attempts }: Event<'effect_failed'>): After {
+  if (effect !== 'broadcast' || trade.revealed) return stay(trade);
+  if (code === 'too_late') return withdraw(trade);
+  return stay(attempts === 0 ? { ...trade, versions: [] } : { ...trade, revealed: true });
 }

@@ -23,4 +23,5 @@ export type TradeEvent =
   | { type: 'abort_built'; at: Moment; abort: Version }
   | { type: 'bump_built'; at: Moment; bump: Version }
   | { type: 'broadcast_done'; at: Moment; what: Broadcast; txid: string }
-  | { type: 'effect_failed'; at: Moment; effect: Effect['do']; code: string; sentence: string };
+  /** `attempts`: how often it was begun before; 0 means that surely nothing of it has left this machine. */
+  | { type: 'effect_failed'; at: Moment; effect: Effect['do']; code: string; sentence: string; attempts: number };

@@ -67,13 +67,14 @@ function lockSeller(trade: LockSeller): Look {
       return {};
     case 'locking':
     case 'aborting':
-      return underway(trade);
-    case 'invoicing':
     case 'waiting':
+      return underway(trade);
+    case 'refunding':
+      return { ...invoice, ...underway(trade) };
+    case 'invoicing':
       return { lock: lock(trade) };
     case 'invoiced':
     case 'withdrawing':
-    case 'refunding':
       return { ...invoice, lock: lock(trade) };
   }
 }

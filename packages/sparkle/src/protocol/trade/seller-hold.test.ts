@@ -56,6 +56,7 @@ describe('the seller in hold-first, before anything is locked', () => {
   test('quoting: a node that cannot make the invoice ends the trade', () => {
     const failed: TradeEvent = {
       type: 'effect_failed',
+      attempts: 0,
       at: at(HEIGHT),
       effect: 'create_hold_invoice',
       code: 'invoice_exists',
@@ -117,6 +118,7 @@ describe('the seller in hold-first, before anything is locked', () => {
   test('building: a lock that cannot be built cancels the hold', () => {
     const failed: TradeEvent = {
       type: 'effect_failed',
+      attempts: 0,
       at: at(HEIGHT),
       effect: 'build_lock',
       code: 'insufficient_funds',
@@ -160,6 +162,7 @@ describe('the seller in hold-first, with a lock on its way', () => {
     for (const code of ['too_late', 'invoice_not_held']) {
       const refused: TradeEvent = {
         type: 'effect_failed',
+        attempts: 0,
         at: at(HEIGHT + 1),
         effect: 'broadcast',
         code,
@@ -169,6 +172,7 @@ describe('the seller in hold-first, with a lock on its way', () => {
     }
     const passing: TradeEvent = {
       type: 'effect_failed',
+      attempts: 0,
       at: at(HEIGHT + 1),
       effect: 'broadcast',
       code: 'broadcast_refused',

@@ -62,6 +62,7 @@ describe('the seller in lock-first', () => {
   test('building: what cannot be locked ends the trade', () => {
     const failed: TradeEvent = {
       type: 'effect_failed',
+      attempts: 0,
       at: at(HEIGHT),
       effect: 'build_lock',
       code: 'dust',
@@ -141,8 +142,15 @@ describe('the seller in lock-first', () => {
     assert.equal(stateAfter(withdrawing, looked(cancelAt, { invoice: unknown, lock: unspent(30) })), 'waiting');
   });
 
+  test('waiting and refunding: when a reorg lets his own spend of the source win, there is nothing to refund', () => {
+    const buried = { lock: absent, source: spentBy(abortFor(lockTerms), 6) };
+    assert.equal(outcome(after(waiting, looked(R - 1, buried))), 'canceled');
+    assert.equal(outcome(after(refunding, looked(R + 1, buried))), 'canceled');
+    const shallow = { lock: absent, source: spentBy(abortFor(lockTerms), 5) };
+    assert.equal(stateAfter(waiting, looked(R - 1, shallow)), 'waiting');
+  });
+
   test('refunding: an invoice that was made after all is canceled before the refund is signed', () => {
-    const refunding = after(waiting, looked(R, { lock: unspent(300) }));
     const late = looked(R + 1, { invoice: open, lock: unspent(301) });
     assert.deepEqual(deeds(refunding, late), ['cancel_invoice', 'build_refund']);
   });

@@ -52,12 +52,7 @@ const machine: Machine<LockSeller> = {
     abort_requested: (trade, { at }) => withdraw(trade, at.height),
   },
   withdrawing: { looked: withdrawn },
-  waiting: {
-    looked: (trade, { at }) =>
-      refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight })
-        ? refund(trade, at.height)
-        : stay(trade),
-  },
+  waiting: { looked: waited },
   refunding: {
     looked: refundLooked,
     refund_built: (trade, { refund: built }) =>
@@ -179,12 +174,25 @@ function withdrawn(trade: In<'withdrawing'>, { view, at }: Event<'looked'>): Aft
 const cancelAgain = (trade: In<'withdrawing' | 'refunding'>, height: number): KeyedEffect =>
   keyed(trade, `cancel/${height}`, { do: 'cancel_invoice', paymentHash: trade.terms.paymentHash });
 
+function waited(trade: In<'waiting'>, { view, at }: Event<'looked'>): After {
+  const instead = lockIsImpossible(trade, view.source);
+  if (instead !== undefined) return replaced(trade, instead);
+  const { refundHeight } = trade.terms;
+  return refundIsOpen({ height: at.height, refundHeight }) ? refund(trade, at.height) : stay(trade);
+}
+
+/** A reorg took away a lock that was on its way back, and the spend back to us was mined instead: nothing is left to refund. */
+const replaced = (trade: In<'waiting' | 'refunding'>, txid: string): After =>
+  ended(trade, 'canceled', ['lock_aborted'], txid);
+
 function refund(trade: In<'waiting'>, height: number): After {
   const next: In<'refunding'> = { ...trade, state: 'refunding', refunds: [], plannedAt: height };
   return go(next, planRefund(next, height));
 }
 
 function refundLooked(trade: In<'refunding'>, { view, at }: Event<'looked'>): After {
+  const instead = lockIsImpossible(trade, view.source);
+  if (instead !== undefined) return replaced(trade, instead);
   const news = refundNews(trade, view.lock, at.height);
   switch (news.news) {
     case 'preimage':
