@@ -1,0 +1,53 @@
+import { chainAdversities } from './adversity-chain.ts';
+import { lightningAdversities } from './adversity-lightning.ts';
+import { peopleAdversities } from './adversity-people.ts';
+import type { Chance } from './chance.ts';
+import type { Scenario } from './scenario.ts';
+import type { Trouble } from './trouble.ts';
+import { drawFocus, type Draw } from './when.ts';
+
+/** A kind of trouble. `weight`: how often it is drawn against the others. */
+export type Adversity = { name: string; weight: number; draw: (draw: Draw, scenario: Scenario) => Trouble };
+
+/** All that can go wrong. */
+export const adversities: readonly Adversity[] = [...chainAdversities, ...lightningAdversities, ...peopleAdversities];
+
+/**
+ * So many blocks may the troubles of one trade keep an honest side from acting. The rules leave 36 between the last
+ * reveal and the refund, and between the refund and what a node does by itself; who is away for longer has no promise.
+ */
+const MOST_COST_BLOCKS = 26;
+
+const counts = [0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5] as const;
+
+/** Draws what goes wrong: some kinds of trouble, each once, of which at most one is a liar. */
+export function drawTroubles(chance: Chance, scenario: Scenario): Trouble[] {
+  const drawn: Trouble[] = [];
+  const kinds = [...adversities];
+  const { mode } = scenario;
+  const focus = drawFocus(chance, mode);
+  for (let left = chance.oneOf(counts); left > 0; left -= 1) {
+    const kind = drawWeighted(chance, kinds);
+    kinds.splice(kinds.indexOf(kind), 1);
+    const trouble = kind.draw({ chance: chance.fork(kind.name), mode, focus }, scenario);
+    if (isBearable([...drawn, trouble])) drawn.push(trouble);
+  }
+  return drawn;
+}
+
+function isBearable(troubles: readonly Trouble[]): boolean {
+  const cost = troubles.reduce((sum, { costBlocks = 0 }) => sum + costBlocks, 0);
+  const liars = troubles.filter(({ dishonest }) => dishonest !== undefined);
+  // R7 asks for a mempool that is watched: who hears nothing of it has no promise against replacement cycling.
+  const cyclesUnheard = ['buyer cycles at once', 'deafness'].every((kind) =>
+    troubles.some(({ name }) => name === kind),
+  );
+  return cost <= MOST_COST_BLOCKS && liars.length <= 1 && !cyclesUnheard;
+}
+
+function drawWeighted(chance: Chance, kinds: readonly Adversity[]): Adversity {
+  let position = chance.next() * kinds.reduce((sum, { weight }) => sum + weight, 0);
+  const found = kinds.find(({ weight }) => (position -= weight) < 0) ?? kinds[0];
+  if (found === undefined) throw new Error('there is nothing left to go wrong');
+  return found;
+}
