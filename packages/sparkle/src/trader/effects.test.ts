@@ -9,18 +9,26 @@ import { type Hands, refusalOf, runEffect } from './effects.ts';
 import type { Parts } from './engine.ts';
 import { silentLog } from './log.ts';
 
-type World = { lightning?: Partial<Lightning>; trade?: Trade; height?: number; nowSeconds?: number };
+type World = {
+  lightning?: Partial<Lightning>;
+  trade?: Trade;
+  height?: number;
+  nowSeconds?: number;
+  tipAgeSeconds?: number;
+};
 type Deeds = string[];
 
 /** A world in which only what a test says is there; whoever asks for more learns it. */
-function world({ lightning, trade, height = 1000, nowSeconds = 1_800_000_000 }: World): { parts: Parts; deeds: Deeds } {
+function world(given: World): { parts: Parts; deeds: Deeds } {
+  const { lightning, trade, height = 1000, nowSeconds = 1_800_000_000, tipAgeSeconds = 0 } = given;
   const deeds: Deeds = [];
   const chain = {
-    tip: async () => ({ height, hash: '', timeSeconds: 0 }),
+    tip: async () => ({ height, hash: '', timeSeconds: nowSeconds - tipAgeSeconds }),
     broadcast: async () => void deeds.push('broadcast'),
   };
   const store = { load: async () => trade };
-  const parts = { chain, lightning, store, log: silentLog, clock: { nowSeconds: () => nowSeconds } };
+  const clock = { nowSeconds: () => nowSeconds };
+  const parts = { network: 'signet', chain, lightning, store, log: silentLog, clock };
   return { parts: parts as unknown as Parts, deeds };
 }
 
@@ -60,6 +68,13 @@ describe('paying', () => {
     }
   });
 
+  test('while the best block is an hour old, as after a long sleep, nothing is paid (R3)', async () => {
+    const { paid, lightning } = wallet('unknown');
+    const { parts } = world({ lightning, trade: holdBuyer.paying, tipAgeSeconds: 3600 });
+    await assert.rejects(run(parts, pay), refuses('chain_unavailable'));
+    assert.deepEqual(paid, []);
+  });
+
   test('one block or one second too late, or no longer wanted, nothing is paid', async () => {
     const late = [{ height: 1013 }, { nowSeconds: 1_800_000_901 }, { trade: holdBuyer.requested }];
     for (const wrong of late) {
@@ -89,6 +104,12 @@ describe('sending a lock', () => {
   test('too late it is not sent', async () => {
     const { parts, deeds } = world({ lightning: invoice('held'), height: 1001 });
     await assert.rejects(run(parts, lock), refuses('too_late'));
+    assert.deepEqual(deeds, []);
+  });
+
+  test('while the best block is an hour old, as after a long sleep, it waits (R3)', async () => {
+    const { parts, deeds } = world({ lightning: invoice('held'), tipAgeSeconds: 3600 });
+    await assert.rejects(run(parts, lock), refuses('chain_unavailable'));
     assert.deepEqual(deeds, []);
   });
 

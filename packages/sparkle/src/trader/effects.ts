@@ -10,6 +10,7 @@ import type { Due } from '../store/store.ts';
 import { abortFor, bumpFor, claimFor, lockFor, presignFor, refundFor } from './build.ts';
 import type { Purse } from './coins.ts';
 import type { Parts } from './engine.ts';
+import { freshHeight } from './tip.ts';
 
 /** What a trader can do that no port does: its keys, its voice, its purse. */
 export type Hands = {
@@ -62,9 +63,10 @@ export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Pr
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
 
-async function broadcast({ chain, lightning }: Parts, { raw, only }: Do<'broadcast'>): Promise<void> {
+async function broadcast(parts: Parts, { raw, only }: Do<'broadcast'>): Promise<void> {
+  const { chain, lightning } = parts;
   if (only !== undefined) {
-    const { height } = await chain.tip();
+    const height = await freshHeight(parts);
     const { untilHeight, heldHash } = only;
     if (height > untilHeight)
       throw new SparkleError('too_late', `a lock may be sent until height ${untilHeight}; it is ${height}`, {
@@ -120,10 +122,10 @@ function invoiceReady(terms: Terms, { bolt11 }: { bolt11: string }): Result {
 
 /** The last look before money leaves: still wanted in time, and not under way already. */
 async function pay(parts: Parts, effect: Do<'pay'>): Promise<void> {
-  const { lightning, chain, clock, store } = parts;
+  const { lightning, clock, store } = parts;
   const { state } = await lightning.payment(effect.terms.paymentHash);
   if (state === 'pending' || state === 'settled') return;
-  const { height } = await chain.tip();
+  const height = await freshHeight(parts);
   const now = clock.nowSeconds();
   const trade = await store.load(effect.terms.tradeId);
   const wanted = trade?.role === 'buyer' && (trade.state === 'paying' || trade.state === 'verifying');

@@ -16,6 +16,7 @@ import type { Clock } from './clock.ts';
 import { type Hands, refusalOf, runEffect } from './effects.ts';
 import { createLanes } from './lanes.ts';
 import type { Log } from './log.ts';
+import { freshHeight } from './tip.ts';
 import { lookAt } from './watch.ts';
 
 /** Everything a trader is made of. The rescue seed stays in here: no port ever sees it. */
@@ -174,6 +175,7 @@ export class Engine {
   async #drain(queue: Due[]): Promise<void> {
     for (let due = queue.shift(); due !== undefined; due = queue.shift()) {
       try {
+        if (!(await this.#mayBegin(due))) continue;
         const event = await this.#act(due);
         if (event !== undefined) queue.push(...(await this.#decide(due.tradeId, event)));
         await this.#parts.store.done(due.key);
@@ -184,25 +186,36 @@ export class Engine {
   }
 
   async #act(due: Due): Promise<TradeEvent | undefined> {
-    await this.#guardFirstRun(due);
     this.#checkpoint('before_act', due.effect.do);
     const result = await runEffect(this.#parts, this.#hands, due);
     this.#checkpoint('after_act', due.effect.do);
     return result === undefined ? undefined : { ...result, at: await this.#moment() };
   }
 
-  /** A claim that was surely never sent may not be sent too late; one that may have been sent must be. */
-  async #guardFirstRun({ key, effect, attempts }: Due): Promise<void> {
-    if (effect.do !== 'broadcast' || effect.firstRunUntilHeight === undefined) return;
-    const { height } = await this.#parts.chain.tip();
-    const { firstRunUntilHeight: last } = effect;
-    if (attempts === 0 && height > last)
-      throw new SparkleError('too_late', `a first reveal is allowed until height ${last}; it is ${height}`, {
-        height,
-        last,
-      });
+  /**
+   * A claim that was surely never sent may not be sent too late; one that may have been sent must be. Where the height
+   * cannot be known nothing is begun, and it stays one that was never sent. Answers whether to begin.
+   */
+  async #mayBegin({ key, effect, attempts }: Due): Promise<boolean> {
+    if (effect.do !== 'broadcast' || effect.firstRunUntilHeight === undefined) return true;
+    if (attempts === 0) {
+      const height = await freshHeight(this.#parts).catch((error: unknown) => this.#unbegun(error));
+      if (height === undefined) return false;
+      const { firstRunUntilHeight: last } = effect;
+      if (height > last)
+        throw new SparkleError('too_late', `a first reveal is allowed until height ${last}; it is ${height}`, {
+          height,
+          last,
+        });
+    }
     // Written before the act: from here on the preimage must be taken for known, whatever becomes of the broadcast.
     await this.#parts.store.postpone(key, 0);
+    return true;
+  }
+
+  #unbegun(error: unknown): undefined {
+    if (codeOf(error) !== 'chain_unavailable') throw error;
+    this.#parts.log.warn({ code: codeOf(error) }, 'a first claim waits for the height to be known');
   }
 
   async #failed(due: Due, error: unknown): Promise<Due[]> {
