@@ -13,6 +13,7 @@ const functions: [name: string, call: (at: never) => unknown, good: Record<strin
   ['forwardGapIsSafe', deadlines.forwardGapIsSafe, { incomingExpiryHeight: R, outgoingExpiryHeight: q }],
   ['isNotAhead', deadlines.isNotAhead, { quoteHeight: q, height: q }],
   ['quoteIsCurrent', deadlines.quoteIsCurrent, { quoteHeight: q, height: q }],
+  ['searchFromHeight', deadlines.searchFromHeight, { quoteHeight: q }],
   ['lastAcceptHeight', deadlines.lastAcceptHeight, { quoteHeight: q }],
   ['holdGapIsSafe', deadlines.holdGapIsSafe, { expiryHeight: R + 72, refundHeight: R }],
   ['lastLockHeight', deadlines.lastLockHeight, { refundHeight: R, confirmations: 3 }],
