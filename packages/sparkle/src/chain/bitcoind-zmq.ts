@@ -82,9 +82,11 @@ export async function listenToZmq(
     // No limit on the queue: a rush of transactions must not cost us the one that somebody waits for.
     const socket = new zeromq.Subscriber({ receiveHighWaterMark: 0, linger: 0, tcpKeepalive: 1 });
     sockets.push(socket);
+    // Watched before it connects: on loopback the connection may stand before the next line runs.
+    const connections = pumpConnections({ socket, onCall });
     socket.connect(endpoint);
     socket.subscribe(topic);
-    pumps.push(pump({ socket, topic, onCall }), pumpConnections({ socket, onCall }));
+    pumps.push(connections, pump({ socket, topic, onCall }));
   }
   return async () => {
     for (const socket of sockets) socket.close();
