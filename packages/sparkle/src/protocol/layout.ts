@@ -32,6 +32,10 @@ const total = (items: readonly { valueSats: bigint }[]): bigint => sumSats(items
 const isProgram = (script: string, version: string, bytes: number): boolean =>
   script.startsWith(version) && script.length === 2 * (2 + bytes);
 
+/** Whether a coin can pay for what we build: P2TR or P2WPKH. */
+export const canPay = ({ script }: Pick<Prevout, 'script'>): boolean =>
+  isProgram(script, '5120', 32) || isProgram(script, '0014', 20);
+
 /**
  * Witness of the size that a wallet will put in. Only native segwit: any other input puts its signature into the txid,
  * and whoever signed ahead for the lock's outpoint would have signed for nothing. Throws `bad_script`.

@@ -4,15 +4,17 @@ import { SparkleError } from '../protocol/errors.ts';
 import { holdSeller, holdTerms, lockFor, sourceOutpoint } from '../protocol/trade/fixtures.suite.ts';
 import { createPurse } from './coins.ts';
 
-const coin = (outpoint: string) => ({ outpoint, valueSats: 1000n, script: '', confirmations: 1 });
+const P2TR = `5120${'07'.repeat(32)}`;
+const P2PKH = `76a914${'07'.repeat(20)}88ac`;
+const coin = (outpoint: string) => ({ outpoint, valueSats: 1000n, script: P2TR, confirmations: 1 });
 const outpoint = (byte: string) => `${byte.repeat(32)}:0`;
 const [free, carrying, unknown] = [outpoint('01'), outpoint('02'), outpoint('03')];
 const lock = lockFor(holdTerms);
 const [, lockedCoin = ''] = lock.spent.map((spent) => spent.outpoint);
 
-const purseOf = (outpoints: string[]) =>
+const purseOf = (outpoints: string[], coins = outpoints.map(coin)) =>
   createPurse({
-    wallet: { coins: async () => outpoints.map(coin) },
+    wallet: { coins: async () => coins },
     ordinals: {
       inscriptionsIn: async (of: string) => {
         if (of === unknown) throw new SparkleError('not_indexed', 'not yet');
@@ -32,6 +34,28 @@ test('coins that carry an inscription, or of which the index cannot speak yet, p
 test('what is being sold and what other trades have taken is left alone', async () => {
   assert.deepEqual(await spendable([free, sourceOutpoint, lockedCoin]), [free]);
   assert.deepEqual(await spendable([free, outpoint('04')], outpoint('04')), [free]);
+});
+
+test('the largest coin comes first: dust that somebody sent us would cost more than it pays, and stop a claim', async () => {
+  const worth = [330n, 50_000n, 330n, 9_000n].map((valueSats, index) => ({
+    ...coin(outpoint(`1${index}`)),
+    valueSats,
+  }));
+  const found = await purseOf([], worth).cardinals();
+  assert.deepEqual(
+    found.map(({ valueSats }) => valueSats),
+    [50_000n, 9_000n, 330n, 330n],
+  );
+});
+
+test('of a thousand coins, forty are offered: to weigh all would stop everything else for minutes', async () => {
+  const many = Array.from({ length: 1000 }, (_, index) => coin(`${index.toString(16).padStart(64, '0')}:0`));
+  assert.equal((await purseOf([], many).cardinals()).length, 40);
+});
+
+test('a coin that no builder can spend, as one sent to an old address, does not stop them', async () => {
+  const odd = { ...coin(outpoint('05')), valueSats: 90_000n, script: P2PKH };
+  assert.deepEqual(await purseOf([], [odd, coin(free)]).cardinals(), [coin(free)]);
 });
 
 test('inputs of a transaction that was built are kept for it', async () => {

@@ -2,11 +2,16 @@ import type { Coin, Wallet } from '../chain/wallet.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { decodeTransaction } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import { canPay } from '../protocol/layout.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Store } from '../store/store.ts';
 
+/** More inputs than any transaction of ours needs: a wallet full of dust must not keep a claim from being built. */
+const MOST_COINS = 40;
+
 /** Coins that may pay fees: confirmed, of this wallet, promised to no other trade, and free of inscriptions. */
 export type Purse = {
+  /** The largest first. Anyone can send us dust, and at a high feerate each such input costs more than it brings. */
   cardinals(source?: string): Promise<Coin[]>;
   /** Keeps the inputs of a transaction for the trade it was built for. */
   reserve(raw: string): void;
@@ -21,9 +26,16 @@ export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: 
 
   async function cardinals(source?: string): Promise<Coin[]> {
     const taken = new Set([...reserved, ...(await store.live()).flatMap(inputsOfLock)]);
-    const free = (await wallet.coins()).filter(({ outpoint }) => outpoint !== source && !taken.has(outpoint));
-    const checked = await Promise.all(free.map(async (coin) => ((await isCardinal(ordinals, coin)) ? [coin] : [])));
-    return checked.flat();
+    const free = (await wallet.coins())
+      .filter((coin) => coin.outpoint !== source && !taken.has(coin.outpoint) && canPay(coin))
+      .toSorted((one, other) => Number(other.valueSats - one.valueSats));
+    const found: Coin[] = [];
+    for (let next = 0; next < free.length && found.length < MOST_COINS; next += MOST_COINS) {
+      const some = free.slice(next, next + MOST_COINS);
+      const checked = await Promise.all(some.map(async (coin) => ((await isCardinal(ordinals, coin)) ? [coin] : [])));
+      found.push(...checked.flat());
+    }
+    return found.slice(0, MOST_COINS);
   }
 
   return {
