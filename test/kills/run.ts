@@ -11,6 +11,9 @@ import { TraderProcess } from './process.ts';
 const FUNDS_SATS = 50_000_000n;
 const PRICE_SATS = 20_000n;
 const MOST_ROUNDS = 3_000;
+/** The least that fits a direct channel of these nodes: the refund of a payment that failed is then not far. */
+const ROUTE_CAP_BLOCKS = 160;
+const BLOCKS_AT_ONCE = 10;
 const PAUSE_MILLISECONDS = 15;
 const CHANNEL = 'the channel between the two';
 
@@ -129,7 +132,7 @@ const ended = (process: TraderProcess, tradeId: string): boolean => process.trad
 async function trade(stage: Stage, inscribed: Inscribed, mode: TradeMode): Promise<string> {
   const { seller, buyer, regtest } = stage;
   await wake(stage);
-  const offer = forSale(inscribed, { mode, priceSats: PRICE_SATS });
+  const offer = { ...forSale(inscribed, { mode, priceSats: PRICE_SATS }), routeCapBlocks: ROUTE_CAP_BLOCKS };
   seller.offers.push(offer);
   seller.tell({ order: 'sell', offer });
   const known = new Set(buyer.trades.keys());
@@ -145,7 +148,8 @@ async function trade(stage: Stage, inscribed: Inscribed, mode: TradeMode): Promi
     if (tradeId !== undefined && ended(buyer, tradeId) && (ended(seller, tradeId) || !seller.trades.has(tradeId)))
       return tradeId;
     await Promise.all([seller.look(), buyer.look()]);
-    if (await needsBlock(stage, tradeId)) await regtest.mine(1);
+    const blocks = await blocksNeeded(stage, tradeId);
+    if (blocks > 0) await regtest.mine(blocks);
     else await pause();
   }
   throw new Error(
@@ -163,15 +167,17 @@ const purchase = ({ seller }: Stage, { inscriptionId }: Inscribed, mode: TradeMo
   minPostageSats: 546n,
   maxFeeMsat: 1_000_000n,
   maxClaimFeeSats: 50_000n,
-  routeCapBlocks: 432,
+  routeCapBlocks: ROUTE_CAP_BLOCKS,
   expiresAt: now() + 600,
 });
 
-async function needsBlock({ regtest, seller, buyer }: Stage, tradeId: string | undefined): Promise<boolean> {
-  if ((await regtest.rpc<string[]>('getrawmempool')).length > 0) return true;
-  if (tradeId === undefined) return false;
+/** Blocks without which nothing goes on; many when only the refund is waited for. */
+async function blocksNeeded({ regtest, seller, buyer }: Stage, tradeId: string | undefined): Promise<number> {
+  if ((await regtest.rpc<string[]>('getrawmempool')).length > 0) return 1;
+  if (tradeId === undefined) return 0;
+  if (ended(buyer, tradeId)) return BLOCKS_AT_ONCE;
   const sold = seller.trades.get(tradeId)?.state ?? '';
-  return ['waiting', 'refunding', 'aborting'].includes(sold) || buyer.trades.get(tradeId)?.state === 'claiming';
+  return ['waiting', 'refunding', 'aborting'].includes(sold) || buyer.trades.get(tradeId)?.state === 'claiming' ? 1 : 0;
 }
 
 /** What really happened, by the chain and both nodes: the inscription moved exactly if the payment settled. */
