@@ -1,3 +1,5 @@
+import { SparkleError } from '../protocol/errors.ts';
+
 /** Time and chance as arguments: a simulator brings its own, a process the real ones. */
 export interface Clock {
   nowSeconds(): number;
@@ -15,3 +17,14 @@ export const systemClock = (): Clock => ({
     return () => clearInterval(timer);
   },
 });
+
+/** What `work` comes to, or `refused` once the time is over: whoever else is asked then no longer waits for it. */
+export function within<T>(clock: Clock, milliseconds: number, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = clock.every(milliseconds, () => {
+      stop();
+      reject(new SparkleError('refused', `an answer must come within ${milliseconds} ms; none came`, { milliseconds }));
+    });
+    void work.then(resolve, reject).finally(() => stop());
+  });
+}

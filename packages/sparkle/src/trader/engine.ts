@@ -171,15 +171,21 @@ export class Engine {
     return due;
   }
 
-  /** Runs what is due, and what becomes due by it. An effect is done only after its result is written down. */
+  /**
+   * Runs what is due, and what becomes due by it. An effect is done only after its result is written down. When one letter
+   * cannot be sent the others wait for the next time: a market that is slow to fail would hold up what is money.
+   */
   async #drain(queue: Due[]): Promise<void> {
+    let isMute = false;
     for (let due = queue.shift(); due !== undefined; due = queue.shift()) {
+      if (isMute && due.effect.do === 'send') continue;
       try {
         if (!(await this.#mayBegin(due))) continue;
         const event = await this.#act(due);
         if (event !== undefined) queue.push(...(await this.#decide(due.tradeId, event)));
         await this.#parts.store.done(due.key);
       } catch (error) {
+        isMute ||= due.effect.do === 'send';
         queue.push(...(await this.#failed(due, error)));
       }
     }

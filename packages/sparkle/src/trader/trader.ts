@@ -7,6 +7,7 @@ import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from 
 import { openBuyer, openSeller } from '../protocol/trade/open.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
+import { within } from './clock.ts';
 import { createPurse } from './coins.ts';
 import type { Hands } from './effects.ts';
 import { type Checkpoint, Engine, type Listener, type Parts } from './engine.ts';
@@ -28,6 +29,8 @@ export type Purchase = {
 };
 
 const REFUSAL_EXPIRY_SECONDS = 3600;
+/** A market that takes no letter and refuses none must not hold up what else is due: that is money. */
+const MOST_SAY_MILLISECONDS = 5_000;
 /** Live sales at one time: a request costs its sender nothing, and each becomes an invoice of our node. */
 const MOST_SALES = 200;
 
@@ -162,7 +165,7 @@ export class Trader {
   async #say(to: string, message: TradeMessage): Promise<void> {
     const { market, clock } = this.#parts;
     const text = writeMessage(message, { secret: this.#me.secret, auxRand: clock.randomBytes(32) });
-    await market.send(to, { from: this.id, text });
+    await within(clock, MOST_SAY_MILLISECONDS, market.send(to, { from: this.id, text }));
   }
 
   async #hear({ text }: Envelope): Promise<void> {
