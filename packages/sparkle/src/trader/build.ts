@@ -138,8 +138,8 @@ type Spending = Do<'presign_claim' | 'build_claim' | 'build_refund'>;
 const FUNDING_VBYTES = 101;
 
 /**
- * Builds a spend at the planned feerate, or at what the cap still pays for: from the lock's reserve if that suffices, with
- * the wallet's coins otherwise. `undefined` when the result could not replace the last one.
+ * Builds a spend at the planned feerate, or, unless it is a reveal, at what the cap still pays for: from the lock's
+ * reserve if that suffices, with the wallet's coins otherwise. `undefined` when the result could not replace the last one.
  */
 async function spend<T>(
   parts: Parts,
@@ -153,7 +153,9 @@ async function spend<T>(
   const destination = await parts.wallet.address();
   const path = effect.do === 'build_refund' ? 'refund' : 'claim';
   const vsize = lockSpendVsize({ terms, path, destinationScript: addressScript(destination, terms.network) });
-  const affordable = (vbytes: number) => Math.min(wanted, feerateWithin({ feeSats: plan.maxFeeSats, vsize: vbytes }));
+  const isReveal = 'isReveal' in effect && effect.isReveal;
+  const affordable = (vbytes: number) =>
+    isReveal ? wanted : Math.min(wanted, feerateWithin({ feeSats: plan.maxFeeSats, vsize: vbytes }));
   const request = (feerateSatVb: number): SpendRequest => ({
     terms,
     lockOutpoint: outpoint,

@@ -78,3 +78,25 @@ describe('a first claim that could not be begun', () => {
     assert.equal((await buyer.trade(tradeId))?.state, 'withdrawn');
   });
 });
+
+test('a first claim that the fee cap would make too cheap to confirm is not sent: the payment can still return', async () => {
+  const on = await stage();
+  const chain = on.parts.buyer.chain as MemoryChain;
+  const seller = new Trader(on.parts.seller);
+  const buyer = new Trader(on.parts.buyer);
+  await seller.start();
+  await buyer.start();
+  await seller.sell(on.offer);
+  // 155 vB at 1000 sat/vB are three times what the buyer allows.
+  chain.control.setFeerates({ 1: 1000 });
+  const tradeId = await buyer.buy(on.purchase(seller.id, 'hold-first'));
+  await play(on, [seller, buyer], async () => (await buyer.trade(tradeId))?.state === 'claiming');
+  await settle([buyer]);
+  on.mine(1);
+  await settle([buyer]);
+  assert.deepEqual(on.chain.control.mempool(), []);
+  chain.control.setFeerates({ 1: 3 });
+  on.mine(1);
+  await settle([buyer]);
+  assert.equal(on.chain.control.mempool().length, 1);
+});

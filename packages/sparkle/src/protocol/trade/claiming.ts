@@ -19,6 +19,7 @@ export function planClaim(trade: Claiming, height: number): KeyedEffect {
     keyIndex: trade.keyIndex,
     outpoint: trade.outpoint,
     ...(trade.preimage === undefined ? {} : { preimage: trade.preimage }),
+    ...(trade.revealed ? {} : { isReveal: true as const }),
     ...(previous === undefined ? {} : { previous }),
     plan: claimFeePlan({
       height,

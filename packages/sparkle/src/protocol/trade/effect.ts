@@ -37,6 +37,8 @@ export type Effect =
       preimage?: string;
       plan: FeePlan;
       previous?: Version;
+      /** The first to show the preimage: at the planned feerate or not at all, since a claim that lingers till R loses both. */
+      isReveal?: true;
     }
   | { do: 'build_refund'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan; previous?: Version }
   | { do: 'broadcast'; what: Broadcast; txid: string; raw: string; firstRunUntilHeight?: number; only?: OnlyWhile }
