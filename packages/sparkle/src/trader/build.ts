@@ -3,6 +3,7 @@ import { addressScript, decodeTransaction, type Prevout, txidOf, vsizeOf } from 
 import { SparkleError } from '../protocol/errors.ts';
 import { feerateWithin } from '../protocol/fees.ts';
 import { buildAbortTransaction, buildBumpTransaction, buildLockTransaction } from '../protocol/lock-tx.ts';
+import { readOutpoint } from '../protocol/inscription.ts';
 import { buildRefund } from '../protocol/refund.ts';
 import { type Built, lockSpendVsize, type SpendRequest } from '../protocol/spend.ts';
 import type { Effect, FeePlan, Version } from '../protocol/trade/effect.ts';
@@ -170,8 +171,28 @@ async function spend<T>(
   } catch (error) {
     if (!(error instanceof SparkleError) || error.code !== 'fee_too_high') throw error;
   }
-  const funding = { coins: await hands.purse.cardinals(), changeAddress: await parts.wallet.address() };
+  const coins = [...(await coinsOf(parts, outpoint, previous)), ...(await hands.purse.cardinals())];
+  const funding = { coins, changeAddress: await parts.wallet.address() };
   return build({ ...request(affordable(vsize + FUNDING_VBYTES)), funding });
+}
+
+/**
+ * What a version that waits in the mempool took from the wallet. The wallet calls it spent, yet whoever replaces that
+ * version may take it again: a wallet of one coin could not raise a fee otherwise.
+ */
+async function coinsOf({ chain }: Parts, lockOutpoint: string, previous: Version | undefined): Promise<Prevout[]> {
+  if (previous === undefined) return [];
+  const { height } = await chain.tip();
+  const spends = (raw: string) => decodeTransaction(raw).inputs.map((input) => input.outpoint);
+  const found = spends(previous.raw).map(async (outpoint): Promise<Prevout[]> => {
+    const spender = outpoint === lockOutpoint ? undefined : await chain.spender(outpoint, height);
+    if (spender === undefined || spender.block !== undefined || !spends(spender.raw).includes(lockOutpoint)) return [];
+    const { txid, vout } = readOutpoint(outpoint);
+    const parent = await chain.transaction(txid);
+    const output = parent && decodeTransaction(parent.raw).outputs[vout];
+    return output === undefined ? [] : [{ outpoint, ...output }];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 export async function presignFor(parts: Parts, hands: Hands, effect: Do<'presign_claim'>): Promise<Result> {
