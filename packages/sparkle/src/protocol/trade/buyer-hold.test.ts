@@ -19,8 +19,11 @@ import {
   R,
   refundFor,
   spentBy,
+  deeds,
+  stateAfter,
+  outcomeOf as outcome,
 } from './fixtures.suite.ts';
-import { step, type Trade } from './step.ts';
+import { step } from './step.ts';
 import type { View } from './view.ts';
 
 const pending = { state: 'pending' } as const;
@@ -28,8 +31,6 @@ const failed = { state: 'failed', reason: 'RecipientRejected' } as const;
 const settled = { state: 'settled', preimage: '00'.repeat(32), feeMsat: 0n } as const;
 const claim = claimFor(holdTerms);
 const refund = refundFor(holdTerms);
-const deeds = (trade: Trade, event: TradeEvent) => step(trade, event).effects.map(({ effect }) => effect.do);
-const stateAfter = (trade: Trade, ...events: TradeEvent[]) => (after(trade as never, ...events) as Trade).state;
 const sent: TradeEvent = { type: 'broadcast_done', at: at(HEIGHT + 1), what: 'claim', txid: claim.txid };
 const revealed = after(holdBuyer.claimed, sent);
 const last = lastRevealHeight(holdTerms);
@@ -226,7 +227,6 @@ describe('the buyer in hold-first, once the preimage may be known', () => {
   test('claiming: a buried refund ends the trade by what became of the payment', () => {
     const buried = (payment: typeof failed | typeof settled | typeof pending) =>
       after(revealed, looked(R + 6, { payment, lock: spentBy(refund, 6) }));
-    const outcome = (trade: Trade) => ('outcome' in trade ? trade.outcome : trade.state);
     assert.equal(outcome(buried(failed)), 'abandoned');
     assert.equal(outcome(buried(settled)), 'lost');
     assert.equal(outcome(buried(pending)), 'claiming');

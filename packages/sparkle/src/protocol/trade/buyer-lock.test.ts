@@ -19,12 +19,12 @@ import {
   presignedFor,
   sellerKeys,
   spentBy,
+  deeds,
+  stateAfter,
+  outcomeOf as outcome,
 } from './fixtures.suite.ts';
 import { step, type Trade } from './step.ts';
 
-const deeds = (trade: Trade, event: TradeEvent) => step(trade, event).effects.map(({ effect }) => effect.do);
-const stateAfter = (trade: Trade, ...events: TradeEvent[]) => (after(trade as never, ...events) as Trade).state;
-const outcome = (trade: Trade) => ('outcome' in trade ? trade.outcome : trade.state);
 const codes = (trade: Trade) => ('codes' in trade ? trade.codes : []);
 const settled = { state: 'settled', preimage: sellerKeys.preimage, feeMsat: 0n } as const;
 const lastPay = lastPayHeight({ refundHeight: lockTerms.refundHeight, routeCapBlocks: 144 });

@@ -13,7 +13,7 @@ import type { Effect, Version } from './effect.ts';
 import type { TradeEvent } from './event.ts';
 import { openBuyer, openSeller } from './open.ts';
 import type { Buyer, LockVersion, Seller } from './state.ts';
-import { step } from './step.ts';
+import { step, type Trade } from './step.ts';
 import type { Offer, Terms, TradeMode, Want } from './terms.ts';
 import type { View } from './view.ts';
 
@@ -284,3 +284,17 @@ export const lockBuyer = {
     return after(this.paying, looked(HEIGHT + 1, { payment }));
   },
 };
+
+/** What a step would do, in order. */
+export const deeds = (trade: Trade, event: TradeEvent): string[] =>
+  step(trade, event).effects.map(({ effect }) => effect.do);
+
+/** Where several events lead. */
+export const stateAfter = (trade: Trade, ...events: TradeEvent[]): string =>
+  events.reduce<Trade>((current, event) => step(current, event).trade, trade).state;
+
+/** How a trade ended, or where it is. */
+export const outcomeOf = (trade: Trade): string => ('outcome' in trade ? trade.outcome : trade.state);
+
+export const unspent = (confirmations: number) => ({ state: 'unspent', confirmations }) as const;
+export const absent = { state: 'absent' } as const;

@@ -20,9 +20,13 @@ import {
   ready,
   refundFor,
   spentBy,
+  deeds,
+  stateAfter,
+  unspent,
+  absent,
 } from './fixtures.suite.ts';
 import { findPreimage } from '../spend.ts';
-import { step, type Trade } from './step.ts';
+import { step } from './step.ts';
 
 const lock = lockFor(holdTerms);
 const claim = claimFor(holdTerms);
@@ -30,10 +34,6 @@ const refund = refundFor(holdTerms);
 const open = { state: 'open' } as const;
 const canceled = { state: 'canceled' } as const;
 const settled = { state: 'settled', amountMsat: 90_000_000n } as const;
-const unspent = (confirmations: number) => ({ state: 'unspent', confirmations }) as const;
-const absent = { state: 'absent' } as const;
-const deeds = (trade: Trade, event: TradeEvent) => step(trade, event).effects.map(({ effect }) => effect.do);
-const stateAfter = (trade: Trade, ...events: TradeEvent[]) => (after(trade as never, ...events) as Trade).state;
 const aborted: TradeEvent = heard({
   op: 'trade_abort',
   inscriptionId,

@@ -20,17 +20,16 @@ import {
   ready,
   refundFor,
   spentBy,
+  deeds,
+  stateAfter,
+  unspent,
+  absent,
+  outcomeOf as outcome,
 } from './fixtures.suite.ts';
-import { step, type Trade } from './step.ts';
 
 const open = { state: 'open' } as const;
 const canceled = { state: 'canceled' } as const;
 const settled = { state: 'settled', amountMsat: 90_000_000n } as const;
-const unspent = (confirmations: number) => ({ state: 'unspent', confirmations }) as const;
-const absent = { state: 'absent' } as const;
-const deeds = (trade: Trade, event: TradeEvent) => step(trade, event).effects.map(({ effect }) => effect.do);
-const stateAfter = (trade: Trade, ...events: TradeEvent[]) => (after(trade as never, ...events) as Trade).state;
-const outcome = (trade: Trade) => ('outcome' in trade ? trade.outcome : trade.state);
 const within = { refundHeight: lockTerms.refundHeight, routeCapBlocks: offer.routeCapBlocks };
 const R = lockTerms.refundHeight;
 const cancelAt = invoiceCancelHeight(within);
