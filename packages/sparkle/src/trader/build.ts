@@ -43,7 +43,7 @@ export function lockFor(
   { terms, sourceOutpoint, plan }: Do<'build_lock'>,
 ): Promise<Result> {
   return hands.purse.alone(async () => {
-    await assertUnsold(parts, terms, sourceOutpoint);
+    await assertUnsold(hands, terms, sourceOutpoint);
     await assertAlone(parts, terms, sourceOutpoint);
     const source = await prevout(parts, sourceOutpoint);
     const built = buildLockTransaction({
@@ -55,24 +55,16 @@ export function lockFor(
       maxFeeSats: plan.maxFeeSats,
     });
     const { raw, spent } = await signed(parts, built);
-    hands.purse.reserve(raw);
+    hands.purse.reserve(raw, terms.tradeId);
     return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
   });
 }
 
 /** One inscription, one lock: a second buyer who paid in the same minute gets his payment back. */
-async function assertUnsold({ store }: Parts, terms: Terms, sourceOutpoint: string): Promise<void> {
-  const other = (await store.live()).find(
-    (trade) =>
-      trade.role === 'seller' &&
-      trade.tradeId !== terms.tradeId &&
-      'lock' in trade &&
-      trade.offer.sourceOutpoint === sourceOutpoint,
-  );
-  if (other !== undefined)
-    throw new SparkleError('refused', `the inscription is locked in trade ${other.tradeId} already`, {
-      tradeId: other.tradeId,
-    });
+async function assertUnsold({ purse }: Hands, terms: Terms, sourceOutpoint: string): Promise<void> {
+  const holder = await purse.holder(sourceOutpoint);
+  if (holder !== undefined && holder !== terms.tradeId)
+    throw new SparkleError('refused', `the inscription is locked in trade ${holder} already`, { tradeId: holder });
 }
 
 /** What is sold must lie where the offer says, and nothing else beside it: the lock would give that away too. */
@@ -215,6 +207,8 @@ export async function claimFor(parts: Parts, hands: Hands, effect: Do<'build_cla
 }
 
 export async function refundFor(parts: Parts, hands: Hands, effect: Do<'build_refund'>): Promise<Result> {
+  // An order from before an outage: the payment may have been settled since.
+  if ((await parts.store.load(effect.terms.tradeId))?.state !== 'refunding') return undefined;
   await assertUnpayable(parts, effect.terms);
   const { refund } = hands.keys(effect.keyIndex);
   const built = await spend(parts, hands, effect, (request) =>

@@ -60,7 +60,7 @@ test('a coin that no builder can spend, as one sent to an old address, does not 
 
 test('inputs of a transaction that was built are kept for it', async () => {
   const purse = purseOf([free, lockedCoin]);
-  purse.reserve(lock.raw);
+  purse.reserve(lock.raw, holdSeller.locking.tradeId);
   assert.deepEqual(
     (await purse.cardinals()).map((each) => each.outpoint),
     [free],
@@ -79,4 +79,22 @@ test('builders come one after the other, also after one that failed', async () =
   await assert.rejects(first, /no/);
   await second;
   assert.deepEqual(order, ['first', 'second']);
+});
+
+test('a coin is free again when the trade it was kept for has ended', async () => {
+  const purse = purseOf([lockedCoin, free]);
+  const other = lockFor({ ...holdTerms, refundHeight: holdTerms.refundHeight + 1 });
+  purse.reserve(other.raw, 'a trade that has ended');
+  assert.equal(await purse.holder(free), undefined);
+});
+
+test('a lock that is built but not written down yet keeps its inscription from being sold twice', async () => {
+  const purse = createPurse({
+    wallet: { coins: async () => [] },
+    ordinals: {},
+    store: { live: async () => [holdSeller.building] },
+  } as unknown as Parameters<typeof createPurse>[0]);
+  assert.equal(await purse.holder(sourceOutpoint), undefined);
+  purse.reserve(lock.raw, holdSeller.building.tradeId);
+  assert.equal(await purse.holder(sourceOutpoint), holdSeller.building.tradeId);
 });

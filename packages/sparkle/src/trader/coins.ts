@@ -13,19 +13,29 @@ const MOST_COINS = 40;
 export type Purse = {
   /** The largest first. Anyone can send us dust, and at a high feerate each such input costs more than it brings. */
   cardinals(source?: string): Promise<Coin[]>;
-  /** Keeps the inputs of a transaction for the trade it was built for. */
-  reserve(raw: string): void;
+  /** Keeps the inputs of a transaction for the trade it was built for, as long as that trade lives. */
+  reserve(raw: string, tradeId: string): void;
+  /** The live trade for which a lock that spends this output was built, also one that is not written down yet. */
+  holder(outpoint: string): Promise<string | undefined>;
   /** One builder at a time, so that two trades never reach for the same coin. */
   alone<T>(work: () => Promise<T>): Promise<T>;
 };
 
 export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: Store }): Purse {
   const { wallet, ordinals, store } = parts;
-  const reserved = new Set<string>();
+  const reserved = new Map<string, string>();
   let last: Promise<unknown> = Promise.resolve();
 
+  async function holders(): Promise<Map<string, string>> {
+    const live = await store.live();
+    const alive = new Set(live.map(({ tradeId }) => tradeId));
+    for (const [outpoint, tradeId] of reserved) if (!alive.has(tradeId)) reserved.delete(outpoint);
+    const written = live.flatMap((trade) => inputsOfLock(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
+    return new Map([...reserved, ...written]);
+  }
+
   async function cardinals(source?: string): Promise<Coin[]> {
-    const taken = new Set([...reserved, ...(await store.live()).flatMap(inputsOfLock)]);
+    const taken = await holders();
     const free = (await wallet.coins())
       .filter((coin) => coin.outpoint !== source && !taken.has(coin.outpoint) && canPay(coin))
       .toSorted((one, other) => Number(other.valueSats - one.valueSats));
@@ -40,7 +50,8 @@ export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: 
 
   return {
     cardinals,
-    reserve: (raw) => inputsOf(raw).forEach((outpoint) => reserved.add(outpoint)),
+    reserve: (raw, tradeId) => inputsOf(raw).forEach((outpoint) => reserved.set(outpoint, tradeId)),
+    holder: async (outpoint) => (await holders()).get(outpoint),
     alone: (work) => {
       const mine = last.then(work);
       last = mine.catch(() => {});

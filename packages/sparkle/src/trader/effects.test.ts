@@ -3,7 +3,16 @@ import { describe, test } from 'node:test';
 import type { Lightning } from '../lightning/lightning.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { Effect } from '../protocol/trade/effect.ts';
-import { holdBuyer, holdTerms, invoiceFor, lockTerms, lockFor, sellerKeys } from '../protocol/trade/fixtures.suite.ts';
+import {
+  holdBuyer,
+  holdSeller,
+  holdTerms,
+  invoiceFor,
+  lockFor,
+  lockTerms,
+  refundFor,
+  sellerKeys,
+} from '../protocol/trade/fixtures.suite.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import { type Hands, refusalOf, runEffect } from './effects.ts';
 import type { Parts } from './engine.ts';
@@ -70,7 +79,7 @@ describe('paying', () => {
 
   test('while the best block is an hour old, as after a long sleep, nothing is paid (R3)', async () => {
     const { paid, lightning } = wallet('unknown');
-    const { parts } = world({ lightning, trade: holdBuyer.paying, tipAgeSeconds: 3600 });
+    const { parts } = world({ trade: holdSeller.locking, lightning, trade: holdBuyer.paying, tipAgeSeconds: 3600 });
     await assert.rejects(run(parts, pay), refuses('chain_unavailable'));
     assert.deepEqual(paid, []);
   });
@@ -96,31 +105,33 @@ describe('sending a lock', () => {
   const invoice = (state: string) => ({ invoice: async () => ({ state }) as never });
 
   test('in time and while the payment is held it is sent', async () => {
-    const { parts, deeds } = world({ lightning: invoice('held') });
+    const { parts, deeds } = world({ lightning: invoice('held'), trade: holdSeller.locking });
     assert.equal((await run(parts, lock))?.type, 'broadcast_done');
     assert.deepEqual(deeds, ['broadcast']);
   });
 
   test('too late it is not sent', async () => {
-    const { parts, deeds } = world({ lightning: invoice('held'), height: 1001 });
+    const { parts, deeds } = world({ lightning: invoice('held'), height: 1001, trade: holdSeller.locking });
     await assert.rejects(run(parts, lock), refuses('too_late'));
     assert.deepEqual(deeds, []);
   });
 
   test('while the best block is an hour old, as after a long sleep, it waits (R3)', async () => {
-    const { parts, deeds } = world({ lightning: invoice('held'), tipAgeSeconds: 3600 });
+    const { parts, deeds } = world({ trade: holdSeller.locking, lightning: invoice('held'), tipAgeSeconds: 3600 });
     await assert.rejects(run(parts, lock), refuses('chain_unavailable'));
     assert.deepEqual(deeds, []);
   });
 
   test('without a held payment it is not sent', async () => {
     for (const state of ['open', 'canceled', 'unknown', 'settled']) {
-      const { parts, deeds } = world({ lightning: invoice(state) });
+      const { parts, deeds } = world({ lightning: invoice(state), trade: holdSeller.locking });
       await assert.rejects(run(parts, lock), refuses('invoice_not_held'));
       assert.deepEqual(deeds, []);
     }
   });
 });
+
+const refunding = { ...holdSeller.locked, state: 'refunding' } as Trade;
 
 describe('invoices', () => {
   test('a node that answers with an invoice for another hash is not believed (D22)', async () => {
@@ -146,8 +157,33 @@ describe('invoices', () => {
     };
     for (const state of ['open', 'held', 'settled']) {
       const lightning = { invoice: async () => ({ state }) as never };
-      await assert.rejects(run(world({ lightning }).parts, effect), refuses('refused'));
+      await assert.rejects(run(world({ lightning, trade: refunding }).parts, effect), refuses('refused'));
     }
+  });
+});
+
+describe('orders from before an outage', () => {
+  const refund: Effect = { do: 'broadcast', what: 'refund', ...refundFor(holdTerms) };
+
+  test('a refund that was built is not sent when the trade has gone on to be paid', async () => {
+    const { parts, deeds } = world({ trade: { ...holdSeller.locked, state: 'settling' } as Trade });
+    assert.equal(await run(parts, refund), undefined);
+    assert.deepEqual(deeds, []);
+    const still = world({ trade: refunding });
+    assert.equal((await run(still.parts, refund))?.type, 'broadcast_done');
+  });
+
+  test('a refund is not even signed then', async () => {
+    const plan = { targetBlocks: 6, multiplierPercent: 100, floorSatVb: 1, maxFeeSats: 10_000n };
+    const outpoint = `${lockFor(holdTerms).txid}:0`;
+    const effect: Effect = { do: 'build_refund', terms: holdTerms, keyIndex: 0, outpoint, plan };
+    assert.equal(await run(world({ trade: holdSeller.locked }).parts, effect), undefined);
+  });
+
+  test('a lock that shall not come to be any more is not sent', async () => {
+    const { parts, deeds } = world({ trade: { ...holdSeller.locking, state: 'aborting' } as Trade });
+    assert.equal(await run(parts, { do: 'broadcast', what: 'lock', ...lockFor(holdTerms) }), undefined);
+    assert.deepEqual(deeds, []);
   });
 });
 

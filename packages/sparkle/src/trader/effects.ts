@@ -3,8 +3,9 @@ import { SparkleError } from '../protocol/errors.ts';
 import type { TradeKeys } from '../protocol/keys.ts';
 import type { TradeMessage } from '../protocol/messages.ts';
 import { isPreimageOf } from '../protocol/preimage.ts';
-import type { Effect } from '../protocol/trade/effect.ts';
+import type { Broadcast, Effect } from '../protocol/trade/effect.ts';
 import type { TradeEvent } from '../protocol/trade/event.ts';
+import type { Trade } from '../protocol/trade/step.ts';
 import type { Terms } from '../protocol/trade/terms.ts';
 import type { Due } from '../store/store.ts';
 import { abortFor, bumpFor, claimFor, lockFor, presignFor, refundFor } from './build.ts';
@@ -26,7 +27,7 @@ export type Result = Without<TradeEvent> | undefined;
 const PAY_TIMEOUT_SECONDS = 60;
 
 /** Does what was decided, once more if need be: every branch may be repeated without harm. */
-export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Promise<Result> {
+export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }: Due): Promise<Result> {
   switch (effect.do) {
     case 'send':
       return void (await hands.say(effect.to, effect.message));
@@ -53,6 +54,7 @@ export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Pr
     case 'build_refund':
       return refundFor(parts, hands, effect);
     case 'broadcast':
+      if (!(await isStillWanted(parts, tradeId, effect.what))) return undefined;
       await broadcast(parts, effect);
       return { type: 'broadcast_done', what: effect.what, txid: effect.txid };
     case 'alert':
@@ -62,6 +64,20 @@ export async function runEffect(parts: Parts, hands: Hands, { effect }: Due): Pr
 }
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
+
+/** In which states a transaction may leave. One that waited out an outage may be of a state that is gone: a refund of what was paid meanwhile. */
+const WANTED_IN: Record<Broadcast, readonly Trade['state'][]> = {
+  lock: ['locking', 'locked', 'invoiced', 'refunding', 'claiming'],
+  bump: ['locking'],
+  abort: ['aborting'],
+  refund: ['refunding'],
+  claim: ['claiming'],
+};
+
+async function isStillWanted({ store }: Parts, tradeId: string, what: Broadcast): Promise<boolean> {
+  const trade = await store.load(tradeId);
+  return trade !== undefined && WANTED_IN[what].includes(trade.state);
+}
 
 async function broadcast(parts: Parts, { raw, only }: Do<'broadcast'>): Promise<void> {
   const { chain, lightning } = parts;

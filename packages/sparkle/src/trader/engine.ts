@@ -87,15 +87,18 @@ export class Engine {
 
   /** After a start: what was due is done again, each trade is told, and each looks at the world. */
   async resume(): Promise<void> {
-    const { store } = this.#parts;
-    for (const { tradeId } of await store.live())
-      await this.#lanes
-        .run(tradeId, async () => {
-          await this.#drain(await this.#decide(tradeId, { type: 'restarted', at: await this.#moment() }));
-          await this.#retry(tradeId);
-        })
-        .catch((error: unknown) => this.#unable(tradeId, error));
+    const live = await this.#parts.store.live();
+    await Promise.all(live.map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId))));
     await this.lookAtAll();
+  }
+
+  async #wakeUp(tradeId: string): Promise<void> {
+    try {
+      await this.#drain(await this.#decide(tradeId, { type: 'restarted', at: await this.#moment() }));
+      await this.#retry(tradeId);
+    } catch (error) {
+      this.#unable(tradeId, error);
+    }
   }
 
   /**

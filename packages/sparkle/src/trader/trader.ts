@@ -1,5 +1,6 @@
 import { hex } from '@scure/base';
 import type { Envelope } from '../market/market.ts';
+import { checkRequest } from '../protocol/checks.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { identityKey, type KeyPair, tradeKeys } from '../protocol/keys.ts';
@@ -197,6 +198,9 @@ export class Trader {
     if ((await store.live()).filter(({ role }) => role === 'seller').length >= MOST_SALES)
       return this.#refuse(request, 'busy');
     const at = { height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() };
+    // Before a key index is spent: whoever restores from the phrase searches through all of them.
+    const [failure] = checkRequest({ request, offer, ...at });
+    if (failure !== undefined) return this.#refuse(request, failure.code);
     const keyIndex = await store.nextKeyIndex();
     const { refund, paymentHash } = this.#hands.keys(keyIndex);
     const opened = openSeller({ request, offer, keys: { keyIndex, refundKey: refund.public, paymentHash }, at });
