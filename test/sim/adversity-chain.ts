@@ -1,6 +1,11 @@
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import type { Parts } from 'sparkle-protocol/trader/engine';
 import type { Adversity } from './adversity.ts';
+import type { Chance } from './chance.ts';
 import type { Scenario } from './scenario.ts';
-import { anytime, said } from './when.ts';
+import { anytime, drawWho, said } from './when.ts';
 import type { World } from './world.ts';
 
 const reorg: Adversity = {
@@ -16,6 +21,7 @@ const reorg: Adversity = {
     );
     return {
       name: 'reorg',
+      depth,
       costBlocks: depth,
       told: `${depth} deep, transactions ${mempool}, ${said(when)}`,
       when,
@@ -39,7 +45,7 @@ const feeSpike: Adversity = {
     const { feerateSatVb } = scenario;
     const most = mostSatVb(scenario);
     const floorSatVb = Math.max(feerateSatVb, Math.min(most, feerateSatVb * chance.between(2, 40)));
-    const estimateSatVb = Math.max(1, Math.min(most, floorSatVb * chance.oneOf([0.5, 1, 1, 1.2] as const)));
+    const estimateSatVb = Math.max(1, Math.min(most, floorSatVb * chance.oneOf([0.5, 1, 1, 1.2, 5] as const)));
     const lastsBlocks = chance.between(1, 18);
     return {
       name: 'fee spike',
@@ -91,6 +97,78 @@ const eviction: Adversity = {
   },
 };
 
+/** What was replaced or thrown out of every mempool that we know of is not gone: any version may confirm (R5). */
+const oldVersion: Adversity = {
+  name: 'old version',
+  weight: 3,
+  draw: (draw) => {
+    const { chance } = draw;
+    const when = anytime(draw);
+    const dice = chance.fork('which');
+    return { name: 'old version', told: said(when), when, begin: (world) => mineOld(world, dice) };
+  },
+};
+
+function mineOld(world: World, dice: Chance): void {
+  const waiting = new Set(world.chain.control.mempool());
+  const old = [...world.everSeen].filter(([txid]) => !waiting.has(txid));
+  for (let left = old.length; left > 0; left -= 1) {
+    const [[txid, raw] = ['', '']] = old.splice(dice.between(0, old.length - 1), 1);
+    try {
+      world.mineExactly([raw]);
+      world.story.note(`a miner takes ${txid}, which everybody else has forgotten`);
+      return;
+    } catch (error) {
+      // Confirmed already, or no longer possible.
+      if (!(error instanceof SparkleError)) throw error;
+    }
+  }
+}
+
+/** Sees blocks only: what is in the mempool, somebody else must tell him. */
+const blindness: Adversity = {
+  name: 'blindness',
+  weight: 2,
+  draw: ({ chance }) => {
+    const who = drawWho(chance);
+    return {
+      name: 'blindness',
+      told: `the ${who}'s chain source knows no mempool`,
+      tampers: { [who]: (parts: Parts) => ({ ...parts, chain: blocksOnly(parts.chain) }) },
+    };
+  },
+};
+
+function blocksOnly(chain: Chain): Chain {
+  const confirmed = async (txid: string) => {
+    const found = await chain.transaction(txid);
+    return found?.block === undefined ? undefined : found;
+  };
+  return {
+    ...chain,
+    transaction: confirmed,
+    spender: async (outpoint, fromHeight) => {
+      const found = await chain.spender(outpoint, fromHeight);
+      return found?.block === undefined ? undefined : found;
+    },
+    unspent: async (outpoint) => {
+      const [txid = '', vout] = outpoint.split(':');
+      const known = await chain.unspent(outpoint);
+      if (known !== undefined) return known.confirmations > 0 ? known : undefined;
+      const spender = await chain.spender(outpoint, 0);
+      const created = await confirmed(txid);
+      if (spender === undefined || spender.block !== undefined || created?.block === undefined) return undefined;
+      const output = decodeTransaction(created.raw).outputs[Number(vout)];
+      const { height } = await chain.tip();
+      return output === undefined ? undefined : { ...output, confirmations: height - created.block.height + 1 };
+    },
+    subscribe: (listener) =>
+      chain.subscribe((event) => {
+        if (event.type === 'tip' || event.type === 'reorg') listener(event);
+      }),
+  };
+}
+
 const chainOutage: Adversity = {
   name: 'chain outage',
   weight: 3,
@@ -109,4 +187,12 @@ const chainOutage: Adversity = {
   },
 };
 
-export const chainAdversities: readonly Adversity[] = [reorg, feeSpike, ignoredLock, eviction, chainOutage];
+export const chainAdversities: readonly Adversity[] = [
+  reorg,
+  feeSpike,
+  ignoredLock,
+  eviction,
+  oldVersion,
+  blindness,
+  chainOutage,
+];

@@ -1,10 +1,16 @@
+import { addressScript, encodeDraft } from 'sparkle-protocol/protocol/draft';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { identityKey } from 'sparkle-protocol/protocol/keys';
+import { writeMessage } from 'sparkle-protocol/protocol/messages';
 import type { Parts } from 'sparkle-protocol/trader/engine';
 import type { Adversity } from './adversity.ts';
 import { deeds } from './deeds.ts';
 import { LyingSeller } from './liar-seller.ts';
 import { lies, type Lie } from './lies.ts';
+import { Meddler } from './meddler.ts';
 import type { Trouble } from './trouble.ts';
 import { anytime, anytimeAtRest, drawWho, said } from './when.ts';
+import type { World } from './world.ts';
 
 const bentMessages: Adversity = {
   name: 'messages',
@@ -117,6 +123,87 @@ const rival: Adversity = {
   }),
 };
 
+/** He is no cheat: it is his inscription. But it is promised. */
+const movesItself: Adversity = {
+  name: 'seller moves it',
+  weight: 1,
+  draw: ({ chance, mode }) => {
+    const holdFirst = ['invoiced', 'building', 'locking'] as const;
+    const state = mode === 'hold-first' ? chance.oneOf(holdFirst) : chance.oneOf(['building', 'locking'] as const);
+    const when = { who: 'seller', state, afterBlocks: chance.between(0, 1), amidCalls: 0 } as const;
+    return {
+      name: 'seller moves it',
+      told: `he sends the inscription to himself with another program, ${said(when)}`,
+      when,
+      begin: (world) => void moveAway(world),
+    };
+  },
+};
+
+const MOVING_FEE_SATS = 60_000n;
+
+async function moveAway(world: World): Promise<void> {
+  const { lot } = world.scenario;
+  const { wallet, network, chain } = world.partsOf('seller');
+  const [coin] = (await wallet.coins()).filter(({ outpoint }) => outpoint !== lot.outpoint);
+  if (coin === undefined) return;
+  const spent = [{ outpoint: lot.outpoint, valueSats: lot.valueSats, script: wallet.scriptOf(lot.owner) }, coin];
+  const outputs = [
+    { script: addressScript(await wallet.address(), network), valueSats: lot.valueSats },
+    { script: addressScript(await wallet.address(), network), valueSats: coin.valueSats - MOVING_FEE_SATS },
+  ];
+  const inputs = spent.map((input) => ({ ...input, sequence: 0xffff_fffd, witness: [] }));
+  try {
+    await chain.broadcast([wallet.signNow(encodeDraft({ lockHeight: 0, inputs, outputs }), spent)]);
+  } catch (error) {
+    // Too late: it is locked.
+    if (!(error instanceof SparkleError)) throw error;
+  }
+}
+
+/** Somebody who reads along and sends to both whatever comes to his mind: old letters, broken ones, his own. */
+const meddler: Adversity = {
+  name: 'meddler',
+  weight: 2,
+  draw: ({ chance }) => ({
+    name: 'meddler',
+    told: 'sends old letters to others, broken ones and forged ones',
+    prepare: (world) => void world.actors.push(new Meddler(world, chance.fork('meddler'))),
+  }),
+};
+
+/** His program is ours, but he says that he has left while he goes on. */
+const falseAbort: Adversity = {
+  name: 'false abort',
+  weight: 2,
+  draw: (draw) => {
+    const by = drawWho(draw.chance);
+    const when = anytimeAtRest(draw);
+    return {
+      name: `${by} says abort and goes on`,
+      told: said(when),
+      dishonest: by,
+      when,
+      prepare: (world) => {
+        world.party(by).isHonest = false;
+      },
+      begin: (world) => void sayAbort(world, by),
+    };
+  },
+};
+
+async function sayAbort(world: World, by: 'buyer' | 'seller'): Promise<void> {
+  const { market, clock, seed, network } = world.partsOf(by);
+  const { public: from, secret } = identityKey({ seed, network });
+  const to = world.party(by === 'buyer' ? 'seller' : 'buyer').id;
+  for (const { tradeId } of world.party(by).trades()) {
+    const signed = { tradeId, from, expiresAt: clock.nowSeconds() + 3600 };
+    const { inscriptionId } = world.scenario.lot;
+    const message = { op: 'trade_abort', inscriptionId, code: 'changed_my_mind', signed } as const;
+    await market.send(to, { from, text: writeMessage(message, { secret, auxRand: clock.randomBytes(32) }) });
+  }
+}
+
 /** A puppet takes the seller's place, with his keys, his coins and his node. */
 export function lying(lie: Lie): Trouble {
   return {
@@ -153,7 +240,7 @@ const lyingSeller: Adversity = {
 const badBuyer: Adversity = {
   name: 'bad buyer',
   weight: 5,
-  draw: ({ chance }, scenario) => chance.oneOf(deeds(chance, scenario))(),
+  draw: ({ chance, mode }) => chance.oneOf(deeds(chance, mode))(),
 };
 
 export const peopleAdversities: readonly Adversity[] = [
@@ -164,6 +251,9 @@ export const peopleAdversities: readonly Adversity[] = [
   walkAway,
   abort,
   rival,
+  movesItself,
+  meddler,
+  falseAbort,
   lyingSeller,
   badBuyer,
 ];

@@ -1,3 +1,4 @@
+import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
 import { chainAdversities } from './adversity-chain.ts';
 import { lightningAdversities } from './adversity-lightning.ts';
 import { peopleAdversities } from './adversity-people.ts';
@@ -30,19 +31,23 @@ export function drawTroubles(chance: Chance, scenario: Scenario): Trouble[] {
     const kind = drawWeighted(chance, kinds);
     kinds.splice(kinds.indexOf(kind), 1);
     const trouble = kind.draw({ chance: chance.fork(kind.name), mode, focus }, scenario);
-    if (isBearable([...drawn, trouble])) drawn.push(trouble);
+    if (isBearable([...drawn, trouble], scenario)) drawn.push(trouble);
   }
   return drawn;
 }
 
-function isBearable(troubles: readonly Trouble[]): boolean {
+function isBearable(troubles: readonly Trouble[], { confirmations, priceSats }: Scenario): boolean {
   const cost = troubles.reduce((sum, { costBlocks = 0 }) => sum + costBlocks, 0);
   const liars = troubles.filter(({ dishonest }) => dishonest !== undefined);
+  const has = (kind: string): boolean => troubles.some(({ name }) => name === kind);
   // R7 asks for a mempool that is watched: who hears nothing of it has no promise against replacement cycling.
-  const cyclesUnheard = ['buyer cycles at once', 'deafness'].every((kind) =>
-    troubles.some(({ name }) => name === kind),
-  );
-  return cost <= MOST_COST_BLOCKS && liars.length <= 1 && !cyclesUnheard;
+  const cycles = has('buyer cycles at once') || has('buyer cycles slowly');
+  const cyclesUnheard = cycles && (has('deafness') || has('blindness'));
+  // A reorg as deep as the lock that was waited for, and another version of its input in its place: that is the risk
+  // which the number of confirmations puts a price on.
+  const depth = Math.max(0, ...troubles.map((trouble) => trouble.depth ?? 0));
+  const tooDeep = has('old version') && depth >= Math.max(confirmations, confirmationsFor(priceSats));
+  return cost <= MOST_COST_BLOCKS && liars.length <= 1 && !cyclesUnheard && !tooDeep;
 }
 
 function drawWeighted(chance: Chance, kinds: readonly Adversity[]): Adversity {

@@ -3,13 +3,14 @@ import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
 import { readMessage, writeMessage, type TradeMessage } from 'sparkle-protocol/protocol/messages';
 import { identityKey, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
 import type { Chance } from './chance.ts';
 import { CyclingBuyer } from './cycling.ts';
-import type { Scenario } from './scenario.ts';
 import type { Trouble } from './trouble.ts';
 import type { Tamper, World } from './world.ts';
 
-const bad = (deed: Omit<Trouble, 'dishonest' | 'told'> & { told?: string }): Trouble => ({
+/** A trouble that the buyer makes. */
+export const bad = (deed: Omit<Trouble, 'dishonest' | 'told'> & { told?: string }): Trouble => ({
   told: 'he has his program do it',
   ...deed,
   dishonest: 'buyer',
@@ -166,8 +167,11 @@ const completesEarly = (): Trouble =>
       : [message],
   );
 
+/** More than a hundredth of any price. */
+const FAR_TOO_MUCH_MSAT = 200_000_000n;
+
 /** All that a bad buyer may do in this trade; one of them is drawn. */
-export function deeds(chance: Chance, { mode, priceSats }: Scenario): [() => Trouble, ...(() => Trouble)[]] {
+export function deeds(chance: Chance, mode: TradeMode): [() => Trouble, ...(() => Trouble)[]] {
   const anyMode: [() => Trouble, ...(() => Trouble)[]] = [
     neverPays,
     () => paysLate(chance.oneOf([1, 8, 12, 13, 30, 60] as const)),
@@ -180,7 +184,7 @@ export function deeds(chance: Chance, { mode, priceSats }: Scenario): [() => Tro
   return [
     ...anyMode,
     () => paysWrong('buyer pays a msat less', { extraMsat: -1n }),
-    () => paysWrong('buyer pays far too much', { extraMsat: priceSats * 1000n }),
+    () => paysWrong('buyer pays far too much', { extraMsat: FAR_TOO_MUCH_MSAT }),
     () =>
       paysWrong('buyer pays with a short HTLC', { parts: [{ paddingBlocks: -90, lateBlocks: 0, travelBlocks: 0 }] }),
     () => claimsAt('never'),
@@ -199,5 +203,3 @@ export const cycles = (pace: 'slowly' | 'at once'): Trouble => ({
     world.actors.push(new CyclingBuyer(world, pace));
   },
 });
-
-export { bad, claimsAt, neverPays, paysLate };

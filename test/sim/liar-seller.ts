@@ -96,9 +96,18 @@ export class LyingSeller {
   }
 
   async #hear(text: string): Promise<void> {
-    const { message } = readMessage(text, { nowSeconds: this.#parts.clock.nowSeconds() });
-    if (message.op === 'trade_request' && this.#deal === undefined) await this.#agree(message);
+    const message = this.#read(text);
+    if (message?.op === 'trade_request' && this.#deal === undefined) await this.#agree(message);
     await this.tick();
+  }
+
+  #read(text: string): TradeMessage | undefined {
+    try {
+      return readMessage(text, { nowSeconds: this.#parts.clock.nowSeconds() }).message;
+    } catch (error) {
+      this.#note(`the liar cannot read a letter: ${plainly(error)}`);
+      return undefined;
+    }
   }
 
   async #agree(request: TradeRequest): Promise<void> {

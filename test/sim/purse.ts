@@ -64,6 +64,11 @@ export class Purse implements Wallet {
     return this.#keys.has(script);
   }
 
+  /** The first script of somebody whose keys these are too. */
+  scriptOf(owner: string): string {
+    return keyRing(owner)[0]?.script ?? '';
+  }
+
   async address(): Promise<string> {
     return this.nextAddress();
   }

@@ -17,6 +17,8 @@ export type Trouble = {
   lastsBlocks?: number;
   /** For how many blocks it can keep an honest side from acting. */
   costBlocks?: number;
+  /** How deep it cuts into the chain. */
+  depth?: number;
   /** Whose word is not worth anything any more. */
   dishonest?: Name;
   begin?: (world: World) => void;
@@ -32,6 +34,7 @@ export class Troubles {
   readonly #world: World;
   #waiting: { trouble: Trouble; when: When; blocks: number }[];
   #running: Running[] = [];
+  #areOver = false;
 
   constructor(world: World, troubles: readonly Trouble[]) {
     this.#world = world;
@@ -70,6 +73,7 @@ export class Troubles {
   /** Nothing goes wrong any more. */
   endAll(): void {
     this.#waiting = [];
+    this.#areOver = true;
     for (const { trouble } of this.#running.splice(0)) this.#end(trouble);
   }
 
@@ -79,6 +83,7 @@ export class Troubles {
 
   #start(trouble: Trouble, when: When): void {
     const begin = (): void => {
+      if (this.#areOver) return;
       this.#tell(trouble);
       trouble.begin?.(this.#world);
       if (trouble.lastsBlocks !== undefined) this.#running.push({ trouble, leftBlocks: trouble.lastsBlocks });

@@ -37,6 +37,9 @@ const NETWORK = 'regtest';
 const OFFER_SECONDS = 40 * 86_400;
 const WANT_BLOCKS = 80;
 
+/** A letter that could not be taken comes again each second; here it comes each minute, for nobody has the time. */
+const patiently = (delayMs: number): number => (delayMs >= 100 && delayMs <= 1_000 ? 60_000 : delayMs);
+
 /** One chain, one Lightning network, one square and some people, all on one clock and under one seed. */
 export class World {
   readonly scenario: Scenario;
@@ -50,8 +53,10 @@ export class World {
   readonly actors: Actor[] = [];
   /** sat/vB below which miners take nothing. */
   feerateFloor: number;
+  /** Every transaction that was in a mempool once, oldest first: some miner may still have it. */
+  readonly everSeen = new Map<string, string>();
   /** How messages travel; adversities make it worse. */
-  weather: (mail: { number: number }) => readonly number[] = () => [0];
+  weather: Weather['fate'] = () => [0];
   readonly #tampers: Given['tampers'];
   readonly #parties = new Map<Name, Party>();
   readonly #square: Square;
@@ -76,7 +81,10 @@ export class World {
     });
     this.ordinals = localOrdinals({ chain: this.chain, blocks: this.chain, maxTransactions: MOST_TRACED });
     const fate: Weather['fate'] = (mail) => this.weather(mail);
-    this.#square = new Square({ post: this.time.post, fate });
+    this.#square = new Square({ post: (delayMs, deliver) => this.time.post(patiently(delayMs), deliver), fate });
+    this.chain.subscribe((event) => {
+      if (event.type === 'transaction') this.everSeen.set(event.txid, event.raw);
+    });
     this.feerateFloor = scenario.feerateSatVb;
     this.setFees({ floorSatVb: 1, estimateSatVb: scenario.feerateSatVb });
   }
@@ -233,6 +241,13 @@ export class World {
       this.#height += 1;
       this.#toNodes(this.#height);
     }
+  }
+
+  /** A miner's block of his own choice. Throws `broadcast_refused` when it would break the rules. */
+  mineExactly(raws: string[]): void {
+    this.chain.control.mineExactly(raws);
+    this.#height += 1;
+    this.#toNodes(this.#height);
   }
 
   reorg(options: { depth: number; mempool: 'mined' | 'waiting' | 'dropped' }): void {

@@ -40,7 +40,8 @@ const nonceAt = recalling(
   (index: number) => {
     const nonce = Fn.create(numberOf(taggedHash('sparkle/simulated nonce', Uint8Array.of(index))));
     const point = BASE.multiply(nonce);
-    return { k: isEven(point.toAffine().y) ? nonce : Fn.neg(nonce), r: pointToBytes(point) };
+    const k = isEven(point.toAffine().y) ? nonce : Fn.neg(nonce);
+    return { k, inverse: Fn.inv(k), r: pointToBytes(point) };
   },
   (index) => `${index}`,
 );
@@ -65,25 +66,34 @@ export const schnorr: typeof realSchnorr = {
   utils: { ...realSchnorr.utils, lift_x: recalling(realSchnorr.utils.lift_x, (x) => x.toString(16)) },
 };
 
+const getPublicKey: typeof realSecp256k1.getPublicKey = recalling(
+  (secret: Uint8Array, isCompressed?: boolean) => realSecp256k1.getPublicKey(secret, isCompressed),
+  (secret, isCompressed) => `${hex.encode(secret)}${isCompressed ?? true}`,
+);
+
 /** Whose signature it is, for those that were made in this process. */
 const signers = new Map<string, Uint8Array>();
 
-const signAndRemember: typeof realSecp256k1.sign = (message, secret, options) => {
-  const signature = realSecp256k1.sign(message, secret, options);
+/** ECDSA with a low S and the recovery id in front, again but for the choice of the nonce. */
+function signRecovered(digest: Uint8Array, secret: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { inverse, r } = nonceAt((digest[0] ?? 0) % NONCES);
+  const sum = Fn.create(numberOf(digest) + Fn.create(numberOf(r)) * Fn.fromBytes(secret));
+  const s = Fn.create(inverse * sum);
+  const isHigh = s > Fn.ORDER / 2n;
+  const signature = Uint8Array.from([isHigh ? 1 : 0, ...r, ...Fn.toBytes(isHigh ? Fn.neg(s) : s)]);
   if (signers.size >= MOST_GOOD) signers.clear();
-  if (options?.format === 'recovered')
-    signers.set(hex.encode(signature) + hex.encode(message), realSecp256k1.getPublicKey(secret));
+  signers.set(hex.encode(signature) + hex.encode(digest), getPublicKey(secret));
   return signature;
-};
+}
 
 export const secp256k1: typeof realSecp256k1 = {
   ...realSecp256k1,
-  sign: signAndRemember,
+  sign: (message, secret, options) =>
+    options?.format === 'recovered' && options.prehash === false
+      ? signRecovered(message, secret)
+      : realSecp256k1.sign(message, secret, options),
   recoverPublicKey: (signature, message, options) =>
     signers.get(hex.encode(signature) + hex.encode(message))?.slice() ??
     realSecp256k1.recoverPublicKey(signature, message, options),
-  getPublicKey: recalling(
-    (secret: Uint8Array, isCompressed?: boolean) => realSecp256k1.getPublicKey(secret, isCompressed),
-    (secret, isCompressed) => `${hex.encode(secret)}${isCompressed ?? true}`,
-  ),
+  getPublicKey,
 };
