@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadFast } from './load.ts';
-import { count, emptyTally, merge, summary, type Tally } from './tally.ts';
+import { count, emptyTally, failureLines, merge, summary, type Tally } from './tally.ts';
 import type { Job, Word } from './worker.ts';
 
 const USAGE = `npm run sim -- [--trades 2000] [--seed 1] [--workers ${availableParallelism()}] [--plain]
@@ -85,19 +85,12 @@ function inWorker(job: Job, heard: (tally: Tally) => void): Promise<void> {
   });
 }
 
-function tellFailures({ failures }: Tally): void {
-  for (const { seed, losses, faults } of failures.slice(0, 20)) {
-    for (const sentence of [...losses, ...faults]) console.log(`seed ${seed}: ${sentence}`);
-    console.log(`  the whole story: npm run sim -- --seed ${seed} --trades 1`);
-  }
-}
-
 async function main(): Promise<number> {
   const wanted = wantedBy(process.argv.slice(2));
   const started = performance.now();
   const tally = wanted.trades === 1 ? await tellOne(wanted) : await playMany(wanted);
   if (wanted.trades > 1) await tellFirst(tally, wanted);
-  tellFailures(tally);
+  for (const line of failureLines(tally)) console.log(line);
   const seconds = (performance.now() - started) / 1000;
   console.log(`${(tally.trades / seconds).toFixed(1)} trades a second in ${seconds.toFixed(0)} s`);
   for (const line of summary(tally)) console.log(line);

@@ -48,6 +48,17 @@ const listed = (counts: Record<string, number>): string =>
     .map(([name, times]) => `${times} ${name}`)
     .join(', ');
 
+const MOST_TOLD = 20;
+
+/** What failed, and how to see it again. */
+export function failureLines({ failures }: Tally): string[] {
+  const told = failures.toSorted((one, other) => one.seed - other.seed).slice(0, MOST_TOLD);
+  return told.flatMap(({ seed, losses, faults }) => [
+    ...[...losses, ...faults].map((sentence) => `seed ${seed}: ${sentence}`),
+    `  the whole story: npm run sim -- --seed ${seed} --trades 1`,
+  ]);
+}
+
 /** The last lines of a run. Everything that was counted is named, so that a kind of trouble that never came shows. */
 export function summary(tally: Tally): string[] {
   const lost = tally.failures.filter(({ losses }) => losses.length > 0).length;
