@@ -7,9 +7,20 @@ import { createWorld, type World } from './world.ts';
 const STORIES: StoryName[] = ['hold-first', 'lock-first', 'refund'];
 const USAGE = 'npm start -- [--trade hold-first|lock-first|refund] [--json] [--keep]';
 
+const options = { trade: { type: 'string' }, json: { type: 'boolean' }, keep: { type: 'boolean' } } as const;
+
+/** An option that does not exist is answered with those that do. */
+function parsed() {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    const sentence = `${error instanceof Error ? error.message : String(error)}; usage: ${USAGE}`;
+    throw new SparkleError('bad_config', sentence, {}, { cause: error });
+  }
+}
+
 function readArguments(): { stories: StoryName[]; json: boolean; keep: boolean } {
-  const options = { trade: { type: 'string' }, json: { type: 'boolean' }, keep: { type: 'boolean' } } as const;
-  const { values } = parseArgs({ options });
+  const values = parsed();
   const { trade, json = false, keep = false } = values;
   const stories = trade === undefined ? STORIES : STORIES.filter((name) => name === trade);
   if (stories.length === 0)

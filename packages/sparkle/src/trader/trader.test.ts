@@ -77,6 +77,21 @@ describe('two traders over memory', () => {
     await assert.rejects(trader.start(), (error) => error instanceof SparkleError && error.code === 'wrong_network');
   });
 
+  test('a node that cannot do what a trade needs is not used for it', async () => {
+    const on = await stage();
+    const { lightning } = on.parts.buyer;
+    const without = (capability: string) =>
+      new Trader({
+        ...on.parts.buyer,
+        lightning: { ...lightning, capabilities: { ...lightning.capabilities, [capability]: false } },
+      });
+    const refused = (error: unknown) => error instanceof SparkleError && error.code === 'refused';
+    await assert.rejects(without('routeCap').buy(on.purchase('00'.repeat(32), 'lock-first')), refused);
+    for (const capability of ['hold', 'finalCltv', 'ownPreimage'])
+      await assert.rejects(without(capability).sell(on.offer), refused);
+    await without('ownPreimage').sell({ ...on.offer, modes: ['hold-first'] });
+  });
+
   test('letters that cannot be read or are signed by another change nothing and stop nothing', async () => {
     const on = await stage();
     const { seller, buyer } = await pair(on);

@@ -68,6 +68,16 @@ describe('the buyer in hold-first, before he reveals', () => {
     assert.deepEqual(deeds(holdBuyer.paying, looked(HEIGHT, { payment: settled })), ['alert']);
   });
 
+  test('verifying: a payment that settled although nothing was shown is claimed for at once, at any height', () => {
+    const facts = factsFor(holdTerms);
+    for (const height of [HEIGHT + 1, R + 5])
+      assert.deepEqual(deeds(holdBuyer.verifying, looked(height, { payment: settled, facts })), [
+        'build_claim',
+        'alert',
+      ]);
+    assert.deepEqual(deeds(holdBuyer.verifying, looked(HEIGHT + 1, { payment: settled })), ['alert']);
+  });
+
   test('verifying: an unconfirmed lock is waited for', () => {
     const facts = factsFor(holdTerms, 0);
     assert.equal(stateAfter(holdBuyer.verifying, looked(HEIGHT + 1, { payment: pending, facts })), 'verifying');
@@ -175,6 +185,7 @@ describe('the buyer in hold-first, before he reveals', () => {
   test('withdrawn: he waits until the payment came back, and never reveals', () => {
     const withdrawn = after(holdBuyer.verifying, { type: 'abort_requested', at: at(HEIGHT), reason: 'x' });
     assert.equal(withdrawn.state, 'withdrawn');
+    assert.deepEqual(deeds(withdrawn, looked(R + 200, { payment: settled })), ['alert']);
     assert.equal(stateAfter(withdrawn, looked(R + 200, { payment: pending })), 'withdrawn');
     assert.equal(stateAfter(withdrawn, looked(R + 200, { payment: failed })), 'ended');
     assert.deepEqual(deeds(withdrawn, looked(HEIGHT, { payment: pending, facts: factsFor(holdTerms) })), []);

@@ -1,6 +1,7 @@
 import { checkAnnouncement, checkLock, checkQuote, checkReveal, type Failure, termsOfQuote } from '../checks.ts';
 import type { TradeMessage, TradeQuote } from '../messages.ts';
 import { claimBuilt, claimFailed, claimLooked, claimSent, planClaim } from './claiming.ts';
+import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
 import { type Change, go, keyed, type Machine, run, stay } from './machine.ts';
 import { payment } from './paying.ts';
@@ -69,6 +70,7 @@ function announced(trade: In<'paying'>, { message }: { message: TradeMessage }):
 
 function inspected(trade: In<'verifying'>, { view, at }: Event<'looked'>): After {
   if (view.payment?.state === 'failed') return returned(trade, 'failed', []);
+  if (view.payment?.state === 'settled') return paidUnasked(trade, view.facts, at.height);
   // The hold must still stand when the preimage goes out, and the runner may not have dispatched it yet.
   if (view.facts === undefined || view.payment?.state !== 'pending') return stay(trade);
   const { terms } = trade;
@@ -81,11 +83,22 @@ function inspected(trade: In<'verifying'>, { view, at }: Event<'looked'>): After
   const failures = [...checkLock({ terms, facts: view.facts, height: at.height }), ...reveal];
   const refused = failures.filter(({ wait }) => !wait);
   if (refused.length > 0) return withdrawn(trade, codesOf(refused));
-  return failures.length > 0 ? stay(trade) : claim(trade, view.facts, at.height);
+  if (failures.length > 0) return stay(trade);
+  const next = claiming(trade, { facts: view.facts, revealed: false, height: at.height });
+  return go(next, planClaim(next, at.height));
 }
 
-function claim(trade: In<'verifying'>, facts: LockFacts, height: number): After {
-  const next: In<'claiming'> = {
+/** The preimage is out although nothing was shown: there is nothing to hide any more, and whatever was locked is his. */
+function paidUnasked(trade: In<'verifying'>, facts: LockFacts | undefined, height: number): After {
+  if (facts?.raw === undefined) return go(trade, leak(trade));
+  const next = claiming(trade, { facts, revealed: true, height });
+  return go(next, planClaim(next, height), leak(next));
+}
+
+type Begun = { facts: LockFacts; revealed: boolean; height: number };
+
+function claiming(trade: In<'verifying'>, { facts, revealed, height }: Begun): In<'claiming'> {
+  return {
     ...base(trade),
     state: 'claiming',
     terms: trade.terms,
@@ -93,19 +106,20 @@ function claim(trade: In<'verifying'>, facts: LockFacts, height: number): After 
     outpoint: trade.outpoint,
     lockRaw: facts.raw ?? '',
     versions: [],
-    revealed: false,
+    revealed,
     plannedAt: height,
   };
-  return go(next, planClaim(next, height));
 }
 
 /** The payment came back: nothing was revealed, so nothing can be taken. */
 function returned(trade: In<'paying' | 'verifying' | 'withdrawn'>, state: string | undefined, codes: string[]): After {
   if (state === 'failed') return ended(trade, { outcome: codes.length > 0 ? 'refused' : 'abandoned', codes });
-  if (state !== 'settled' || trade.state === 'withdrawn') return stay(trade);
-  // Nobody but us knew the preimage: a settled payment means it leaked, and the operator must look.
-  return go(trade, keyed(trade, 'leak', { do: 'alert', level: 'page', code: 'preimage_leaked', sentence: LEAKED }));
+  return state === 'settled' ? go(trade, leak(trade)) : stay(trade);
 }
+
+/** Nobody but us knew the preimage: a settled payment means that it leaked, and the operator must look. */
+const leak = (trade: HoldBuyer): KeyedEffect =>
+  keyed(trade, 'leak', { do: 'alert', level: 'page', code: 'preimage_leaked', sentence: LEAKED });
 
 const LEAKED = 'the hold payment was settled although this side has not revealed its preimage';
 
