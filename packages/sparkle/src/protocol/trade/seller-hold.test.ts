@@ -220,10 +220,16 @@ describe('the seller in hold-first, locked', () => {
   test('a preimage that a spend of the lock has shown, if only for a moment, settles the payment', () => {
     const preimage = findPreimage(claim.raw, holdTerms.paymentHash) ?? '';
     const shown: TradeEvent = { type: 'preimage_seen', at: at(R), preimage, txid: claim.txid };
-    for (const trade of [holdSeller.locking, aborting, holdSeller.locked, refunded]) {
+    for (const trade of [holdSeller.locking, holdSeller.locked, refunded]) {
       assert.deepEqual(deeds(trade, shown), ['settle']);
       assert.equal(stateAfter(trade, shown), 'settling');
     }
+  });
+
+  test('aborting: what a claim has shown is not settled with while the spend back may win', () => {
+    const preimage = findPreimage(claim.raw, holdTerms.paymentHash) ?? '';
+    assert.deepEqual(deeds(aborting, { type: 'preimage_seen', at: at(R), preimage, txid: claim.txid }), []);
+    assert.deepEqual(deeds(aborting, looked(R, { invoice: held, lock: spentBy(claim, 0) })), ['settle']);
   });
 
   test('a preimage of another hash is none', () => {

@@ -67,9 +67,9 @@ const machine: Machine<HoldSeller> = {
     effect_failed: notSent,
     abort_requested: (trade, { at }) => abort(trade, at.height),
   },
+  // A preimage that was shown before the spend back was buried is not taken here: who has the inscription does not settle too.
   aborting: {
     looked: abortLooked,
-    preimage_seen: seen,
     abort_built: (trade, { abort: built }) =>
       go(
         { ...trade, aborts: [...trade.aborts.filter(({ txid }) => txid !== built.txid), built] },
