@@ -62,7 +62,8 @@ const feeSpike: Adversity = {
 /** More than anybody here would pay. */
 const NO_ROOM_SAT_VB = 100_000;
 
-const ignoredLock: Adversity = {
+/** Gives the lock no room for so long that it must be taken back. */
+export const ignoredLock: Adversity = {
   name: 'ignored lock',
   weight: 2,
   draw: ({ chance }, { feerateSatVb }) => {
@@ -98,7 +99,7 @@ const eviction: Adversity = {
 };
 
 /** What was replaced or thrown out of every mempool that we know of is not gone: any version may confirm (R5). */
-const oldVersion: Adversity = {
+export const oldVersion: Adversity = {
   name: 'old version',
   weight: 3,
   draw: (draw) => {

@@ -19,7 +19,7 @@ const lateSettlement: Adversity = {
   },
 };
 
-const stuckPayment: Adversity = {
+export const stuckPayment: Adversity = {
   name: 'stuck payment',
   weight: 2,
   draw: ({ chance }) => {

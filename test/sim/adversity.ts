@@ -1,11 +1,13 @@
 import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
-import { chainAdversities } from './adversity-chain.ts';
-import { lightningAdversities } from './adversity-lightning.ts';
+import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import { chainAdversities, ignoredLock, oldVersion } from './adversity-chain.ts';
+import { lightningAdversities, stuckPayment } from './adversity-lightning.ts';
 import { peopleAdversities } from './adversity-people.ts';
 import type { Chance } from './chance.ts';
+import { lateClaim, neverPays } from './deeds.ts';
 import type { Scenario } from './scenario.ts';
-import type { Trouble } from './trouble.ts';
-import { drawFocus, type Draw } from './when.ts';
+import type { Trouble, Who } from './trouble.ts';
+import { drawFocus, type Draw, type Focus } from './when.ts';
 
 /** A kind of trouble. `weight`: how often it is drawn against the others. */
 export type Adversity = { name: string; weight: number; draw: (draw: Draw, scenario: Scenario) => Trouble };
@@ -21,12 +23,43 @@ const MOST_COST_BLOCKS = 26;
 
 const counts = [0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5] as const;
 
+/** One thing that goes wrong for sure, and the moment that everything else then likes to fall upon. */
+type Theme = { first: Adversity['draw']; focus: Readonly<Record<TradeMode, Focus>> };
+
+const at = (who: Who, state: string): Focus => ({ who, state });
+
+const themes: readonly [Theme, ...Theme[]] = [
+  // The refund and the claim are both open: whoever is awake wins.
+  {
+    first: ({ chance, mode }) => (mode === 'hold-first' ? lateClaim(chance) : neverPays()),
+    focus: { 'hold-first': at('seller', 'refunding'), 'lock-first': at('seller', 'refunding') },
+  },
+  // Nobody knows whether lock or abort will be.
+  {
+    first: ignoredLock.draw,
+    focus: { 'hold-first': at('seller', 'aborting'), 'lock-first': at('seller', 'aborting') },
+  },
+  // The preimage is out, and nothing is buried.
+  {
+    first: oldVersion.draw,
+    focus: { 'hold-first': at('buyer', 'claiming'), 'lock-first': at('buyer', 'claiming') },
+  },
+  // The payment is under way, and its end is open.
+  {
+    first: stuckPayment.draw,
+    focus: { 'hold-first': at('seller', 'invoiced'), 'lock-first': at('buyer', 'paying') },
+  },
+];
+
+const THEMED = 0.35;
+
 /** Draws what goes wrong: some kinds of trouble, each once, of which at most one is a liar. */
 export function drawTroubles(chance: Chance, scenario: Scenario): Trouble[] {
-  const drawn: Trouble[] = [];
-  const kinds = [...adversities];
   const { mode } = scenario;
-  const focus = drawFocus(chance, mode);
+  const theme = chance.happens(THEMED) ? chance.oneOf(themes) : undefined;
+  const focus = theme?.focus[mode] ?? drawFocus(chance, mode);
+  const drawn = theme === undefined ? [] : [theme.first({ chance: chance.fork('theme'), mode, focus }, scenario)];
+  const kinds = [...adversities];
   for (let left = chance.oneOf(counts); left > 0; left -= 1) {
     const kind = drawWeighted(chance, kinds);
     kinds.splice(kinds.indexOf(kind), 1);

@@ -30,7 +30,7 @@ function lockOf(world: World): { outpoint: string; refundHeight: number } | unde
   return undefined;
 }
 
-const neverPays = (): Trouble =>
+export const neverPays = (): Trouble =>
   bad({
     name: 'buyer never pays',
     ...byBuyer((parts) => ({ ...parts, lightning: { ...parts.lightning, pay: async () => undefined } })),
@@ -192,6 +192,13 @@ export function deeds(chance: Chance, mode: TradeMode): [() => Trouble, ...(() =
     () => cycles('slowly'),
     () => cycles('at once'),
   ];
+}
+
+/** A claim that comes when the refund is open already, or nearly, or that never comes. */
+export function lateClaim(chance: Chance): Trouble {
+  const deed = chance.oneOf(['late', 'late', 'never', 'cycles'] as const);
+  if (deed === 'cycles') return cycles(chance.oneOf(['slowly', 'at once'] as const));
+  return claimsAt(deed === 'never' ? deed : chance.between(-8, 40));
 }
 
 /** R7: after the refund height, throws every refund out of the mempool by a claim, and the claim by something else. */
