@@ -74,6 +74,26 @@ export function planAbort(trade: Underway, height: number, previous: Version | u
   });
 }
 
+/**
+ * Once a block: the spend back is sent again, because the mempool may have dropped it, and built anew for more. The last
+ * may fail, at the cap; what was sent before must be there all the same.
+ */
+export function pushAbort(trade: Extract<Seller, { state: 'aborting' }>, height: number): KeyedEffect[] {
+  const previous = trade.aborts.at(-1);
+  const again =
+    previous === undefined
+      ? []
+      : [
+          keyed(trade, `abort-broadcast/${previous.txid}/${height}`, {
+            do: 'broadcast',
+            what: 'abort',
+            txid: previous.txid,
+            raw: previous.raw,
+          }),
+        ];
+  return [...again, planAbort(trade, height, previous)];
+}
+
 /** The lock can no longer come to be: another transaction has spent its input, six blocks deep. */
 export function lockIsImpossible(trade: { lock: LockVersion }, source: View['source']): string | undefined {
   if (source?.state !== 'spent') return undefined;

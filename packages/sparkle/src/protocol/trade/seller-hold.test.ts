@@ -206,6 +206,13 @@ describe('the seller in hold-first, with a lock on its way', () => {
     const again = looked(HEIGHT + 13, { invoice: held, lock: unspent(0), source: spentBy(lock, 0) });
     assert.deepEqual(deeds(aborting, again), ['build_abort']);
   });
+
+  test('aborting: every block sends the last spend back again, which the mempool may have dropped', () => {
+    const spentBack = after(aborting, { type: 'abort_built', at: at(HEIGHT + 12), abort: abortFor(holdTerms) });
+    const dropped = looked(HEIGHT + 13, { invoice: held, lock: absent, source: unspent(20) });
+    assert.deepEqual(deeds(spentBack, dropped), ['broadcast', 'build_abort']);
+    assert.deepEqual(deeds(after(spentBack, dropped), dropped), []);
+  });
 });
 
 describe('the seller in hold-first, locked', () => {

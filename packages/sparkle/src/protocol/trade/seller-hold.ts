@@ -12,7 +12,7 @@ import { isPreimageOf } from '../preimage.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
-import { broadcastLock, lockIsImpossible, planAbort, planLock, pushLock } from './locking.ts';
+import { broadcastLock, lockIsImpossible, planAbort, planLock, pushAbort, pushLock } from './locking.ts';
 import { type Change, go, keyed, type Machine, run, stay } from './machine.ts';
 import { acceptOf, quoteOf } from './quoting.ts';
 import { broadcastRefund, planRefund, refundNews } from './refunding.ts';
@@ -182,7 +182,7 @@ function abortLooked(trade: In<'aborting'>, { view, at }: Event<'looked'>): Afte
   if (replaced !== undefined) return cancel(trade, 'canceled', ['lock_aborted'], replaced);
   const buried = view.source?.state === 'spent' && view.source.spender.confirmations > 0;
   if (buried || at.height <= trade.plannedAt) return stay(trade);
-  return go({ ...trade, plannedAt: at.height }, planAbort(trade, at.height, trade.aborts.at(-1)));
+  return go({ ...trade, plannedAt: at.height }, ...pushAbort(trade, at.height));
 }
 
 function lockedLooked(trade: In<'locked'>, { view, at }: Event<'looked'>): After {

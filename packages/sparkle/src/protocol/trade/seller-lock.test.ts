@@ -80,6 +80,14 @@ describe('the seller in lock-first', () => {
     assert.deepEqual(deeds(lockSeller.locking, aborted), ['build_abort']);
   });
 
+  test('aborting: every block sends the last spend back again and builds a dearer one', () => {
+    const aborting = after(lockSeller.locking, abortRequested);
+    const spentBack = after(aborting, { type: 'abort_built', at: at(HEIGHT + 1), abort: abortFor(lockTerms) });
+    const dropped = looked(HEIGHT + 9, { lock: absent, source: unspent(20) });
+    assert.deepEqual(deeds(aborting, dropped), ['build_abort']);
+    assert.deepEqual(deeds(spentBack, dropped), ['broadcast', 'build_abort']);
+  });
+
   test('aborting: the trade ends when the spend back is buried, and waits for R when the lock won', () => {
     const aborting = after(lockSeller.locking, abortRequested);
     const abort = abortFor(lockTerms);

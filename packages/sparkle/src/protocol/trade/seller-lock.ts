@@ -2,7 +2,7 @@ import { invoiceCancelHeight, lastPayHeight, lockInvoiceExpirySeconds, refundIsO
 import { decodeInvoice, invoiceExpiresAt } from '../bolt11.ts';
 import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
-import { broadcastLock, lockIsImpossible, planAbort, pushLock } from './locking.ts';
+import { broadcastLock, lockIsImpossible, planAbort, pushAbort, pushLock } from './locking.ts';
 import { type Change, go, keyed, type Machine, run, stay } from './machine.ts';
 import { acceptOf } from './quoting.ts';
 import { broadcastRefund, planRefund, refundNews } from './refunding.ts';
@@ -115,7 +115,7 @@ function abortLooked(trade: In<'aborting'>, { view, at }: Event<'looked'>): Afte
   if (replaced !== undefined) return ended(trade, 'canceled', ['lock_aborted'], replaced);
   const buried = view.source?.state === 'spent' && view.source.spender.confirmations > 0;
   if (buried || at.height <= trade.plannedAt) return stay(trade);
-  return go({ ...trade, plannedAt: at.height }, planAbort(trade, at.height, trade.aborts.at(-1)));
+  return go({ ...trade, plannedAt: at.height }, ...pushAbort(trade, at.height));
 }
 
 const toWaiting = (trade: In<'aborting' | 'withdrawing'>): After =>
