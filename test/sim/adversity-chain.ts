@@ -5,10 +5,10 @@ import type { Parts } from 'sparkle-protocol/trader/engine';
 import type { Adversity } from './adversity.ts';
 import type { Chance } from './chance.ts';
 import type { Scenario } from './scenario.ts';
-import { anytime, drawWho, said } from './when.ts';
+import { anytime, drawBlocks, drawWho, said } from './when.ts';
 import type { World } from './world.ts';
 
-const reorg: Adversity = {
+export const reorg: Adversity = {
   name: 'reorg',
   weight: 4,
   draw: (draw) => {
@@ -36,7 +36,7 @@ function mostSatVb({ buyerCoins, reserveSats, maxClaimFeeSats, maxRefundFeeSats 
   return Number(buyerCoins === 0 ? reserveSats / 160n : least / 700n);
 }
 
-const feeSpike: Adversity = {
+export const feeSpike: Adversity = {
   name: 'fee spike',
   weight: 3,
   draw: (draw, scenario) => {
@@ -46,7 +46,7 @@ const feeSpike: Adversity = {
     const most = mostSatVb(scenario);
     const floorSatVb = Math.max(feerateSatVb, Math.min(most, feerateSatVb * chance.between(2, 40)));
     const estimateSatVb = Math.max(1, Math.min(most, floorSatVb * chance.oneOf([0.5, 1, 1, 1.2, 5] as const)));
-    const lastsBlocks = chance.between(1, 18);
+    const lastsBlocks = drawBlocks(draw, { least: 1, most: 18 });
     return {
       name: 'fee spike',
       told: `floor ${floorSatVb}, estimate ${estimateSatVb} sat/vB for ${lastsBlocks} blocks, ${said(when)}`,
@@ -79,12 +79,12 @@ export const ignoredLock: Adversity = {
   },
 };
 
-const eviction: Adversity = {
+export const eviction: Adversity = {
   name: 'eviction',
   weight: 2,
   draw: (draw) => {
     const when = anytime(draw);
-    const lastsBlocks = draw.chance.between(1, 6);
+    const lastsBlocks = drawBlocks(draw, { least: 1, most: 6 });
     const evict = ({ chain: { control } }: World): void => control.mempool().forEach((txid) => control.evict(txid));
     return {
       name: 'eviction',
@@ -170,12 +170,12 @@ function blocksOnly(chain: Chain): Chain {
   };
 }
 
-const chainOutage: Adversity = {
+export const chainOutage: Adversity = {
   name: 'chain outage',
   weight: 3,
   draw: (draw) => {
     const when = anytime(draw);
-    const lastsBlocks = draw.chance.between(1, 8);
+    const lastsBlocks = drawBlocks(draw, { least: 1, most: 8 });
     return {
       name: 'chain outage',
       told: `the ${when.who} sees no chain for ${lastsBlocks} blocks, ${said(when)}`,

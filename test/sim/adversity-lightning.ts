@@ -3,7 +3,7 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { paymentHashOf } from 'sparkle-protocol/protocol/trade/step';
 import type { Adversity } from './adversity.ts';
 import type { Who } from './trouble.ts';
-import { anytime, drawWho, said } from './when.ts';
+import { anytime, drawBlocks, drawWho, said } from './when.ts';
 import type { World } from './world.ts';
 
 const lateSettlement: Adversity = {
@@ -83,12 +83,12 @@ const manyParts: Adversity = {
   },
 };
 
-const nodeOutage: Adversity = {
+export const nodeOutage: Adversity = {
   name: 'node outage',
   weight: 3,
   draw: (draw) => {
     const when = anytime(draw);
-    const lastsBlocks = draw.chance.between(1, 8);
+    const lastsBlocks = drawBlocks(draw, { least: 1, most: 8 });
     return {
       name: 'node outage',
       told: `the ${when.who}'s node is away for ${lastsBlocks} blocks, ${said(when)}`,

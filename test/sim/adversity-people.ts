@@ -6,10 +6,10 @@ import type { Parts } from 'sparkle-protocol/trader/engine';
 import type { Adversity } from './adversity.ts';
 import { deeds } from './deeds.ts';
 import { LyingSeller } from './liar-seller.ts';
-import { lies, type Lie } from './lies.ts';
+import { greed, type Lie, untruths } from './lies.ts';
 import { Meddler } from './meddler.ts';
 import type { Trouble } from './trouble.ts';
-import { anytime, anytimeAtRest, drawWho, said } from './when.ts';
+import { anytime, anytimeAtRest, type Draw, drawBlocks, drawWho, said } from './when.ts';
 import type { World } from './world.ts';
 
 const bentMessages: Adversity = {
@@ -52,12 +52,12 @@ const fuse: Adversity = {
   },
 };
 
-const pulledPlug: Adversity = {
+export const pulledPlug: Adversity = {
   name: 'pulled plug',
   weight: 2,
   draw: (draw) => {
     const when = anytime(draw);
-    const awayBlocks = draw.chance.between(0, 8);
+    const awayBlocks = drawBlocks(draw, { least: 1, most: 8 }) - 1;
     return {
       name: 'pulled plug',
       costBlocks: awayBlocks + 1,
@@ -228,10 +228,17 @@ export function lying(lie: Lie): Trouble {
   };
 }
 
+/** A seller who does all that a trade lets him do. */
+export const greedySeller = ({ chance, mode }: Draw): Trouble => {
+  const [first, ...others] = greed.filter(({ modes }) => modes.includes(mode));
+  return lying(first === undefined ? { name: 'says nothing', modes: [] } : chance.oneOf([first, ...others]));
+};
+
 const lyingSeller: Adversity = {
   name: 'lying seller',
   weight: 4,
   draw: ({ chance, mode }) => {
+    const lies = chance.happens(0.5) ? greed : untruths;
     const [first, ...others] = lies.filter(({ modes }) => modes.includes(mode));
     return lying(first === undefined ? { name: 'says nothing', modes: [] } : chance.oneOf([first, ...others]));
   },

@@ -1,8 +1,16 @@
 import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
 import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
-import { chainAdversities, ignoredLock, oldVersion } from './adversity-chain.ts';
-import { lightningAdversities, stuckPayment } from './adversity-lightning.ts';
-import { peopleAdversities } from './adversity-people.ts';
+import {
+  chainAdversities,
+  chainOutage,
+  eviction,
+  feeSpike,
+  ignoredLock,
+  oldVersion,
+  reorg,
+} from './adversity-chain.ts';
+import { lightningAdversities, nodeOutage, stuckPayment } from './adversity-lightning.ts';
+import { greedySeller, peopleAdversities, pulledPlug } from './adversity-people.ts';
 import type { Chance } from './chance.ts';
 import { lateClaim, neverPays } from './deeds.ts';
 import type { Scenario } from './scenario.ts';
@@ -19,12 +27,12 @@ export const adversities: readonly Adversity[] = [...chainAdversities, ...lightn
  * So many blocks may the troubles of one trade keep an honest side from acting. The rules leave 36 between the last
  * reveal and the refund, and between the refund and what a node does by itself; who is away for longer has no promise.
  */
-const MOST_COST_BLOCKS = 26;
+const MOST_COST_BLOCKS = 30;
 
 const counts = [0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5] as const;
 
-/** One thing that goes wrong for sure, and the moment that everything else then likes to fall upon. */
-type Theme = { first: Adversity['draw']; focus: Readonly<Record<TradeMode, Focus>> };
+/** One thing that goes wrong for sure, and the moment that everything else then falls upon, one thing of it hard. */
+type Theme = { first: (draw: Draw, scenario: Scenario) => Trouble; focus: Readonly<Record<TradeMode, Focus>> };
 
 const at = (who: Who, state: string): Focus => ({ who, state });
 
@@ -34,12 +42,16 @@ const themes: readonly [Theme, ...Theme[]] = [
     first: ({ chance, mode }) => (mode === 'hold-first' ? lateClaim(chance) : neverPays()),
     focus: { 'hold-first': at('seller', 'refunding'), 'lock-first': at('seller', 'refunding') },
   },
+  // The preimage is out, nothing is buried, and the seller wants both.
+  {
+    first: greedySeller,
+    focus: { 'hold-first': at('buyer', 'claiming'), 'lock-first': at('buyer', 'claiming') },
+  },
   // Nobody knows whether lock or abort will be.
   {
     first: ignoredLock.draw,
     focus: { 'hold-first': at('seller', 'aborting'), 'lock-first': at('seller', 'aborting') },
   },
-  // The preimage is out, and nothing is buried.
   {
     first: oldVersion.draw,
     focus: { 'hold-first': at('buyer', 'claiming'), 'lock-first': at('buyer', 'claiming') },
@@ -51,20 +63,30 @@ const themes: readonly [Theme, ...Theme[]] = [
   },
 ];
 
-const THEMED = 0.35;
+const THEMED = 0.4;
+
+/** What can be hard to bear. */
+const hindrances = [chainOutage, feeSpike, eviction, pulledPlug, nodeOutage, reorg] as const;
 
 /** Draws what goes wrong: some kinds of trouble, each once, of which at most one is a liar. */
 export function drawTroubles(chance: Chance, scenario: Scenario): Trouble[] {
   const { mode } = scenario;
   const theme = chance.happens(THEMED) ? chance.oneOf(themes) : undefined;
   const focus = theme?.focus[mode] ?? drawFocus(chance, mode);
-  const drawn = theme === undefined ? [] : [theme.first({ chance: chance.fork('theme'), mode, focus }, scenario)];
+  const drawn: Trouble[] = [];
+  const draw = (name: string, drawing: Adversity['draw'], severity: Draw['severity']): void => {
+    const trouble = drawing({ chance: chance.fork(name), mode, focus, severity }, scenario);
+    if (isBearable([...drawn, trouble], scenario)) drawn.push(trouble);
+  };
+  if (theme !== undefined) {
+    draw('theme', theme.first, 'usual');
+    draw('hindrance', chance.oneOf(hindrances).draw, 'hard');
+  }
   const kinds = [...adversities];
   for (let left = chance.oneOf(counts); left > 0; left -= 1) {
     const kind = drawWeighted(chance, kinds);
     kinds.splice(kinds.indexOf(kind), 1);
-    const trouble = kind.draw({ chance: chance.fork(kind.name), mode, focus }, scenario);
-    if (isBearable([...drawn, trouble], scenario)) drawn.push(trouble);
+    draw(kind.name, kind.draw, 'usual');
   }
   return drawn;
 }

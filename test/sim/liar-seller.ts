@@ -146,7 +146,8 @@ export class LyingSeller {
     const { height } = await chain.tip();
     const invoice = deal.invoiceHash === undefined ? undefined : await lightning.invoice(deal.invoiceHash);
     const holdFirst = deal.terms.mode === 'hold-first';
-    if (deal.lock === undefined && (!holdFirst || invoice?.state === 'held')) await this.#lock(deal);
+    const isTime = height >= (this.#lie.lockHeight?.(deal.terms) ?? 0);
+    if (deal.lock === undefined && isTime && (!holdFirst || invoice?.state === 'held')) await this.#lock(deal);
     if (deal.lock !== undefined && height > deal.saidAtHeight) await this.#announce(deal, height);
     if (invoice?.state === 'held') await this.#settle(deal, { height, expiryHeight: invoice.expiryHeight });
     if (deal.lock !== undefined && height >= deal.lockTerms.refundHeight) await this.#refund(deal, height);
@@ -243,7 +244,7 @@ export class LyingSeller {
       terms: lockTerms,
       lockOutpoint: outpoint,
       destination: await wallet.address(),
-      feerateSatVb: FEERATE_SAT_VB + height - lockTerms.refundHeight,
+      feerateSatVb: FEERATE_SAT_VB + (this.#lie.greedSatVb ?? 1) * (height - lockTerms.refundHeight),
       maxFeeSats: MAX_FEE_SATS,
       funding,
       refundSecret: secret,

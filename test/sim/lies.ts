@@ -15,10 +15,14 @@ export type Lie = {
   name: string;
   modes: readonly TradeMode[];
   lock?: (terms: Terms, own: Own) => Terms;
+  /** Hold-first: at which height he locks, when not at once. */
+  lockHeight?: (terms: Terms) => number;
   place?: 'behind a coin' | 'elsewhere' | 'nowhere' | 'taken back';
   invoice?: (asked: HoldInvoiceRequest, own: Own) => HoldInvoiceRequest;
   quote?: (quote: TradeQuote, own: Own) => TradeQuote;
   accept?: (accept: TradeAccept, own: Own) => TradeAccept;
+  /** sat/vB by which he raises his refund with each block. */
+  greedSatVb?: number;
 };
 
 const both: readonly TradeMode[] = ['hold-first', 'lock-first'];
@@ -131,7 +135,20 @@ const words: readonly Lie[] = [
   { name: 'says another trade', modes: both, ...said(() => ({ tradeId: '00'.repeat(16) })) },
 ];
 
-/** He says the truth in everything, and tries to get both: holds the payment to its last block, refunds at R. */
-const greedy: Lie = { name: 'takes what he can', modes: both };
+/**
+ * He says the truth in everything, and tries to get both: holds the payment to its last block, refunds at R for whatever
+ * it costs, and locks as late as the buyer bears.
+ */
+export const greed: readonly Lie[] = [
+  { name: 'takes what he can', modes: both },
+  { name: 'takes what he can for any fee', modes: both, greedSatVb: 40 },
+  ...[60, 50, 42, 39, 38, 37, 36, 30, 20, 10, 4].map((blocks): Lie => ({
+    name: `locks ${blocks} blocks before the refund`,
+    modes: holdFirst,
+    lockHeight: ({ refundHeight }) => refundHeight - blocks,
+    greedSatVb: 40,
+  })),
+];
 
-export const lies: readonly Lie[] = [greedy, ...locks, ...invoices, ...words];
+/** What he says or does is not what he should; he takes what he can besides. */
+export const untruths: readonly Lie[] = [...locks, ...invoices, ...words];

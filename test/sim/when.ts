@@ -23,13 +23,19 @@ export function drawFocus(chance: Chance, mode: TradeMode): Focus {
   return { who, state: chance.oneOf(states[who][mode]) };
 }
 
-/** What a kind of trouble is drawn with. */
-export type Draw = { chance: Chance; mode: TradeMode; focus: Focus };
+/** What a kind of trouble is drawn with. `hard`: falls upon the focus, and lasts as long as the rules must bear. */
+export type Draw = { chance: Chance; mode: TradeMode; focus: Focus; severity: 'usual' | 'hard' };
 
 const FOCUSED = 0.6;
+/** Of 36 blocks that the rules leave for a claim or a refund, six are for a reorg. */
+const HARD_BLOCKS = 30;
 
-export function anytime({ chance, mode, focus }: Draw): When {
-  const { who, state } = chance.happens(FOCUSED) ? focus : drawFocus(chance, mode);
+/** For how many blocks something lasts. */
+export const drawBlocks = ({ chance, severity }: Draw, usual: { least: number; most: number }): number =>
+  severity === 'hard' ? chance.between(usual.most, HARD_BLOCKS) : chance.between(usual.least, usual.most);
+
+export function anytime({ chance, mode, focus, severity }: Draw): When {
+  const { who, state } = severity === 'hard' || chance.happens(FOCUSED) ? focus : drawFocus(chance, mode);
   return {
     who,
     state,
