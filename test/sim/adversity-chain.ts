@@ -1,6 +1,7 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { findPreimage } from 'sparkle-protocol/protocol/spend';
 import type { Parts } from 'sparkle-protocol/trader/engine';
 import type { Adversity } from './adversity.ts';
 import type { Chance } from './chance.ts';
@@ -98,6 +99,40 @@ export const eviction: Adversity = {
   },
 };
 
+/** Miners who like one side: the other's spend of a lock is not taken for a while, and everything else is. */
+export const ignoredSpend: Adversity = {
+  name: 'ignored spend',
+  weight: 2,
+  draw: (draw) => {
+    const { chance } = draw;
+    const spend = draw.focus.who === 'seller' ? 'refund' : chance.oneOf(['claim', 'claim', 'refund'] as const);
+    const who = spend === 'refund' ? 'seller' : 'buyer';
+    const when = { who, state: spend === 'refund' ? 'refunding' : 'claiming', afterBlocks: 0, amidCalls: 0 } as const;
+    const lastsBlocks = drawBlocks(draw, { least: 1, most: 12 });
+    const forget = (world: World): void => evictSpends(world, spend);
+    return {
+      name: `ignored ${spend}`,
+      told: `no miner takes a ${spend} for ${lastsBlocks} blocks`,
+      when,
+      lastsBlocks,
+      costBlocks: lastsBlocks,
+      begin: forget,
+      each: forget,
+    };
+  },
+};
+
+function evictSpends(world: World, spend: 'claim' | 'refund'): void {
+  const { everSeen } = world;
+  const { control } = world.chain;
+  const hashes = world.locks();
+  for (const txid of control.mempool()) {
+    const raw = everSeen.get(txid) ?? '';
+    const hash = decodeTransaction(raw).inputs.flatMap(({ outpoint }) => hashes.get(outpoint) ?? [])[0];
+    if (hash !== undefined && (findPreimage(raw, hash) === undefined) === (spend === 'refund')) control.evict(txid);
+  }
+}
+
 /** What was replaced or thrown out of every mempool that we know of is not gone: any version may confirm (R5). */
 export const oldVersion: Adversity = {
   name: 'old version',
@@ -192,6 +227,7 @@ export const chainAdversities: readonly Adversity[] = [
   reorg,
   feeSpike,
   ignoredLock,
+  ignoredSpend,
   eviction,
   oldVersion,
   blindness,

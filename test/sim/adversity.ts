@@ -6,6 +6,7 @@ import {
   eviction,
   feeSpike,
   ignoredLock,
+  ignoredSpend,
   oldVersion,
   reorg,
 } from './adversity-chain.ts';
@@ -66,7 +67,16 @@ const themes: readonly [Theme, ...Theme[]] = [
 const THEMED = 0.4;
 
 /** What can be hard to bear. */
-const hindrances = [chainOutage, feeSpike, eviction, pulledPlug, nodeOutage, reorg] as const;
+const hindrances = [
+  ignoredSpend,
+  ignoredSpend,
+  chainOutage,
+  feeSpike,
+  eviction,
+  pulledPlug,
+  nodeOutage,
+  reorg,
+] as const;
 
 /** Draws what goes wrong: some kinds of trouble, each once, of which at most one is a liar. */
 export function drawTroubles(chance: Chance, scenario: Scenario): Trouble[] {

@@ -13,7 +13,17 @@ export const states: readonly string[] = [
 
 /** Names under which troubles are counted, one for each kind at least. */
 export const adversityNames: readonly string[] = [
-  ...['reorg', 'fee spike', 'ignored lock', 'eviction', 'old version', 'blindness', 'chain outage'],
+  ...[
+    'reorg',
+    'fee spike',
+    'ignored lock',
+    'ignored claim',
+    'ignored refund',
+    'eviction',
+    'old version',
+    'blindness',
+    'chain outage',
+  ],
   ...['late settlement', 'stuck payment', 'late payer', 'many parts', 'node outage', 'unknown outcome'],
   ...['messages', 'fuse', 'crash', 'pulled plug', 'deafness', 'buyer walks away', 'seller walks away'],
   ...['buyer aborts', 'seller aborts', 'rival', 'seller moves it', 'meddler', 'buyer says abort and goes on'],

@@ -3,6 +3,7 @@ import { memoryNetwork, type MemoryNetwork } from 'sparkle-protocol/lightning/me
 import { memoryMarket, Square, type Weather } from 'sparkle-protocol/market/memory';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import { localOrdinals } from 'sparkle-protocol/ordinals/local';
+import { lockOutpointOf, paymentHashOf } from 'sparkle-protocol/protocol/trade/step';
 import type { Offer } from 'sparkle-protocol/protocol/trade/terms';
 import type { Parts } from 'sparkle-protocol/trader/engine';
 import type { Purchase } from 'sparkle-protocol/trader/trader';
@@ -153,6 +154,17 @@ export class World {
   lots(): Inscribed[] {
     const { lot, second } = this.scenario;
     return second === undefined ? [lot] : [lot, second.lot];
+  }
+
+  /** Every lock that somebody's store knows, and the hash it is locked by. */
+  locks(): ReadonlyMap<string, string> {
+    const trades = this.parties().flatMap((party) => party.trades());
+    return new Map(
+      trades.flatMap((trade): [string, string][] => {
+        const [outpoint, hash] = [lockOutpointOf(trade), paymentHashOf(trade)];
+        return outpoint === undefined || hash === undefined ? [] : [[outpoint, hash]];
+      }),
+    );
   }
 
   offer(lot: Inscribed): Omit<Offer, 'sellerId' | 'network'> {
