@@ -145,7 +145,7 @@ const MOVING_FEE_SATS = 60_000n;
 async function moveAway(world: World): Promise<void> {
   const { lot } = world.scenario;
   const { wallet, network, chain } = world.partsOf('seller');
-  const [coin] = (await wallet.coins()).filter(({ outpoint }) => outpoint !== lot.outpoint);
+  const [coin] = (await wallet.coins()).filter(({ valueSats }) => valueSats > 2n * MOVING_FEE_SATS);
   if (coin === undefined) return;
   const spent = [{ outpoint: lot.outpoint, valueSats: lot.valueSats, script: wallet.scriptOf(lot.owner) }, coin];
   const outputs = [

@@ -54,10 +54,11 @@ export async function base(): Promise<Base> {
 
 async function build(): Promise<Base> {
   const chain = memoryChain({ network: 'regtest', seed: 1, nowSeconds: () => START_SECONDS });
-  fund(chain);
+  // Before the coins: whoever takes the first that his wallet names for a fee takes one of these.
   const [first, ...others] = lots.map(([valueSats, offsetSats], index) =>
     inscribe(chain, { valueSats, offsetSats, index }),
   );
+  fund(chain);
   // No reorg of a trade reaches down to where it all began.
   chain.control.mine(BURIED_BLOCKS);
   if (first === undefined) throw new Error('a world needs an inscription');

@@ -185,13 +185,28 @@ export function deeds(chance: Chance, mode: TradeMode): [() => Trouble, ...(() =
     ...anyMode,
     () => paysWrong('buyer pays a msat less', { extraMsat: -1n }),
     () => paysWrong('buyer pays far too much', { extraMsat: FAR_TOO_MUCH_MSAT }),
-    () =>
-      paysWrong('buyer pays with a short HTLC', { parts: [{ paddingBlocks: -90, lateBlocks: 0, travelBlocks: 0 }] }),
+    paysShort,
     () => claimsAt('never'),
     () => claimsAt(chance.oneOf([-40, -2, -1, 0, 1, 3, 20] as const)),
     () => cycles('slowly'),
     () => cycles('at once'),
   ];
+}
+
+/** A payment that goes back before the refund is open, and a claim in between. */
+function paysShort(): Trouble {
+  const parts = [{ paddingBlocks: -90, lateBlocks: 0, travelBlocks: 0 }];
+  const pays = paysWrong('buyer pays with a short HTLC', { parts });
+  const claims = claimsAt(-2);
+  return {
+    ...claims,
+    name: pays.name,
+    told: `${pays.told ?? ''}, and he claims late`,
+    prepare: (world) => {
+      pays.prepare?.(world);
+      claims.prepare?.(world);
+    },
+  };
 }
 
 /** A claim that comes when the refund is open already, or nearly, or that never comes. */

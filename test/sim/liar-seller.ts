@@ -18,6 +18,8 @@ const OWN_INDEX = 1;
 const OTHER_INDEX = 2;
 const FEERATE_SAT_VB = 20;
 const MAX_FEE_SATS = 1_000_000n;
+/** Less is an inscription, and one is enough. */
+const COIN_SATS = 100_000n;
 
 /** A puppet keeps nothing and writes no log. */
 type PuppetParts = Omit<Parts, 'store' | 'log'>;
@@ -159,7 +161,7 @@ export class LyingSeller {
     const unspent = await chain.unspent(sourceOutpoint);
     if (unspent === undefined) return;
     const source = { outpoint: sourceOutpoint, valueSats: sourceValueSats, script: unspent.script };
-    const coins = (await wallet.coins()).filter(({ outpoint }) => outpoint !== sourceOutpoint);
+    const coins = (await wallet.coins()).filter(({ valueSats }) => valueSats >= COIN_SATS);
     const built = buildLockTransaction({
       terms: deal.lockTerms,
       ...this.#placed(source, coins),

@@ -35,6 +35,8 @@ export type Report = Verdict & {
 
 /** Blocks after the end, in which nothing may change any more. */
 const AFTERMATH_BLOCKS = 6;
+/** Blocks in which whatever waits can confirm. */
+const QUIET_BLOCKS = 2;
 
 /** Plays one random trade to its end, and judges it. The same seed gives the same trade to the last byte. */
 export async function runTrade({ seed, told, staged = {} }: Options): Promise<Report> {
@@ -84,8 +86,10 @@ async function play(world: World, drawn: readonly Trouble[]): Promise<void> {
   const bound = world.startHeight + boundBlocks(scenario);
   do {
     while (world.height < bound && !isOver(world)) await block(world, troubles);
-    troubles.endAll();
+    // What is final must stay so, also while troubles go on.
     for (let left = AFTERMATH_BLOCKS; left > 0; left -= 1) await block(world, troubles);
+    troubles.endAll();
+    for (let left = QUIET_BLOCKS; left > 0; left -= 1) await block(world, troubles);
     // A request that was long on its way may have begun another trade meanwhile.
   } while (world.height < bound && !isOver(world));
 }
