@@ -1,13 +1,21 @@
 import type { NetworkName } from '../protocol/network.ts';
 
-/** What a node can promise. `checks` refuses a trade that needs more. */
+/** What a node can promise, as its driver states it. `trader/needs` refuses a trade that needs more. */
 export type LightningCapabilities = {
-  /** Hold invoices for a payment hash the caller chose. */
-  hold: boolean;
-  /** The caller may choose min_final_cltv_expiry. */
-  finalCltv: boolean;
+  /** It can pay invoices. */
+  pay: boolean;
   /** `pay` honours `maxCltvBlocks` over the whole route. */
   routeCap: boolean;
+  /** `pay` honours `maxFeeMsat`; else the wallet's own budget is the only cap. */
+  feeCap: boolean;
+  /** Hold invoices for a payment hash the caller chose, settled by its preimage. */
+  hold: boolean;
+  /** An open or held invoice can be given back before it expires. */
+  cancel: boolean;
+  /** It tells the height at which a held payment ends. Where not, `expiryHeight` of a held invoice is 0: over already. */
+  holdDeadline: boolean;
+  /** The caller may choose min_final_cltv_expiry. */
+  finalCltv: boolean;
   /** Plain invoices for a preimage the caller chose. */
   ownPreimage: boolean;
   /** Blocks before the expiry of a held HTLC at which the node itself cancels it. */
@@ -78,5 +86,20 @@ export interface Lightning {
   /** What the node could send now over its channels, and what it owns in them, in msat. */
   balance(): Promise<{ spendableMsat: bigint; ownedMsat: bigint }>;
   subscribe(listener: (event: LightningEvent) => void): () => void;
+  close(): Promise<void>;
+}
+
+/**
+ * A payee whose invoices have a preimage that only the payee's side knows: a Lightning address, a phoenixd. Whoever
+ * asks checks what comes: amount, network, expiry and signature of the invoice.
+ */
+export interface PlainPayee {
+  /** Throws `bad_invoice` for an invoice that is not what was asked for, `lightning_unavailable` when nobody answers. */
+  requestInvoice(request: {
+    amountMsat: bigint;
+    description: string;
+  }): Promise<{ bolt11: string; paymentHash: string }>;
+  /** `unknown` where the payee gives no way to ask. */
+  settlement(paymentHash: string): Promise<'open' | 'settled' | 'unknown'>;
   close(): Promise<void>;
 }

@@ -243,9 +243,13 @@ class MemoryNodeDriver implements MemoryNode {
   #capabilities(): LightningCapabilities {
     const { peer } = this;
     return {
-      hold: true,
-      finalCltv: true,
+      pay: true,
       routeCap: true,
+      feeCap: true,
+      hold: true,
+      cancel: true,
+      holdDeadline: true,
+      finalCltv: true,
       ownPreimage: true,
       get holdExpiryMarginBlocks() {
         return peer.holdExpiryMarginBlocks;

@@ -29,8 +29,11 @@ export type ErrorCode =
   // the world outside
   | 'broadcast_refused'
   | 'chain_unavailable'
+  | 'sources_disagree'
+  | 'dishonest_source'
   | 'wrong_network'
   | 'lightning_unavailable'
+  | 'not_supported'
   | 'no_route'
   | 'payment_failed'
   | 'unknown_invoice'

@@ -164,6 +164,12 @@ const MOST_SENDS = 30;
 export function refusalOf({ effect, attempts }: Due, error: unknown): SparkleError | undefined {
   if (!(error instanceof SparkleError)) return undefined;
   if (effect.do === 'send') return attempts >= MOST_SENDS ? error : undefined;
-  const passing = ['chain_unavailable', 'lightning_unavailable', 'not_indexed'];
-  return passing.includes(error.code) ? undefined : error;
+  return isPassing(error.code) ? undefined : error;
 }
+
+/** A chain of which nothing certain is known: away, contradicted by another source, or caught in a lie. Nothing is decided on it. */
+export const chainIsUncertain = (code: string): boolean =>
+  ['chain_unavailable', 'sources_disagree', 'dishonest_source'].includes(code);
+
+const isPassing = (code: string): boolean =>
+  chainIsUncertain(code) || code === 'lightning_unavailable' || code === 'not_indexed';

@@ -13,7 +13,7 @@ import type { Change } from '../protocol/trade/machine.ts';
 import { isEnded, lockOutpointOf, step, type Trade } from '../protocol/trade/step.ts';
 import type { Due, Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
-import { type Hands, refusalOf, runEffect } from './effects.ts';
+import { chainIsUncertain, type Hands, refusalOf, runEffect } from './effects.ts';
 import { createLanes } from './lanes.ts';
 import type { Log } from './log.ts';
 import { freshHeight } from './tip.ts';
@@ -223,7 +223,7 @@ export class Engine {
   }
 
   #unbegun(error: unknown): undefined {
-    if (codeOf(error) !== 'chain_unavailable') throw error;
+    if (!chainIsUncertain(codeOf(error))) throw error;
     this.#parts.log.warn({ code: codeOf(error) }, 'a first claim waits for the height to be known');
   }
 

@@ -86,8 +86,10 @@ describe('two traders over memory', () => {
         lightning: { ...lightning, capabilities: { ...lightning.capabilities, [capability]: false } },
       });
     const refused = (error: unknown) => error instanceof SparkleError && error.code === 'refused';
-    await assert.rejects(without('routeCap').buy(on.purchase('00'.repeat(32), 'lock-first')), refused);
-    for (const capability of ['hold', 'finalCltv', 'ownPreimage'])
+    for (const capability of ['pay', 'routeCap'])
+      await assert.rejects(without(capability).buy(on.purchase('00'.repeat(32), 'lock-first')), refused);
+    await assert.rejects(without('pay').buy(on.purchase('00'.repeat(32), 'hold-first')), refused);
+    for (const capability of ['hold', 'cancel', 'holdDeadline', 'finalCltv', 'ownPreimage'])
       await assert.rejects(without(capability).sell(on.offer), refused);
     await without('ownPreimage').sell({ ...on.offer, modes: ['hold-first'] });
   });

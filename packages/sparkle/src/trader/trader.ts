@@ -12,6 +12,7 @@ import { within } from './clock.ts';
 import { createPurse } from './coins.ts';
 import type { Hands } from './effects.ts';
 import { type Checkpoint, Engine, type Listener, type Parts } from './engine.ts';
+import { assertNodeCan } from './needs.ts';
 
 /** What to buy, from whom, and the limits nobody may exceed. Amounts in sats but for `maxFeeMsat`. */
 export type Purchase = {
@@ -85,8 +86,7 @@ export class Trader {
 
   /** Answers requests for this offer until it is withdrawn. Not stored: whoever starts a trader offers again. */
   async sell(given: Omit<Offer, 'sellerId' | 'network'>): Promise<void> {
-    for (const mode of given.modes)
-      this.#assertNodeCan(['finalCltv', mode === 'hold-first' ? 'hold' : 'ownPreimage'], `sell ${mode}`);
+    for (const mode of given.modes) assertNodeCan(`sell ${mode}`, this.#parts.lightning.capabilities);
     const offer: Offer = { ...given, network: this.#parts.network, sellerId: this.id };
     this.#offers.set(offer.inscriptionId, offer);
     const { inscriptionId, priceSats, modes, expiresAt } = offer;
@@ -107,7 +107,7 @@ export class Trader {
 
   /** Begins a purchase and returns its trade id. Throws `refused` when the node cannot pay as the trade needs it. */
   async buy(purchase: Purchase): Promise<string> {
-    this.#assertNodeCan(purchase.mode === 'lock-first' ? ['routeCap'] : [], `buy ${purchase.mode}`);
+    assertNodeCan(`buy ${purchase.mode}`, this.#parts.lightning.capabilities);
     const { store, clock, network } = this.#parts;
     const keyIndex = await store.nextKeyIndex();
     const { claim, paymentHash } = this.#hands.keys(keyIndex);
@@ -153,13 +153,6 @@ export class Trader {
         'a transaction in the mempool could not be read',
       );
     });
-  }
-
-  /** A payment without a cap on its route may outlive the refund; an invoice for a hash not ours opens no lock. */
-  #assertNodeCan(needed: ('hold' | 'finalCltv' | 'routeCap' | 'ownPreimage')[], deed: string): void {
-    const missing = needed.filter((capability) => !this.#parts.lightning.capabilities[capability]);
-    if (missing.length > 0)
-      throw new SparkleError('refused', `to ${deed} the Lightning node must have: ${missing.join(', ')}`, { missing });
   }
 
   async #assertOneNetwork(): Promise<void> {

@@ -57,9 +57,13 @@ export interface LdkNode extends Lightning {
 }
 
 const capabilities: LightningCapabilities = Object.freeze({
-  hold: true,
-  finalCltv: true,
+  pay: true,
   routeCap: true,
+  feeCap: true,
+  hold: true,
+  cancel: true,
+  holdDeadline: true,
+  finalCltv: true,
   ownPreimage: true,
   holdExpiryMarginBlocks: HOLD_EXPIRY_MARGIN_BLOCKS,
 });
