@@ -26,6 +26,11 @@ const MAX_CLAIM_WINDOW_BLOCKS = 144;
 /** 36 to confirm a refund, 6 against a reorg, 18 because nodes fail a held HTLC before it expires, and slack. */
 const HOLD_GAP_BLOCKS = 72;
 /**
+ * What the gap leaves for a node that fails a held HTLC before it expires: less 36 to confirm a refund, 6 against a
+ * reorg and 6 of slack. LND takes 18, LDK 21.
+ */
+export const mostHoldExpiryMarginBlocks = 24;
+/**
  * A forwarder may learn the preimage as late as its payee's last block, and then needs a gap of its own (swaps
  * 4.2.3).
  */
