@@ -1,6 +1,7 @@
 import { findPreimage } from 'sparkle-protocol/protocol/spend';
 import { paymentHashOf } from 'sparkle-protocol/protocol/trade/step';
 import { until } from '../world/lightning.ts';
+import { ldkNodes } from '../world/nodes.ts';
 import { purchase } from '../world/story.ts';
 import { createWorld, type World } from '../world/world.ts';
 import { spread } from './percentiles.ts';
@@ -12,7 +13,7 @@ type Times = { held?: number; broadcast?: number; preimage?: number; settled?: n
 
 /** Hold-first trades one after the other on regtest with real nodes; milliseconds as the seller's process sees them. */
 export async function benchTrades() {
-  const world = await createWorld({ log: () => {} });
+  const world = await createWorld({ log: () => {}, openNodes: ldkNodes });
   try {
     const all: Times[] = [];
     for (let index = 0; index < TRADES; index++) all.push(await timed(world, index));

@@ -1,13 +1,20 @@
 import { parseArgs } from 'node:util';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { ldkNodes, type OpenNodes } from './nodes.ts';
 import { jsonPrinter, type Printer, textPrinter } from './print.ts';
 import { type StoryName, tell } from './story.ts';
 import { createWorld, type World } from './world.ts';
 
 const STORIES: StoryName[] = ['hold-first', 'lock-first', 'refund'];
-const USAGE = 'npm start -- [--trade hold-first|lock-first|refund] [--json] [--keep]';
+const NODES: Readonly<Record<string, OpenNodes>> = { ldk: ldkNodes };
+const USAGE = 'npm start -- [--trade hold-first|lock-first|refund] [--lightning ldk|lnd] [--json] [--keep]';
 
-const options = { trade: { type: 'string' }, json: { type: 'boolean' }, keep: { type: 'boolean' } } as const;
+const options = {
+  trade: { type: 'string' },
+  lightning: { type: 'string' },
+  json: { type: 'boolean' },
+  keep: { type: 'boolean' },
+} as const;
 
 /** An option that does not exist is answered with those that do. */
 function parsed() {
@@ -19,17 +26,18 @@ function parsed() {
   }
 }
 
-function readArguments(): { stories: StoryName[]; json: boolean; keep: boolean } {
-  const values = parsed();
-  const { trade, json = false, keep = false } = values;
+const refusedOption = (field: string, { allowed, got }: { allowed: readonly string[]; got: string | undefined }) =>
+  new SparkleError('bad_config', `--${field} must be one of ${allowed.join(', ')}; got ${got}; usage: ${USAGE}`, {
+    field,
+  });
+
+function readArguments(): { stories: StoryName[]; openNodes: OpenNodes; json: boolean; keep: boolean } {
+  const { trade, lightning = 'ldk', json = false, keep = false } = parsed();
   const stories = trade === undefined ? STORIES : STORIES.filter((name) => name === trade);
-  if (stories.length === 0)
-    throw new SparkleError(
-      'bad_config',
-      `--trade must be one of ${STORIES.join(', ')}; got ${trade}; usage: ${USAGE}`,
-      { field: 'trade' },
-    );
-  return { stories, json, keep };
+  if (stories.length === 0) throw refusedOption('trade', { allowed: STORIES, got: trade });
+  const openNodes = NODES[lightning];
+  if (openNodes === undefined) throw refusedOption('lightning', { allowed: Object.keys(NODES), got: lightning });
+  return { stories, openNodes, json, keep };
 }
 
 async function play(stories: StoryName[], printer: Printer, world: World, started: number): Promise<void> {
@@ -60,13 +68,13 @@ function howToConnect({ regtest }: World): string {
 }
 
 async function main(): Promise<number> {
-  const { stories, json, keep } = readArguments();
+  const { stories, openNodes, json, keep } = readArguments();
   const printer = json ? jsonPrinter() : textPrinter({ terminal: process.stdout.isTTY === true });
   const started = Date.now();
   const interrupted = untilInterrupted().then(() => 'interrupted' as const);
   let world: World | undefined;
   try {
-    world = await createWorld({ log: (what) => printer.note(what) });
+    world = await createWorld({ log: (what) => printer.note(what), openNodes });
     const played = await Promise.race([play(stories, printer, world, started), interrupted]);
     if (played === 'interrupted') return 130;
     if (keep) {

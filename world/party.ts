@@ -13,6 +13,7 @@ import { systemClock } from 'sparkle-protocol/trader/clock';
 import type { Checkpoint } from 'sparkle-protocol/trader/engine';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
+import type { Regtest } from '../test/regtest/bitcoind.ts';
 
 export type Name = 'seller' | 'buyer';
 
@@ -22,6 +23,13 @@ export type NodeAccess = {
   credentials: { user: string; password: string };
   zmq: { rawblock: string; rawtx: string; sequence: string };
 };
+
+/** How to reach the node of a regtest. */
+export const accessOf = ({ node }: Regtest): NodeAccess => ({
+  url: node.rpcUrl,
+  credentials: { user: node.rpcUser, password: node.rpcPassword },
+  zmq: node.zmq,
+});
 
 /** One side of a trade with everything that is its own: keys, coins, node, database. */
 export type Party = {

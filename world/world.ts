@@ -2,15 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LdkNode } from 'sparkle-protocol/lightning/ldk/node';
 import { fairWeather, memoryMarket, Square } from 'sparkle-protocol/market/memory';
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
 import { newPhrase, rescueSeed } from 'sparkle-protocol/protocol/keys';
 import type { Offer, TradeMode } from 'sparkle-protocol/protocol/trade/terms';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { type Inscribed, type Regtest, startRegtest } from '../test/regtest/bitcoind.ts';
-import { openChannel, openNode } from './lightning.ts';
-import { createParty, type Name, type NodeAccess, type Party } from './party.ts';
+import type { Nodes, OpenNodes } from './nodes.ts';
+import { accessOf, createParty, type Name, type Party } from './party.ts';
 
 /** What the chain says about a transaction; `block` is absent while it is unconfirmed. */
 export type Facts = { txid: string; vsize: number; feeSats: number; block?: number };
@@ -37,64 +36,49 @@ type Verbose = { vsize: number; fee?: number; blockhash?: string; vin: { txid?: 
 type Undo = (() => Promise<unknown>)[];
 
 /** Builds it all, or nothing: what was started before a failure is torn down again. */
-export async function createWorld({ log }: { log: (what: string) => void }): Promise<World> {
+export async function createWorld(given: { log: (what: string) => void; openNodes: OpenNodes }): Promise<World> {
   const undo: Undo = [];
   const stop = async () => {
     for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
-    return { ...(await build(undo, log)), stop };
+    return { ...(await build(undo, given)), stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function build(undo: Undo, log: (what: string) => void): Promise<Omit<World, 'stop'>> {
+async function build(undo: Undo, { log, openNodes }: Parameters<typeof createWorld>[0]): Promise<Omit<World, 'stop'>> {
   const dir = await mkdtemp(join(tmpdir(), 'sparkle-world-'));
   undo.push(() => rm(dir, { recursive: true, force: true }));
   log('starting a private regtest chain');
   const regtest = await startRegtest();
   undo.push(() => regtest.stop());
-  log('opening a Lightning channel between two embedded nodes');
-  const nodes = await connectedNodes(regtest, dir);
+  for (const name of ['seller', 'buyer']) await regtest.fundedWallet({ name, sats: FUNDS_SATS });
+  const nodes = await openNodes({ regtest, dir, log, onStop: (stop) => undo.push(stop) });
   const square = new Square(fairWeather);
   const party = async (name: Name): Promise<Party> => {
     const seed = rescueSeed(newPhrase(randomBytes(16)));
-    const own = { market: memoryMarket(square), lightning: nodes[name], dir: join(dir, name), seed };
+    const own = { market: memoryMarket(square), lightning: nodes[name].lightning, dir: join(dir, name), seed };
     const created = await createParty({ name, node: accessOf(regtest), log: silentLog, ...own });
     undo.push(() => created.stop());
     await created.trader.start();
     return created;
   };
   const both = { seller: await party('seller'), buyer: await party('buyer') };
-  const synced = () => Promise.all([nodes.seller.sync(), nodes.buyer.sync()]);
-  return { ...views(regtest), ...both, regtest, mine: (blocks) => mine(regtest, { ...both, blocks, synced }) };
-}
-
-async function connectedNodes(regtest: Regtest, dir: string): Promise<Record<Name, LdkNode>> {
-  for (const name of ['seller', 'buyer']) await regtest.fundedWallet({ name, sats: FUNDS_SATS });
-  const node = (name: Name) => openNode({ name, access: accessOf(regtest), dir });
-  const nodes = { seller: await node('seller'), buyer: await node('buyer') };
-  await openChannel(nodes, regtest.mine);
-  return nodes;
+  return { ...views(regtest), ...both, regtest, mine: (blocks) => mine(regtest, { ...both, blocks, nodes }) };
 }
 
 const FUNDS_SATS = 50_000_000n;
 
-export const accessOf = ({ node }: Regtest): NodeAccess => ({
-  url: node.rpcUrl,
-  credentials: { user: node.rpcUser, password: node.rpcPassword },
-  zmq: node.zmq,
-});
-
 /** Blocks that everyone has seen: both traders and both Lightning nodes. */
 async function mine(
   regtest: Regtest,
-  { seller, buyer, blocks, synced }: { seller: Party; buyer: Party; blocks: number; synced: () => Promise<unknown> },
+  { seller, buyer, blocks, nodes }: { seller: Party; buyer: Party; blocks: number; nodes: Nodes },
 ): Promise<void> {
   await regtest.mine(blocks);
-  await synced();
+  await Promise.all([nodes.seller.synced(), nodes.buyer.synced()]);
   await Promise.all([seller, buyer].map(({ trader }) => trader.look()));
 }
 

@@ -10,6 +10,7 @@ import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { until } from '../../world/lightning.ts';
+import { ldkNodes } from '../../world/nodes.ts';
 import { purchase } from '../../world/story.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import { type Inscribed, withoutBitcoind } from './bitcoind.ts';
@@ -69,7 +70,7 @@ const waitFor = (staged: Staged, ready: (now: Awaited<ReturnType<typeof tradesOf
   until('the trade has come so far', async () => ready(await tradesOf(staged)));
 
 async function openWorld(): Promise<void> {
-  world = await createWorld({ log: () => {} });
+  world = await createWorld({ log: () => {}, openNodes: ldkNodes });
   await world.seller.trader.stop();
   await world.buyer.trader.stop();
 }
