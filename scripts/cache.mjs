@@ -1,11 +1,15 @@
 import { existsSync, statSync } from 'node:fs';
-import { link, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, readFile, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const STAMP = 'sparkle-part.json';
-const WAIT_MILLISECONDS = 20 * 60_000;
+/** Longer than any build takes, also on a slow machine that does other things. */
+const WAIT_MILLISECONDS = 90 * 60_000;
+/** Who holds a lock touches it every so often; one that nobody has touched for long is nobody's. */
+const TOUCH_MILLISECONDS = 5_000;
+const UNTOUCHED_MILLISECONDS = 120_000;
 
 /** Exit code of a script that could not get a part it needs: not a failure of the tests, a failure of the machine. */
 export const MISSING_PART = 3;
@@ -26,12 +30,13 @@ export function timed(log) {
 
 /**
  * The complete folder of a part in the cache, `{ dir, facts }` with what its installer wrote down, the newest version
- * when there are several, or `undefined`. A folder without its stamp is not complete and does not count.
+ * when there are several and none is asked for, or `undefined`. A folder without its stamp is not complete and does not
+ * count.
  */
-export async function cachedPart(part) {
+export async function cachedPart(part, version) {
   const names = await readdir(cacheRoot()).catch(() => []);
   const versions = names
-    .filter((name) => name.startsWith(`${part}-`))
+    .filter((name) => (version === undefined ? name.startsWith(`${part}-`) : name === `${part}-${version}`))
     .sort(new Intl.Collator('en', { numeric: true }).compare);
   for (const name of versions.reverse()) {
     const dir = join(cacheRoot(), name);
@@ -50,11 +55,12 @@ function alive(pid) {
   }
 }
 
+const ageMilliseconds = (path) => Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+
 async function dropStaleLock(lock, log) {
   const owner = Number(await readFile(lock, 'utf8').catch(() => 'gone'));
   if (Number.isNaN(owner)) return;
-  const ageMilliseconds = Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-  if (alive(owner) && ageMilliseconds < WAIT_MILLISECONDS) return;
+  if (alive(owner) && ageMilliseconds(lock) < UNTOUCHED_MILLISECONDS) return;
   log(`taking over the lock of process ${owner}, which is gone`);
   // Two waiters may both come here and one of them drop the other's new lock: then both install, and the rename at
   // the end keeps one of the two equal folders. The lock saves work, it does not guard the result.
@@ -80,9 +86,12 @@ export async function locked({ lock, log }, work) {
       await dropStaleLock(lock, log);
       await sleep(250);
     }
+    const now = () => new Date();
+    const touching = setInterval(() => void utimes(mine, now(), now()).catch(() => undefined), TOUCH_MILLISECONDS);
     try {
       return await work();
     } finally {
+      clearInterval(touching);
       if ((await readFile(lock, 'utf8').catch(() => '')) === String(process.pid)) await rm(lock, { force: true });
     }
   } finally {
@@ -90,27 +99,28 @@ export async function locked({ lock, log }, work) {
   }
 }
 
-/** Folders of installs that were killed. Young ones may belong to somebody who is at work. */
+/** Folders of installs that were killed. Their names hold the process; a number may by now be another process's. */
 async function dropLeftovers(part) {
   for (const name of await readdir(cacheRoot())) {
     if (!name.startsWith(`.${part}-`)) continue;
     const dir = join(cacheRoot(), name);
-    const bornMilliseconds = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - bornMilliseconds > WAIT_MILLISECONDS) await rm(dir, { recursive: true, force: true });
+    const owner = Number(name.slice(part.length + 2).split('-')[0]);
+    if (!alive(owner) || ageMilliseconds(dir) > WAIT_MILLISECONDS) await rm(dir, { recursive: true, force: true });
   }
 }
 
 /**
  * Installs a part once, however many processes ask at the same time: `fill(dir)` puts it into an empty folder and
  * returns its facts (with `version`), which are stamped into it before the folder gets its final name in one rename.
+ * With a `version` only that one counts as installed.
  */
-export async function intoCache({ part, log, fill }) {
+export async function intoCache({ part, version, log, fill }) {
   await mkdir(cacheRoot(), { recursive: true });
   return locked({ lock: join(cacheRoot(), `${part}.lock`), log }, async () => {
-    const already = await cachedPart(part);
+    const already = await cachedPart(part, version);
     if (already !== undefined) return already;
     await dropLeftovers(part);
-    const temporary = await mkdtemp(join(cacheRoot(), `.${part}-`));
+    const temporary = await mkdtemp(join(cacheRoot(), `.${part}-${process.pid}-`));
     try {
       const facts = await fill(temporary);
       await writeFile(join(temporary, STAMP), JSON.stringify(facts));

@@ -8,9 +8,9 @@ const SUITES = ['trixie', 'trixie-backports'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Runs a program to its end and returns what it printed; its last words are in the error when it fails. */
-export function run(command, args, { timeoutMilliseconds = 10 * 60_000 } = {}) {
+export function run(command, args, { timeoutMilliseconds = 10 * 60_000, env = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     // Not the option of spawn: its timer goes on when the program does not exist, and keeps this process waiting.
     const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMilliseconds);
     let output = '';

@@ -1,0 +1,1 @@
+export { findPart, parts } from './parts/find.mjs';
