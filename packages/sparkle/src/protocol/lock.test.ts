@@ -161,6 +161,14 @@ describe('keys and hash', () => {
     refuses('bad_key', { ...sip3, refundKey: `03${G2}` });
   });
 
+  test('33 bytes that are the number of a point are refused too: the leading zero is part of the key', () => {
+    // x = 1 is on the curve, and so is x = 256: read as numbers, both pass for keys.
+    for (const key of [`00${G}`, `${'00'.repeat(32)}01`, `${'00'.repeat(31)}0100`]) {
+      refuses('bad_key', { ...v1, claimKey: key });
+      refuses('bad_key', { ...v1, refundKey: key });
+    }
+  });
+
   test('a key that is short, empty or in capitals is refused', () => {
     for (const claimKey of ['', G.slice(2), G.toUpperCase()]) refuses('bad_key', { ...v1, claimKey });
   });
@@ -190,6 +198,36 @@ describe('keys and hash', () => {
     refuses('bad_network', { ...v1, network: 'banana' as 'regtest' });
     refuses('bad_script', { ...v1, script: 'v2' as 'v1' });
     refuses('bad_script', { ...v1, internalKey: 'mine' as 'nums' });
+  });
+});
+
+describe('a refusal', () => {
+  const refusal = (changed: object): SparkleError => {
+    try {
+      buildLock({ ...v1, ...changed });
+    } catch (error) {
+      if (error instanceof SparkleError) return error;
+      throw error;
+    }
+    throw new Error('the terms were taken');
+  };
+
+  test('names the field, and what came where that is short', () => {
+    const off = '5'.padStart(64, '0');
+    const rows: [changed: object, detail: object][] = [
+      [{ claimKey: '02' }, { field: 'claimKey' }],
+      [{ refundKey: NUMS_KEY }, { field: 'refundKey', key: NUMS_KEY }],
+      [{ refundKey: off }, { field: 'refundKey', key: off }],
+      [{ refundKey: G }, { claimKey: G }],
+      [{ script: 'sip3' }, { internalKey: 'musig' }],
+      [{ script: 'v2' }, { script: 'v2' }],
+      [{ internalKey: 'mine' }, { internalKey: 'mine' }],
+    ];
+    for (const [changed, detail] of rows) assert.deepEqual(refusal(changed).detail, detail);
+  });
+
+  test('of a key off the curve has what the curve said as its cause', () => {
+    assert.ok(refusal({ claimKey: '5'.padStart(64, '0') }).cause instanceof Error);
   });
 });
 
