@@ -1,0 +1,212 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  addPeer,
+  authenticatedLndGrpc,
+  createChainAddress,
+  getChainBalance,
+  getChannel,
+  getChannels,
+  getWalletInfo,
+  openChannel,
+  type AuthenticatedLnd,
+} from 'lightning';
+import type { Regtest } from './bitcoind.ts';
+import { freePorts, KeptProcess, until } from './kept-process.ts';
+
+const command = process.env['SPARKLE_LND'];
+
+/** For `test(name, { skip: withoutLnd }, ...)`: why tests that need LND are skipped, `false` when it is there. */
+export const withoutLnd: string | false =
+  command === undefined || !existsSync(command) ? 'LND is not installed; put its path into SPARKLE_LND' : false;
+
+/** A running LND. Paths and ports stay the same over its restarts. */
+export type Lnd = {
+  readonly name: string;
+  readonly nodeId: string;
+  /** `host:port` of gRPC, and of Lightning peers. */
+  readonly socket: string;
+  readonly peerSocket: string;
+  readonly certPath: string;
+  /** The macaroon that may do everything. */
+  readonly macaroonPath: string;
+  /** The node as the `lightning` library wants it, with that macaroon; another object after a restart. */
+  readonly lnd: AuthenticatedLnd;
+  pid(): number;
+  /** Ends it as a crash would (`kill -9`). */
+  kill(): Promise<void>;
+  /** Ends it in order and keeps its data. */
+  down(): Promise<void>;
+  /** Brings it back on the same ports; returns when it answers and has caught up with the chain. */
+  up(): Promise<void>;
+  /** `kill`, then `up`. */
+  restart(): Promise<void>;
+  /** Ends it for good and removes its folder. */
+  stop(): Promise<void>;
+};
+
+function flagsFor({ regtest, dir, name, ports }: { regtest: Regtest; dir: string; name: string; ports: number[] }) {
+  const { rpcPort, rpcUser, rpcPassword, zmq } = regtest.node;
+  const [rpc, peers] = ports;
+  return [
+    ...[`--lnddir=${dir}`, '--noseedbackup', `--alias=${name}`, '--norest', '--nobootstrap', '--debuglevel=warn'],
+    ...[`--rpclisten=127.0.0.1:${rpc}`, `--listen=127.0.0.1:${peers}`],
+    ...['--bitcoin.regtest', '--bitcoin.node=bitcoind', `--bitcoind.rpchost=127.0.0.1:${rpcPort}`],
+    ...[`--bitcoind.rpcuser=${rpcUser}`, `--bitcoind.rpcpass=${rpcPassword}`],
+    ...[`--bitcoind.zmqpubrawblock=${zmq.rawblock}`, `--bitcoind.zmqpubrawtx=${zmq.rawtx}`],
+    // Nothing here waits for what waits on a real network: confirmations, gossip, the next try to reach a peer.
+    ...['--bitcoin.defaultchanconfs=1', '--trickledelay=50', '--gossip.sub-batch-delay=50ms'],
+    ...['--minbackoff=100ms', '--maxbackoff=500ms', '--channel-commit-interval=10ms'],
+    // A node that a test stops must not take LND down with it.
+    '--healthcheck.chainbackend.attempts=0',
+  ];
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+  });
+
+/** LND's files and ports, and its process as it is now. */
+class LndProcess {
+  readonly process: KeptProcess;
+  readonly rpcPort: number;
+  readonly certPath: string;
+  readonly macaroonPath: string;
+  lnd: AuthenticatedLnd | undefined;
+
+  constructor({ dir, rpcPort, args }: { dir: string; rpcPort: number; args: string[] }) {
+    this.process = new KeptProcess({ command: command ?? 'lnd', args, dir });
+    this.rpcPort = rpcPort;
+    this.certPath = join(dir, 'tls.cert');
+    this.macaroonPath = join(dir, 'data/chain/bitcoin/regtest/admin.macaroon');
+  }
+
+  async up(regtest: Regtest): Promise<string> {
+    this.process.start();
+    await until('LND to listen', async () => {
+      if (!this.process.running) throw new Error(`LND ended while starting: ${this.process.said.trim()}`);
+      return existsSync(this.macaroonPath) && (await answers(this.rpcPort));
+    });
+    const base64 = (path: string): string => readFileSync(path).toString('base64');
+    const credentials = { cert: base64(this.certPath), macaroon: base64(this.macaroonPath) };
+    const { lnd } = authenticatedLndGrpc({ socket: `localhost:${this.rpcPort}`, ...credentials });
+    let nodeId = '';
+    await until('LND to catch up', async () => {
+      const info = await getWalletInfo({ lnd }).catch(() => undefined);
+      nodeId = info?.public_key ?? '';
+      return info !== undefined && info.is_synced_to_chain && info.current_block_height >= (await regtest.height());
+    });
+    this.lnd = lnd;
+    return nodeId;
+  }
+}
+
+/**
+ * Starts an LND of its own on a regtest node, on free loopback ports, and returns when it can be used. `args` are further
+ * arguments of LND. Call `stop` in `after`; a process that forgets it or is killed leaves nothing behind either.
+ */
+export async function startLnd(of: { regtest: Regtest; name: string; args?: readonly string[] }): Promise<Lnd> {
+  const { regtest, name, args = [] } = of;
+  if (withoutLnd !== false) throw new Error(withoutLnd);
+  const dir = await mkdtemp(join(tmpdir(), `sparkle-lnd-${name}-`));
+  const ports = await freePorts(2);
+  const [rpcPort = 0, peerPort = 0] = ports;
+  const node = new LndProcess({ dir, rpcPort, args: [...flagsFor({ regtest, dir, name, ports }), ...args] });
+  const stop = async (): Promise<void> => {
+    await node.process.release('SIGKILL');
+    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  };
+  const nodeId = await node.up(regtest).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
+  const up = async (): Promise<void> => void (await node.up(regtest));
+  const kill = (): Promise<void> => node.process.end('SIGKILL');
+  const { certPath, macaroonPath } = node;
+  return {
+    ...{ name, nodeId, certPath, macaroonPath },
+    // By name: Node warns of a TLS server that is called by its address.
+    socket: `localhost:${rpcPort}`,
+    peerSocket: `127.0.0.1:${peerPort}`,
+    get lnd() {
+      if (node.lnd === undefined) throw new Error('LND has not started');
+      return node.lnd;
+    },
+    pid: () => node.process.pid,
+    down: () => node.process.end('SIGTERM'),
+    restart: async () => {
+      await kill();
+      await up();
+    },
+    ...{ up, kill, stop },
+  };
+}
+
+/** Returns once every node has seen the newest block. */
+export async function lndSynced(regtest: Regtest, nodes: readonly Lnd[]): Promise<void> {
+  const height = await regtest.height();
+  for (const { lnd, name } of nodes)
+    await until(`${name} at height ${height}`, async () => {
+      const info = await getWalletInfo({ lnd });
+      return info.current_block_height >= height && info.is_synced_to_chain;
+    });
+}
+
+/** Gives a node coins of its own to open channels with. */
+export async function fundLnd(regtest: Regtest, { node, sats }: { node: Lnd; sats: bigint }): Promise<void> {
+  const { lnd } = node;
+  const before = (await getChainBalance({ lnd })).chain_balance;
+  const { address } = await createChainAddress({ lnd, format: 'p2tr' });
+  await regtest.pay({ to: address, sats });
+  await regtest.mine(1);
+  await until(`${node.name} to be funded`, async () => (await getChainBalance({ lnd })).chain_balance > before);
+}
+
+const isUp = async ({ lnd }: Lnd, txid: string): Promise<boolean> => {
+  const { channels } = await getChannels({ lnd, is_active: true });
+  const channel = channels.find(({ transaction_id }) => transaction_id === txid);
+  if (channel === undefined) return false;
+  const known = await getChannel({ lnd, id: channel.id }).catch(() => undefined);
+  return known?.policies.every(({ cltv_delta }) => cltv_delta !== undefined) ?? false;
+};
+
+/** Returns once the channel funded by `txid` can be used and both ends know each other's terms. */
+export async function lndChannelUp(txid: string, ends: readonly Lnd[]): Promise<void> {
+  for (const end of ends) await until(`the channel of ${end.name}`, () => isUp(end, txid));
+}
+
+export type LndChannel = { from: Lnd; to: Lnd; sats: bigint; pushSats: bigint; kind: 'private' | 'public' };
+
+/**
+ * Funds `from`, opens a channel and returns its funding txid once it can be used from both ends. A public one has six
+ * confirmations then; wait with `until` for other nodes to hear of it.
+ */
+export async function openLndChannel(regtest: Regtest, channel: LndChannel): Promise<string> {
+  const { from, to, sats, pushSats, kind } = channel;
+  await fundLnd(regtest, { node: from, sats: sats + 100_000n });
+  await addPeer({ lnd: from.lnd, public_key: to.nodeId, socket: to.peerSocket });
+  await lndSynced(regtest, [from, to]);
+  const { transaction_id: txid } = await openChannel({
+    lnd: from.lnd,
+    partner_public_key: to.nodeId,
+    local_tokens: Number(sats),
+    give_tokens: Number(pushSats),
+    is_private: kind === 'private',
+    chain_fee_tokens_per_vbyte: 2,
+  });
+  await until('the funding transaction', async () => (await regtest.rpc<string[]>('getrawmempool')).includes(txid));
+  await regtest.mine(kind === 'private' ? 1 : 6);
+  await lndSynced(regtest, [from, to]);
+  await lndChannelUp(txid, [from, to]);
+  return txid;
+}
