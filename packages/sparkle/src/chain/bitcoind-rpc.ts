@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
+import { inTurns } from './turns.ts';
 
 /**
  * How to reach a Bitcoin node. `url` carries no credentials; they come from the node's cookie file, which it writes anew
@@ -46,23 +47,6 @@ function readUrl(text: string): string {
       field: 'url',
     });
   return url.href.replace(/\/$/, '');
-}
-
-/** At most `limit` pieces of work at a time, the others wait in order. */
-function inTurns(limit: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
 }
 
 async function readCredentials(credentials: BitcoindRpcOptions['credentials']): Promise<string> {
