@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { cachedPart, intoCache, missingPart, timed } from './cache.mjs';
 import { run, unpackDebian, unpackedProgram } from './debian.mjs';
+import { onPath } from './parts/program.mjs';
 
 const PART = 'bitcoind-knots';
 const START_MILLISECONDS = 60_000;
@@ -25,20 +25,6 @@ async function versionOf({ command, args }) {
   const text = await run(command, [...args, '-version'], { timeoutMilliseconds: 20_000 }).catch(() => '');
   const found = /^Bitcoin .*version v?((\d+)\.\S+)/.exec(text);
   return found === null ? undefined : { version: found[1], major: Number(found[2]), knots: /knots/i.test(found[0]) };
-}
-
-function onPath() {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  return folders
-    .map((folder) => join(folder, 'bitcoind'))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 }
 
 async function fromDebian(log) {
@@ -76,7 +62,7 @@ export async function findBitcoind({ log = () => undefined, install = 'when miss
       throw missingPart(`SPARKLE_BITCOIND names ${named}, which is not a bitcoind that runs here. ${HOW_TO_GET}`);
     return { command: named, args: [], ...found, source: 'SPARKLE_BITCOIND' };
   }
-  const path = onPath();
+  const path = onPath('bitcoind');
   const found = path === undefined ? undefined : await versionOf({ command: path, args: [] });
   if (found !== undefined && found.major >= OLDEST_MAJOR) return { command: path, args: [], ...found, source: 'PATH' };
   if (found !== undefined) log(`${path} is version ${found.version}, older than ${OLDEST_MAJOR}: not used`);

@@ -17,3 +17,6 @@ export function findPart(
   name: PartName,
   options?: { log?: (line: string) => void; install?: 'when missing' | 'never' },
 ): Promise<Part>;
+
+/** Whether `SPARKLE_REQUIRE` names the part, or `all`. */
+export function isRequired(name: PartName): boolean;

@@ -1,26 +1,18 @@
-import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { join, relative, sep } from 'node:path';
-import { findBitcoind } from './bitcoind.mjs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runAround } from './around.mjs';
+import { Ending } from './ending.mjs';
 import { ensureInstalled, root } from './install.mjs';
+import { findPart, isRequired } from './parts/find.mjs';
+import { installParts } from './parts/install.mjs';
 import { endWith, runNode, sourceFlags } from './run.mjs';
+import { partsUsedBy, testFiles } from './uses.mjs';
 
 /** A file that has not ended by then is stuck. */
 const FILE_MILLISECONDS = 300_000;
 /** Files share ports, disks and nodes with nobody, but more of them than this starve each other's deadlines. */
 const MOST_FILES_AT_ONCE = 4;
-
-const places = () => [
-  ...readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name, 'src')),
-  join(root, 'test'),
-];
-
-const testFiles = () =>
-  places()
-    .flatMap((place) => readdirSync(place, { recursive: true }).map((name) => join(place, name)))
-    .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => relative(root, file).split(sep).join('/'))
-    .sort((a, b) => (a < b ? -1 : 1));
 
 /** Files whose path contains one of the words; all files without any word. */
 function chosen(words) {
@@ -29,35 +21,74 @@ function chosen(words) {
   throw Object.assign(new Error(`no test file has ${words.join(' or ')} in its path`), { exitCode: 2 });
 }
 
-const isRequired = (part) =>
-  (process.env['SPARKLE_REQUIRE'] ?? '').split(/[\s,]+/).some((word) => word === 'all' || word === part);
+const reporter = (name) => new URL(name, import.meta.url).href;
 
-/** One line about the node that the tests will use, or why some will be skipped. */
-async function announceBitcoind() {
+/** Runs test files, prints their rooms and failures, and adds their counts to `ending`. Answers with the exit code. */
+async function runFiles({ files, flags, ending }) {
+  if (files.length === 0) return 0;
+  const dir = mkdtempSync(join(tmpdir(), 'sparkle-test-'));
   try {
-    const { version, source } = await findBitcoind({ log: console.log });
-    console.log(`bitcoind ${version} (${source})`);
-  } catch (error) {
-    if (isRequired('bitcoind')) throw error;
-    console.log(`tests against a node are skipped: ${error.message}`);
+    const code = await runNode([
+      ...sourceFlags(),
+      ...['--test', `--test-timeout=${FILE_MILLISECONDS}`],
+      `--test-concurrency=${Math.min(availableParallelism(), MOST_FILES_AT_ONCE)}`,
+      ...[`--test-reporter=${reporter('rooms.mjs')}`, '--test-reporter-destination=stdout'],
+      ...[`--test-reporter=${reporter('ending.mjs')}`, `--test-reporter-destination=${join(dir, 'counts.json')}`],
+      ...flags,
+      ...files,
+    ]);
+    ending.add(JSON.parse(readFileSync(join(dir, 'counts.json'), 'utf8') || '{}'));
+    return code;
+  } finally {
+    rmSync(dir, { recursive: true });
   }
 }
 
-try {
-  const words = process.argv.slice(2).filter((word) => !word.startsWith('-'));
-  const flags = process.argv.slice(2).filter((word) => word.startsWith('-'));
-  const files = chosen(words);
-  await ensureInstalled({ log: console.log });
-  await announceBitcoind();
-  process.chdir(root);
-  process.exitCode = await runNode([
-    ...sourceFlags(),
-    ...['--test', `--test-timeout=${FILE_MILLISECONDS}`],
-    `--test-concurrency=${Math.min(availableParallelism(), MOST_FILES_AT_ONCE)}`,
-    ...[`--test-reporter=${new URL('reporter.mjs', import.meta.url).href}`, '--test-reporter-destination=stdout'],
-    ...flags,
-    ...files,
-  ]);
-} catch (error) {
-  endWith(error);
+const list = (names) => names.join(', ');
+
+/** The parts that these files use: which are there, which are to be installed, which tests are skipped. One line. */
+async function announce(names) {
+  const answers = await Promise.all(
+    names.map((name) =>
+      findPart(name, { install: name === 'bitcoind' ? 'when missing' : 'never', log: console.log }).catch((error) => ({
+        name,
+        error,
+      })),
+    ),
+  );
+  const there = answers.filter(({ error }) => error === undefined);
+  const absent = answers.filter(({ error }) => error !== undefined).map(({ name }) => name);
+  const missing = absent.filter(isRequired);
+  const skipped = absent.filter((name) => !isRequired(name));
+  const facts = [
+    ...there.map(({ name, version, source }) => `${name} ${version} (${source})`),
+    ...(missing.length === 0 ? [] : [`to be installed: ${list(missing)}`]),
+    ...(skipped.length === 0 ? [] : [`tests skipped without ${list(skipped)} (npm run parts -- ${skipped.join(' ')})`]),
+  ];
+  if (facts.length > 0) console.log(`parts: ${facts.join('; ')}`);
+  return missing;
 }
+
+async function main(args) {
+  const files = chosen(args.filter((word) => !word.startsWith('-')));
+  const flags = args.filter((word) => word.startsWith('-'));
+  const missing = await announce([...new Set(files.flatMap(partsUsedBy))]);
+  // Before npm's packages: the builds are what takes longest.
+  const building = installParts(missing, { log: console.log });
+  await ensureInstalled({ log: console.log });
+  process.chdir(root);
+  const ending = new Ending();
+  const code = await runAround({
+    ...{ missing, building, files, usedBy: partsUsedBy, ending, log: console.log },
+    run: (some) => runFiles({ files: some, flags, ending }),
+  });
+  process.stdout.write(ending.text());
+  return code;
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch((error) => {
+  endWith(error);
+  return process.exitCode;
+});
+// Builds may still be at work.
+process.exit();

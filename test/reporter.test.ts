@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Ending } from '../scripts/ending.mjs';
 
 const reporter = fileURLToPath(new URL('../scripts/reporter.mjs', import.meta.url));
 
@@ -14,7 +15,7 @@ function report(context: TestContext, files: Record<string, string>): { lines: s
   context.after(() => rmSync(dir, { recursive: true }));
   const paths = Object.entries(files).map(([name, text]) => {
     const path = join(dir, name);
-    writeFileSync(path, `import { test } from 'node:test';\n${text}`);
+    writeFileSync(path, `import { describe, test } from 'node:test';\n${text}`);
     return path;
   });
   const { stdout, status } = spawnSync(process.execPath, ['--test', `--test-reporter=${reporter}`, ...paths], {
@@ -63,4 +64,36 @@ test('a file that dies is a failure, with how it ended', (context) => {
   assert.equal(status, 1);
   assert.match(lines.join('\n'), /the file as a whole\n {4}test failed, ended by 7[\s\S]*last words/);
   assert.deepEqual(lines.slice(-8, -1), summary({ tests: 2, pass: 1, fail: 1, skipped: 0 }));
+});
+
+test('suites that drivers share are listed by room and driver, with what was skipped and what failed', (context) => {
+  const { lines, status } = report(context, {
+    'a.test.mjs': `describe('lightning: ldk', () => {
+        test('pays', () => {});
+        describe('holds', () => { test('settles', () => {}); test('cancels', () => { throw new Error('no'); }); });
+      });
+      describe('lightning: lnd', { skip: 'no lnd' }, () => test('pays', () => {}));`,
+    'b.test.mjs': `describe('chain: memory', () => test('has a tip', () => {}));
+      describe('lightning: cln', () => { test('pays', () => {}); test('holds', { skip: 'cannot' }, () => {}); });
+      describe('the rest: of it', () => test('alone', () => {}));`,
+  });
+  assert.equal(status, 1);
+  assert.deepEqual(
+    lines.filter((line) => /^# suites \D/.test(line)),
+    ['# suites chain: memory 1', '# suites lightning: cln 1 (1 skipped), ldk 3 (1 FAILED), lnd skipped'],
+  );
+  assert.match(lines.at(-8) ?? '', /^# tests \d$/);
+});
+
+test('runs are added up, and the ending is that of one run', () => {
+  const ending = new Ending();
+  const shared = {
+    'store: sqlite': { pass: 2, fail: 0, skipped: 0 },
+    'store: memory': { pass: 1, fail: 1, skipped: 0 },
+  };
+  ending.add({ counts: { tests: 3, pass: 2, fail: 1, duration_ms: 10.5 }, shared });
+  ending.add({ counts: { tests: 4, pass: 4, fail: 0, duration_ms: 1 }, shared: { 'store: sqlite': { pass: 1 } } });
+  assert.deepEqual(ending.text().trimEnd().split('\n'), [
+    ...['# suites store: memory 2 (1 FAILED), sqlite 3', '# tests 7', '# pass 6', '# fail 1', '# duration_ms 11.5'],
+  ]);
 });

@@ -17,6 +17,18 @@ export const parts = Object.fromEntries(
   [bitcoind, lnd, ord, electrum, electrumx, postgres, chromium, relay].map((part) => [part.name, part]),
 );
 
+/** The named parts; throws an error with `exitCode` 2 when there is none of a name. */
+export function known(names) {
+  const unknown = names.find((name) => !Object.hasOwn(parts, name));
+  if (unknown === undefined) return names;
+  const all = Object.keys(parts).join(', ');
+  throw Object.assign(new Error(`there is no part named ${unknown}; there are ${all}`), { exitCode: 2 });
+}
+
+/** Whether `SPARKLE_REQUIRE` names the part, or `all`. */
+export const isRequired = (name) =>
+  (process.env['SPARKLE_REQUIRE'] ?? '').split(/[\s,]+/).some((word) => word === 'all' || word === name);
+
 const sentence = (part, problem) => `${problem}. To get ${part.title}: ${part.howToGet}.`;
 const fits = (part, version) =>
   !isBefore(version, part.oldest) && (part.below === undefined || isBefore(version, part.below));
@@ -83,9 +95,9 @@ async function installed(part, log) {
  * `env` belongs into its environment. Throws an error with `exitCode` 3 and one sentence that says how to get the part.
  */
 export async function findPart(name, { log = () => undefined, install = 'when missing' } = {}) {
+  known([name]);
   if (name === 'bitcoind') return { name, env: {}, ...(await findBitcoind({ log, install })) };
   const part = parts[name];
-  if (part === undefined) throw Object.assign(new Error(unknown(name)), { exitCode: 2 });
   const there = (await named(part)) ?? (await onThisMachine(part, log)) ?? (await fromCache(part));
   if (there !== undefined) return there;
   if (install === 'never') throw missingPart(sentence(part, `${part.title} is not on this machine`));
@@ -99,5 +111,3 @@ export async function findPart(name, { log = () => undefined, install = 'when mi
     throw missingPart(sentence(part, `${part.title} could not be installed (${reason})`), cause);
   }
 }
-
-export const unknown = (name) => `there is no part named ${name}; there are ${Object.keys(parts).join(', ')}`;

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { aptInstall } from './apt.mjs';
 import { isExecutable } from './program.mjs';
@@ -33,6 +33,7 @@ export const postgres = {
     debianFolders()
       .map((version) => join(DEBIAN, version, 'bin/postgres'))
       .find(isExecutable),
-  folderOf: ({ command }) => dirname(command),
+  // On PATH may lie links to some of them.
+  folderOf: ({ command }) => dirname(realpathSync(command)),
   installOnMachine: ({ log }) => aptInstall({ name: 'postgresql', log }),
 };

@@ -1,11 +1,8 @@
-import { findPart, type Part, type PartName } from '../../scripts/parts.mjs';
-
-const required = (name: PartName): boolean =>
-  (process.env['SPARKLE_REQUIRE'] ?? '').split(/[\s,]+/).some((word) => word === 'all' || word === name);
+import { findPart, isRequired, type Part, type PartName } from '../../scripts/parts.mjs';
 
 /** A required part is not looked for here: a test that needs it runs, and fails when it cannot be had. */
 async function missing(name: PartName): Promise<string | false> {
-  if (required(name)) return false;
+  if (isRequired(name)) return false;
   return findPart(name, { install: 'never' }).then(
     () => false,
     (error: Error) => error.message,
@@ -36,7 +33,7 @@ const found = new Map<PartName, Promise<Part>>();
  */
 export function program(name: PartName): Promise<Part> {
   const promise =
-    found.get(name) ?? findPart(name, { install: required(name) ? 'when missing' : 'never', log: console.error });
+    found.get(name) ?? findPart(name, { install: isRequired(name) ? 'when missing' : 'never', log: console.error });
   found.set(name, promise);
   return promise;
 }
