@@ -20,7 +20,7 @@ export function missingPart(sentence, cause) {
 }
 
 /** Where installed parts live: `$SPARKLE_CACHE`, else `~/.cache/sparkle`. */
-export const cacheRoot = () => process.env['SPARKLE_CACHE'] ?? join(homedir(), '.cache', 'sparkle');
+export const cacheRoot = () => process.env['SPARKLE_CACHE'] || join(homedir(), '.cache', 'sparkle');
 
 /** A logger that puts the seconds since its making in front of each line. */
 export function timed(log) {

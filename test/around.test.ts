@@ -25,10 +25,11 @@ function around({ built, codes = [0, 0] }: { built: Promise<{ name: string; erro
 const there = [{ name: 'lnd' }, { name: 'ord' }];
 
 test('what needs no missing part runs while those are built, and the rest when they are there', async () => {
-  let finish = (_: typeof there): void => undefined;
+  let finish: ((built: typeof there) => void) | undefined;
   const { code, ran } = around({ built: new Promise((resolve) => (finish = resolve)) });
   await new Promise((next) => setImmediate(next));
   assert.deepEqual(ran, [['a.test.ts']]);
+  assert.ok(finish);
   finish(there);
   assert.equal(await code, 0);
   assert.deepEqual(ran, [['a.test.ts'], ['b.test.ts', 'c.test.ts']]);

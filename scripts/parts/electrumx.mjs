@@ -9,7 +9,7 @@ const OLDEST_PYTHON = '3.10';
 export const electrumx = {
   name: 'electrumx',
   title: 'ElectrumX',
-  lane: 'download',
+  lane: 'python',
   variable: 'SPARKLE_ELECTRUMX',
   programs: ['electrumx_server'],
   version: '1.20.0',
