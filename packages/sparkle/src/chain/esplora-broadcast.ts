@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { SparkleError } from '../protocol/errors.ts';
+import { txidOf } from '../protocol/transaction.ts';
+import type { EsploraBlocks } from './esplora-blocks.ts';
+import type { EsploraHttp } from './esplora-http.ts';
+import type { EsploraLookup } from './esplora-lookup.ts';
+
+export type EsploraServer = { http: EsploraHttp; blocks: EsploraBlocks; lookup: EsploraLookup };
+
+const MOST_WORDS = 300;
+
+const packageShape = z.object({
+  package_msg: z.string(),
+  'tx-results': z.record(z.string(), z.object({ error: z.string().optional() })),
+});
+
+const refused = (reason: string, detail: Record<string, unknown>): SparkleError =>
+  new SparkleError('broadcast_refused', `the Esplora server must take the transaction; it refused: ${reason}`, {
+    ...detail,
+    reason,
+  });
+
+/** A server's own words, as far as they can be printed in one line. */
+const words = (text: string): string => text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, MOST_WORDS);
+
+function txidsOf(raws: readonly string[]): string[] {
+  try {
+    return raws.map(txidOf);
+  } catch (error) {
+    if (!(error instanceof SparkleError)) throw error;
+    throw refused(`TX decode failed: ${error.message}`, {});
+  }
+}
+
+/** Only 4xx is the server's judgement of the transaction; everything else says nothing about it. */
+function assertJudged({ blocks }: EsploraServer, status: number, path: string): void {
+  if (status === 200 || (status >= 400 && status < 500)) return;
+  const reason = status >= 500 ? 'server_error' : 'garbage';
+  throw blocks.silent(reason, `it answered HTTP ${status} to ${path}`, { status });
+}
+
+async function broadcastOne(server: EsploraServer, raw: string, txid: string): Promise<void> {
+  const { http, blocks, lookup } = server;
+  const { status, text } = await http.post({ path: '/tx', body: raw, contentType: 'text/plain' });
+  assertJudged(server, status, '/tx');
+  if (status === 200 && text.trim() === txid) return;
+  if (status === 200) throw blocks.lie('wrong_txid', `it took transaction ${txid} and calls it something else`);
+  // Known already, or confirmed and spent again: a node calls that invalid, but the transaction is there.
+  if ((await lookup.transaction(txid)) !== undefined) return;
+  throw refused(words(text), { txid });
+}
+
+/** `undefined` where the server takes no packages. */
+async function submitPackage(server: EsploraServer, raws: readonly string[]): Promise<string | 'taken' | undefined> {
+  const path = '/txs/package';
+  const { status, text } = await server.http.post({
+    path,
+    body: JSON.stringify(raws),
+    contentType: 'application/json',
+  });
+  if (status === 404 || status === 405 || status === 501) return undefined;
+  assertJudged(server, status, path);
+  if (status !== 200) return words(text);
+  const { data } = packageShape.safeParse(jsonOf(text));
+  if (data === undefined) throw server.blocks.silent('garbage', `its answer to ${path} has another shape`, { path });
+  if (data.package_msg === 'success') return 'taken';
+  const reasons = Object.values(data['tx-results']).flatMap(({ error }) => (error === undefined ? [] : [error]));
+  return words([data.package_msg, ...reasons].join('; '));
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Parents first, as a server without packages can only have them. */
+async function oneByOne(server: EsploraServer, raws: readonly string[], txids: readonly string[]): Promise<void> {
+  for (const [index, raw] of raws.entries())
+    try {
+      await broadcastOne(server, raw, txids[index] ?? '');
+    } catch (error) {
+      if (!(error instanceof SparkleError) || error.code !== 'broadcast_refused') throw error;
+      const reason = `${String(error.detail['reason'])}; and this server takes no packages`;
+      throw refused(reason, { ...error.detail, packages: false });
+    }
+}
+
+async function broadcastPackage(server: EsploraServer, raws: readonly string[], txids: string[]): Promise<void> {
+  const answer = await submitPackage(server, raws);
+  if (answer === 'taken') return;
+  if (answer === undefined) return oneByOne(server, raws, txids);
+  const places = await Promise.all(txids.map((txid) => server.lookup.transaction(txid)));
+  if (places.every((place) => place !== undefined)) return;
+  // A parent that confirmed meanwhile is no part of a package any more; the rest may well be one.
+  const waiting = raws.filter((_, index) => places[index]?.block === undefined);
+  if (waiting.length < raws.length) return broadcastThrough(server, waiting);
+  throw refused(answer, { txids });
+}
+
+/** Hands transactions to an Esplora server, as the port's `broadcast` promises. */
+export async function broadcastThrough(server: EsploraServer, raws: readonly string[]): Promise<void> {
+  const txids = txidsOf(raws);
+  const [raw] = raws;
+  const [txid] = txids;
+  if (raw === undefined || txid === undefined) return;
+  await (raws.length === 1 ? broadcastOne(server, raw, txid) : broadcastPackage(server, raws, txids));
+}
