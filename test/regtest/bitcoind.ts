@@ -103,11 +103,14 @@ async function reveal(
   return txid;
 }
 
+export type RegtestOptions = { args?: string[]; dir?: string; blocks?: number };
+
 /**
  * A private Bitcoin for one test file: a node with a miner that has coins. Call `stop` in `after`; a process that
- * forgets it or is killed leaves nothing behind either. `args` are further arguments of the node.
+ * forgets it or is killed leaves nothing behind either. `args` are further arguments of the node. `blocks` are mined at the
+ * start, more than 100 for the miner to have a coin.
  */
-export async function startRegtest(options: { args?: string[]; dir?: string } = {}): Promise<Regtest> {
+export async function startRegtest({ blocks = FIRST_BLOCKS, ...options }: RegtestOptions = {}): Promise<Regtest> {
   if ('reason' in found) throw new Error(found.reason);
   const node = await startBitcoind({ program: found.program, ...options });
   const { rpc } = node;
@@ -123,7 +126,7 @@ export async function startRegtest(options: { args?: string[]; dir?: string } = 
     (await rpc<{ hash: string }>('generateblock', [await address(), transactions])).hash;
   const base = { rpc, mine, generateBlock };
   await wallet(MINER);
-  await mine(FIRST_BLOCKS);
+  await mine(blocks);
   return {
     ...{ node, ...base, wallet, address },
     height: () => rpc<number>('getblockcount'),

@@ -1,5 +1,6 @@
 import type { BlockSource, Chain } from '../chain/chain.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import { type HeldInscription, marksIn, type OutputAssets } from '../protocol/guard.ts';
 import { readInscriptionId, readOutpoint, satPointText } from '../protocol/inscription.ts';
 import type { InscriptionPlace, Ordinals } from './ordinals.ts';
 import { BackTrace } from './trace-back.ts';
@@ -35,7 +36,7 @@ class Paths {
   }
 }
 
-class LocalOrdinals implements Ordinals {
+class LocalOrdinals {
   private readonly options: LocalOrdinalsOptions;
   private readonly transactions: Transactions;
   private readonly paths = new Paths();
@@ -59,11 +60,18 @@ class LocalOrdinals implements Ordinals {
     throw new SparkleError('not_indexed', sentence, { inscriptionId });
   }
 
-  async inscriptionsIn(outpoint: string): Promise<string[]> {
+  async inscriptionsIn(outpoint: string): Promise<HeldInscription[]> {
     const place = readOutpoint(outpoint);
     const network = await this.options.chain.network();
     const budget = { left: this.options.maxTransactions };
     return new BackTrace({ transactions: this.transactions, network, budget }).inscriptionsIn(place);
+  }
+
+  async assets(outpoint: string): Promise<OutputAssets> {
+    const inscriptions = await this.inscriptionsIn(outpoint);
+    const { txid } = readOutpoint(outpoint);
+    const { transaction } = await this.transactions.content(txid, { left: 1 });
+    return { inscriptions, runes: 'unknown', marks: marksIn(transaction) };
   }
 
   private async follow(inscriptionId: string): Promise<Hop> {
@@ -100,12 +108,14 @@ class LocalOrdinals implements Ordinals {
  * history. `locate` is as quick as the chain finds spends, which for a node means reading the blocks since the reveal
  * once; `inscriptionsIn` looks at every ancestor of an output since inscriptions exist, and where they are more than
  * `maxTransactions` it throws `not_indexed` and never says that an output is empty. An output that was spent is answered by
- * what it held. For coins of mainnet with a long past, use an `ord` server.
+ * what it held. Runes flow by other rules than sats do and are not traced: of them it says `unknown`. For coins of mainnet
+ * with a long past, and for runes, use an `ord` server.
  */
 export function localOrdinals(options: LocalOrdinalsOptions): Ordinals {
   const local = new LocalOrdinals(options);
   return {
     locate: (inscriptionId) => local.locate(inscriptionId),
-    inscriptionsIn: (outpoint) => local.inscriptionsIn(outpoint),
+    inscriptionsIn: async (outpoint) => (await local.inscriptionsIn(outpoint)).map(({ id }) => id),
+    assets: (outpoint) => local.assets(outpoint),
   };
 }

@@ -1,5 +1,6 @@
 import type { BlockSource, Chain } from '../chain/chain.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import { type HeldInscription, marksOf } from '../protocol/guard.ts';
 import { readInscriptionId, readOutpoint } from '../protocol/inscription.ts';
 import { readTransaction } from '../protocol/transaction.ts';
 import { heldIn, moved, settled, withBlock, type IndexState } from './memory-index.ts';
@@ -80,6 +81,14 @@ class MemoryIndex {
  */
 export function memoryOrdinals({ chain }: { chain: Chain & BlockSource }): MemoryOrdinals {
   const index = new MemoryIndex(chain);
+  const inscriptionsIn = async (outpoint: string): Promise<HeldInscription[]> => {
+    readOutpoint(outpoint);
+    const { state } = await index.atTip();
+    const held = await index.heldBy(outpoint, state);
+    return held
+      .toSorted(([, a], [, b]) => (a === b ? 0 : a < b ? -1 : 1))
+      .map(([id, offsetSats]) => ({ id, offsetSats }));
+  };
   return {
     async locate(inscriptionId) {
       readInscriptionId(inscriptionId);
@@ -89,11 +98,11 @@ export function memoryOrdinals({ chain }: { chain: Chain & BlockSource }): Memor
       const sentence = `inscription ${inscriptionId} must lie in an output; ${state.has(inscriptionId) ? 'it is gone' : 'there is none'}`;
       throw new SparkleError('unknown_inscription', sentence, { inscriptionId });
     },
-    async inscriptionsIn(outpoint) {
-      readOutpoint(outpoint);
-      const { state } = await index.atTip();
-      const held = await index.heldBy(outpoint, state);
-      return held.toSorted(([, a], [, b]) => (a === b ? 0 : a < b ? -1 : 1)).map(([id]) => id);
+    inscriptionsIn: async (outpoint) => (await inscriptionsIn(outpoint)).map(({ id }) => id),
+    async assets(outpoint) {
+      const inscriptions = await inscriptionsIn(outpoint);
+      const found = await chain.transaction(readOutpoint(outpoint).txid);
+      return { inscriptions, runes: 'unknown', marks: found === undefined ? [] : marksOf(found.raw) };
     },
     stall: () => index.setStalled(true),
     resume: () => index.setStalled(false),

@@ -132,6 +132,19 @@ function revealTests(hands: () => Hands): void {
     await hands().liesAt(`${txid}i2`, `${txid}:0:0`);
   });
 
+  test('all that is known of an output tells the same inscriptions with their offsets, and runes at most as unknown', async () => {
+    const { txid } = await hands().reveal([{ ...text('behind'), pointer: 700n }, text('front')], [SATS]);
+    const assets = await hands().bench.ordinals.assets(`${txid}:0`);
+    const offsets = assets.inscriptions.map(({ id, offsetSats }) => ({ id, offsetSats }));
+    assert.deepEqual(offsets, [
+      { id: `${txid}i1`, offsetSats: 0n },
+      { id: `${txid}i0`, offsetSats: 700n },
+    ]);
+    assert.ok(assets.runes !== 'some');
+    assert.deepEqual(assets.marks, []);
+    await assert.rejects(hands().bench.ordinals.assets(`${'e'.repeat(64)}:0`), refusedWith('not_indexed'));
+  });
+
   test('a coin without inscription holds none', async () => {
     await hands().holds((await hands().cardinal(SATS)).outpoint, []);
   });

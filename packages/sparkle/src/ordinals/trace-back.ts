@@ -1,6 +1,7 @@
 import { sumSats } from '../protocol/amount.ts';
 import { envelopesOf } from '../protocol/envelope.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import type { HeldInscription } from '../protocol/guard.ts';
 import { inscriptionIdText, type Outpoint } from '../protocol/inscription.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import { followRevealIn, subsidySats, type SatPlace } from '../protocol/satflow.ts';
@@ -49,8 +50,8 @@ export class BackTrace {
     this.budget = source.budget;
   }
 
-  /** Ids in the order of their sats; of several on one sat the oldest first. */
-  async inscriptionsIn({ txid, vout }: Outpoint): Promise<string[]> {
+  /** With their offsets, in the order of their sats; of several on one sat the oldest first. */
+  async inscriptionsIn({ txid, vout }: Outpoint): Promise<HeldInscription[]> {
     const found = await this.transactions.find(txid, this.budget);
     const start = found === undefined ? undefined : outputStarts(found.transaction)[vout];
     const output = found?.transaction.outputs[vout];
@@ -63,7 +64,7 @@ export class BackTrace {
     for (let range = this.open.shift(); range !== undefined; range = this.open.shift()) await this.followBack(range);
     // The trace goes back in time, so what is found last on one sat was there first.
     this.found.sort((a, b) => (a.at === b.at ? b.age - a.age : a.at < b.at ? -1 : 1));
-    return this.found.map(({ id }) => id);
+    return this.found.map(({ id, at }) => ({ id, offsetSats: at }));
   }
 
   private async followBack(range: Range): Promise<void> {

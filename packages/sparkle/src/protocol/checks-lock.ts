@@ -128,7 +128,14 @@ function assetRules({ terms, facts }: LockCheck): Rule[] {
     const sentence = 'the index must have the block of the lock; it cannot say yet where the inscription is';
     return [{ code: 'index_behind', holds: false, sentence, detail: { problem }, wait: true }];
   }
-  return placeRules({ terms, outpoint: facts.outpoint, satpoint, inscriptions });
+  const runes: Rule = {
+    code: 'runes_present',
+    // The claim would bring them to the buyer: no loss, and not what was agreed on. Unknown is no reason to refuse here.
+    holds: facts.runes !== 'some',
+    sentence: 'the lock must hold no runes besides the inscription; it holds some',
+    detail: { outpoint: facts.outpoint },
+  };
+  return [...placeRules({ terms, outpoint: facts.outpoint, satpoint, inscriptions }), runes];
 }
 
 function placeRules(place: { terms: Terms; outpoint: string; satpoint: string; inscriptions: string[] }): Rule[] {

@@ -76,7 +76,15 @@ export type CheckCode =
   | 'inscription_unknown'
   | 'sat_moved'
   | 'inscription_missing'
-  | 'other_inscriptions';
+  | 'other_inscriptions'
+  // what else may lie in an output
+  | 'coin_spent'
+  | 'coin_unconfirmed'
+  | 'coin_script'
+  | 'not_cardinal'
+  | 'runes_present'
+  | 'runes_unknown'
+  | 'token_possible';
 
 /**
  * Something that is not as it must be. `wait`: it may yet come to be; look again later. Otherwise the trade must not

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { OutputAssets, RunePolicy } from '../protocol/guard.ts';
 import type { Parts } from './engine.ts';
 import { outcomeOf, pair, play, type Stage, stage } from './parts.suite.ts';
 import { Trader } from './trader.ts';
@@ -20,15 +21,28 @@ async function sellWith(on: Stage, changed: Partial<Parts>): Promise<{ outcome: 
 test('an output that holds more than what is sold is not locked, and the payment goes back', async () => {
   const on = await stage();
   const { ordinals } = on.parts.seller;
-  const inscriptionsIn = async (outpoint: string) => [
-    ...(await ordinals.inscriptionsIn(outpoint)),
-    `${'ab'.repeat(32)}i0`,
-  ];
-  assert.deepEqual(await sellWith(on, { ordinals: { ...ordinals, inscriptionsIn } }), {
+  const assets = async (outpoint: string) => {
+    const known = await ordinals.assets(outpoint);
+    return { ...known, inscriptions: [...known.inscriptions, { id: `${'ab'.repeat(32)}i0`, offsetSats: 1n }] };
+  };
+  assert.deepEqual(await sellWith(on, { ordinals: { ...ordinals, assets } }), {
     outcome: 'canceled',
     codes: ['refused'],
   });
   assert.equal(on.nodes.buyer.balanceMsat(), 1_000_000_000n);
+});
+
+test('an output in which runes lie is not locked, and one of which nobody knows only if the wallet is trusted', async () => {
+  const outcomeWith = async (known: Partial<OutputAssets>, runes: RunePolicy) => {
+    const on = await stage();
+    const { ordinals } = on.parts.seller;
+    const assets = async (outpoint: string) => ({ ...(await ordinals.assets(outpoint)), ...known });
+    return (await sellWith(on, { ordinals: { ...ordinals, assets }, runes })).outcome;
+  };
+  assert.equal(await outcomeWith({ runes: 'some' }, 'trust wallet'), 'canceled');
+  assert.equal(await outcomeWith({ runes: 'unknown' }, 'must know'), 'canceled');
+  assert.equal(await outcomeWith({ runes: 'unknown' }, 'trust wallet'), 'traded');
+  assert.equal(await outcomeWith({ runes: 'none' }, 'must know'), 'traded');
 });
 
 test('an inscription that is not where the offer says is not locked', async () => {

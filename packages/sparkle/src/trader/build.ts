@@ -2,6 +2,7 @@ import { buildClaim, presignClaim } from '../protocol/claim.ts';
 import { addressScript, decodeTransaction, type Prevout, txidOf, vsizeOf } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { feerateWithin } from '../protocol/fees.ts';
+import { guardSell, runePolicyFor } from '../protocol/guard.ts';
 import { buildAbortTransaction, buildBumpTransaction, buildLockTransaction } from '../protocol/lock-tx.ts';
 import { readOutpoint } from '../protocol/inscription.ts';
 import { buildRefund } from '../protocol/refund.ts';
@@ -44,8 +45,7 @@ export function lockFor(
 ): Promise<Result> {
   return hands.purse.alone(async () => {
     await assertUnsold(hands, terms, sourceOutpoint);
-    await assertAlone(parts, terms, sourceOutpoint);
-    const source = await prevout(parts, sourceOutpoint);
+    const source = await sellable(parts, terms, sourceOutpoint);
     const built = buildLockTransaction({
       terms,
       source,
@@ -68,31 +68,22 @@ async function assertUnsold({ purse }: Hands, terms: Terms, sourceOutpoint: stri
 }
 
 /** What is sold must lie where the offer says, and nothing else beside it: the lock would give that away too. */
-async function assertAlone({ ordinals }: Parts, terms: Terms, sourceOutpoint: string): Promise<void> {
-  const { inscriptionId, offsetSats } = terms;
-  const { satpoint } = await ordinals.locate(inscriptionId);
-  if (satpoint !== `${sourceOutpoint}:${offsetSats}`)
-    throw new SparkleError(
-      'refused',
-      `${inscriptionId} must be at ${sourceOutpoint}:${offsetSats}; it is at ${satpoint}`,
-      { satpoint },
-    );
-  const inside = await ordinals.inscriptionsIn(sourceOutpoint);
-  if (inside.length !== 1 || inside[0] !== inscriptionId)
-    throw new SparkleError(
-      'refused',
-      `${sourceOutpoint} must hold ${inscriptionId} alone; it holds ${inside.join(', ')}`,
-      { inside },
-    );
-}
-
-async function prevout({ chain }: Parts, outpoint: string): Promise<Prevout> {
+async function sellable(parts: Parts, { inscriptionId, offsetSats }: Terms, outpoint: string): Promise<Prevout> {
+  const { chain, ordinals, network } = parts;
+  const place = await ordinals.locate(inscriptionId);
+  const isThere = place.satpoint === `${outpoint}:${offsetSats}`;
   const unspent = await chain.unspent(outpoint);
-  if (unspent === undefined)
-    throw new SparkleError('insufficient_funds', `output ${outpoint} must be unspent to be locked; it is not`, {
-      outpoint,
-    });
-  return { outpoint, valueSats: unspent.valueSats, script: unspent.script };
+  const { failures } = guardSell({
+    ...{ outpoint, unspent, leastConfirmations: 1, inscriptionId, offsetSats, place },
+    // An index may know nothing of an output that is spent, and that it is spent is reason enough.
+    assets: isThere ? await ordinals.assets(outpoint) : undefined,
+    runePolicy: parts.runes ?? runePolicyFor(network),
+  });
+  const failure = failures.find(({ wait }) => !wait) ?? failures[0];
+  if (failure === undefined && unspent !== undefined)
+    return { outpoint, valueSats: unspent.valueSats, script: unspent.script };
+  const { code, sentence, wait } = failure ?? { code: 'coin_spent', sentence: `${outpoint} is spent`, wait: false };
+  throw new SparkleError(wait ? 'not_indexed' : 'refused', sentence, { reason: code, outpoint });
 }
 
 export async function abortFor(parts: Parts, hands: Hands, effect: Do<'build_abort'>): Promise<Result> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SparkleError } from '../protocol/errors.ts';
+import type { OutputAssets, RunePolicy } from '../protocol/guard.ts';
 import { holdSeller, holdTerms, lockFor, sourceOutpoint } from '../protocol/trade/fixtures.suite.ts';
 import { createPurse } from './coins.ts';
 
@@ -9,19 +10,25 @@ const P2PKH = `76a914${'07'.repeat(20)}88ac`;
 const coin = (outpoint: string) => ({ outpoint, valueSats: 1000n, script: P2TR, confirmations: 1 });
 const outpoint = (byte: string) => `${byte.repeat(32)}:0`;
 const [free, carrying, unknown] = [outpoint('01'), outpoint('02'), outpoint('03')];
+const onRegtest: Policy = { network: 'regtest' };
 const lock = lockFor(holdTerms);
 const [, lockedCoin = ''] = lock.spent.map((spent) => spent.outpoint);
 
-const purseOf = (outpoints: string[], coins = outpoints.map(coin)) =>
+type Policy = { network: 'mainnet' | 'regtest'; runes?: RunePolicy };
+type Known = Partial<OutputAssets>;
+
+const purseOf = (outpoints: string[], coins = outpoints.map(coin), known: Known = {}, policy: Policy = onRegtest) =>
   createPurse({
     wallet: { coins: async () => coins },
     ordinals: {
-      inscriptionsIn: async (of: string) => {
+      assets: async (of: string) => {
         if (of === unknown) throw new SparkleError('not_indexed', 'not yet');
-        return of === carrying ? [`${'aa'.repeat(32)}i0`] : [];
+        const inscriptions = of === carrying ? [{ id: `${'aa'.repeat(32)}i0`, offsetSats: 0n }] : [];
+        return { inscriptions, runes: 'none', marks: [], ...known };
       },
     },
     store: { live: async () => [holdSeller.locking] },
+    ...policy,
   } as unknown as Parameters<typeof createPurse>[0]);
 
 const spendable = async (outpoints: string[], source?: string) =>
@@ -29,6 +36,17 @@ const spendable = async (outpoints: string[], source?: string) =>
 
 test('coins that carry an inscription, or of which the index cannot speak yet, pay no fee', async () => {
   assert.deepEqual(await spendable([free, carrying, unknown]), [free]);
+});
+
+test('a coin with runes pays no fee; one of which nobody knows does where the wallet is trusted, as on networks of tests', async () => {
+  const pays = async (known: Known, policy: Policy) =>
+    (await purseOf([free], [coin(free)], known, policy).cardinals()).length === 1;
+  assert.equal(await pays({ runes: 'some' }, { network: 'regtest', runes: 'trust wallet' }), false);
+  assert.equal(await pays({ runes: 'none' }, { network: 'mainnet' }), true);
+  assert.equal(await pays({ runes: 'unknown' }, { network: 'mainnet' }), false);
+  assert.equal(await pays({ runes: 'unknown' }, { network: 'mainnet', runes: 'trust wallet' }), true);
+  assert.equal(await pays({ runes: 'unknown' }, { network: 'regtest' }), true);
+  assert.equal(await pays({ runes: 'unknown' }, { network: 'regtest', runes: 'must know' }), false);
 });
 
 test('what is being sold and what other trades have taken is left alone', async () => {

@@ -2,14 +2,16 @@ import type { Coin, Wallet } from '../chain/wallet.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { decodeTransaction } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import { guardFee, type OutputAssets, type RunePolicy, runePolicyFor } from '../protocol/guard.ts';
 import { canPay } from '../protocol/layout.ts';
+import type { NetworkName } from '../protocol/network.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Store } from '../store/store.ts';
 
 /** More inputs than any transaction of ours needs: a wallet full of dust must not keep a claim from being built. */
 const MOST_COINS = 40;
 
-/** Coins that may pay fees: confirmed, of this wallet, promised to no other trade, and free of inscriptions. */
+/** Coins that may pay fees: confirmed, of this wallet, promised to no other trade, and free of what others may value. */
 export type Purse = {
   /** The largest first. Anyone can send us dust, and at a high feerate each such input costs more than it brings. */
   cardinals(source?: string): Promise<Coin[]>;
@@ -21,8 +23,10 @@ export type Purse = {
   alone<T>(work: () => Promise<T>): Promise<T>;
 };
 
-export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: Store }): Purse {
-  const { wallet, ordinals, store } = parts;
+type PurseParts = { wallet: Wallet; ordinals: Ordinals; store: Store; network: NetworkName; runes?: RunePolicy };
+
+export function createPurse(parts: PurseParts): Purse {
+  const { wallet, store } = parts;
   const reserved = new Map<string, string>();
   let last: Promise<unknown> = Promise.resolve();
 
@@ -42,7 +46,7 @@ export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: 
     const found: Coin[] = [];
     for (let next = 0; next < free.length && found.length < MOST_COINS; next += MOST_COINS) {
       const some = free.slice(next, next + MOST_COINS);
-      const checked = await Promise.all(some.map(async (coin) => ((await isCardinal(ordinals, coin)) ? [coin] : [])));
+      const checked = await Promise.all(some.map(async (coin) => ((await mayPay(parts, coin)) ? [coin] : [])));
       found.push(...checked.flat());
     }
     return found.slice(0, MOST_COINS);
@@ -60,12 +64,19 @@ export function createPurse(parts: { wallet: Wallet; ordinals: Ordinals; store: 
   };
 }
 
+async function mayPay({ ordinals, network, runes }: PurseParts, coin: Coin): Promise<boolean> {
+  const { outpoint } = coin;
+  const assets = await assetsOf(ordinals, outpoint);
+  const runePolicy = runes ?? runePolicyFor(network);
+  return guardFee({ outpoint, unspent: coin, leastConfirmations: 1, assets, runePolicy }).failures.length === 0;
+}
+
 /** Fails closed: a coin about which the index cannot speak might carry an inscription, and is not spent on fees. */
-async function isCardinal(ordinals: Ordinals, { outpoint }: Coin): Promise<boolean> {
+async function assetsOf(ordinals: Ordinals, outpoint: string): Promise<OutputAssets | undefined> {
   try {
-    return (await ordinals.inscriptionsIn(outpoint)).length === 0;
+    return await ordinals.assets(outpoint);
   } catch (error) {
-    if (error instanceof SparkleError && error.code === 'not_indexed') return false;
+    if (error instanceof SparkleError && error.code === 'not_indexed') return undefined;
     throw error;
   }
 }

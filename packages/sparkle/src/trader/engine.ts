@@ -5,6 +5,7 @@ import type { Market } from '../market/market.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { decodeTransaction, txidOf } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import type { RunePolicy } from '../protocol/guard.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import { findPreimage } from '../protocol/spend.ts';
 import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
@@ -31,8 +32,12 @@ export type Parts = {
   store: Store;
   clock: Clock;
   log: Log;
+  /** What to make of coins of which no index says whether runes lie in them; by the network when absent. */
+  runes?: RunePolicy;
   /** How often to look although nothing was heard, in milliseconds (R14: at least every 60 s). */
   tickMilliseconds: number;
+  /** Live sales at one time, 200 unless given: a request costs its sender nothing, and each becomes an invoice of our node. */
+  mostSales?: number;
 };
 
 /** Something to watch a trade by: called after every change, once it is stored. */

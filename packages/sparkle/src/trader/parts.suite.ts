@@ -45,6 +45,10 @@ function firstOutputs(chain: MemoryChain, inscriptionId: string): Ordinals {
   return {
     locate: async () => ({ satpoint: `${await follow('confirmed')}:0`, atBlock: await chain.tip() }),
     inscriptionsIn: async (outpoint) => (outpoint === (await follow('any')) ? [inscriptionId] : []),
+    assets: async (outpoint) => ({
+      inscriptions: outpoint === (await follow('any')) ? [{ id: inscriptionId, offsetSats: 0n }] : [],
+      ...{ runes: 'unknown', marks: [] },
+    }),
   };
 }
 

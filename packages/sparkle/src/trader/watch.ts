@@ -63,7 +63,8 @@ async function assets(
 ): Promise<Partial<LockFacts>> {
   try {
     const { satpoint } = await ordinals.locate(at.inscriptionId);
-    return { satpoint, inscriptions: await ordinals.inscriptionsIn(at.outpoint) };
+    const { inscriptions, runes } = await ordinals.assets(at.outpoint);
+    return { satpoint, inscriptions: inscriptions.map(({ id }) => id), runes };
   } catch (error) {
     if (error instanceof SparkleError && (error.code === 'not_indexed' || error.code === 'unknown_inscription'))
       return { indexProblem: error.code };

@@ -45,6 +45,8 @@ export type LockFacts = {
   satpoint?: string;
   /** All inscriptions in the lock output. */
   inscriptions?: string[];
+  /** Whether runes lie in it too, where the index follows runes. */
+  runes?: 'none' | 'some' | 'unknown';
   /** A code when the index could not answer yet. */
   indexProblem?: string;
 };
