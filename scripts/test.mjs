@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runAround } from './around.mjs';
@@ -21,12 +21,32 @@ function chosen(words) {
   throw Object.assign(new Error(`no test file has ${words.join(' or ')} in its path`), { exitCode: 2 });
 }
 
+/** The exit code of the signal that ended us, once there was one. */
+let endedBySignal;
+let isRunningFiles = false;
+
+/** A run of tests ends itself on a signal, and we wait for it; while nothing runs but builds we end, and they with us. */
+function endOnSignals() {
+  for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
+    process.on(signal, () => {
+      endedBySignal = 128 + number;
+      if (!isRunningFiles) process.exit(endedBySignal);
+    });
+}
+
 const reporter = (name) => new URL(name, import.meta.url).href;
+
+/** A runner that was killed has written none; its exit code tells. */
+function countsIn(file) {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  return text === '' ? {} : JSON.parse(text);
+}
 
 /** Runs test files, prints their rooms and failures, and adds their counts to `ending`. Answers with the exit code. */
 async function runFiles({ files, flags, ending }) {
   if (files.length === 0) return 0;
   const dir = mkdtempSync(join(tmpdir(), 'sparkle-test-'));
+  isRunningFiles = true;
   try {
     const code = await runNode([
       ...sourceFlags(),
@@ -37,33 +57,33 @@ async function runFiles({ files, flags, ending }) {
       ...flags,
       ...files,
     ]);
-    ending.add(JSON.parse(readFileSync(join(dir, 'counts.json'), 'utf8') || '{}'));
-    return code;
+    ending.add(countsIn(join(dir, 'counts.json')));
+    return endedBySignal ?? code;
   } finally {
+    isRunningFiles = false;
     rmSync(dir, { recursive: true });
   }
 }
 
-const list = (names) => names.join(', ');
+/** The node is a small download that most tests wait for; the other parts take long, or are wanted by few tests. */
+const installOf = (name) => (name === 'bitcoind' ? 'when missing' : 'never');
 
-/** The parts that these files use: which are there, which are to be installed, which tests are skipped. One line. */
-async function announce(names) {
-  const answers = await Promise.all(
-    names.map((name) =>
-      findPart(name, { install: name === 'bitcoind' ? 'when missing' : 'never', log: console.log }).catch((error) => ({
-        name,
-        error,
-      })),
-    ),
+const look = (name) =>
+  findPart(name, { install: installOf(name), log: console.log }).then(
+    ({ version, source }) => ({ name, isThere: true, fact: `${name} ${version} (${source})` }),
+    () => ({ name, isThere: false }),
   );
-  const there = answers.filter(({ error }) => error === undefined);
-  const absent = answers.filter(({ error }) => error !== undefined).map(({ name }) => name);
+
+/** Says in one line which of these parts are there, to be installed, done without. Answers with those to be installed. */
+async function announce(names) {
+  const answers = await Promise.all(names.map(look));
+  const absent = answers.filter(({ isThere }) => !isThere).map(({ name }) => name);
   const missing = absent.filter(isRequired);
   const skipped = absent.filter((name) => !isRequired(name));
   const facts = [
-    ...there.map(({ name, version, source }) => `${name} ${version} (${source})`),
-    ...(missing.length === 0 ? [] : [`to be installed: ${list(missing)}`]),
-    ...(skipped.length === 0 ? [] : [`tests skipped without ${list(skipped)} (npm run parts -- ${skipped.join(' ')})`]),
+    ...answers.flatMap(({ fact }) => fact ?? []),
+    ...(missing.length === 0 ? [] : [`to be installed: ${missing.join(', ')}`]),
+    ...(skipped.length === 0 ? [] : [`tests skipped without: ${skipped.join(', ')} (see npm run parts)`]),
   ];
   if (facts.length > 0) console.log(`parts: ${facts.join('; ')}`);
   return missing;
@@ -72,6 +92,7 @@ async function announce(names) {
 async function main(args) {
   const files = chosen(args.filter((word) => !word.startsWith('-')));
   const flags = args.filter((word) => word.startsWith('-'));
+  endOnSignals();
   const missing = await announce([...new Set(files.flatMap(partsUsedBy))]);
   // Before npm's packages: the builds are what takes longest.
   const building = installParts(missing, { log: console.log });
