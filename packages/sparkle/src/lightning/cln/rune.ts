@@ -3,8 +3,9 @@ import { SparkleError } from '../../protocol/errors.ts';
 /** What a rune is for. `receive`: sell; `pay`: buy; a driver that may do both needs `all`. */
 export type RuneUse = 'receive' | 'pay' | 'all';
 
-const LOOK = ['getinfo', 'listconfigs', 'listpeerchannels'] as const;
+const LOOK = ['getinfo', 'listpeerchannels'] as const;
 const RECEIVE = [
+  'listconfigs',
   'signinvoice',
   // The plugin's page says `injectinvoice`, versions from 0.3.0 register `injectholdinvoice`.
   'injectholdinvoice',
