@@ -17,8 +17,8 @@ export type LightningWorld = {
   close(): Promise<void>;
 };
 
-/** What a world may not have. `fees`: the way from payer to payee costs something. */
-export type Extra = 'rival' | 'fees' | 'restart';
+/** What a world may not have. `fees`: the way from payer to payee costs something, and the payer can cap that. */
+export type Extra = 'rival' | 'fees' | 'restart' | 'ownPreimage';
 
 /** One promise of the port. Each uses hashes of its own, so that the nodes live through all of them. */
 export type Case = { sentence: string; needs?: Extra; run: (bench: Bench) => Promise<void> };

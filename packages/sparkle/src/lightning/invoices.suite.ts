@@ -23,9 +23,15 @@ export const invoiceCases: readonly Case[] = [
     sentence: 'the same request again returns the same invoice',
     async run(bench) {
       const { paymentHash } = bench.secret();
-      const { preimage } = bench.secret();
       const hold = await bench.payee.createHoldInvoice({ ...bench.terms(), paymentHash });
       assert.deepEqual(await bench.payee.createHoldInvoice({ ...bench.terms(), paymentHash }), hold);
+    },
+  },
+  {
+    sentence: 'the same request for a plain invoice again returns the same invoice',
+    needs: 'ownPreimage',
+    async run(bench) {
+      const { preimage } = bench.secret();
       const plain = await bench.payee.createInvoice({ ...bench.terms(), preimage });
       assert.deepEqual(await bench.payee.createInvoice({ ...bench.terms(), preimage }), plain);
     },
@@ -33,12 +39,20 @@ export const invoiceCases: readonly Case[] = [
   {
     sentence: 'another request for a known hash is refused with invoice_exists',
     async run(bench) {
-      const { preimage, paymentHash } = bench.secret();
+      const { paymentHash } = bench.secret();
       const request = { ...bench.terms(), paymentHash };
       await bench.payee.createHoldInvoice(request);
       const changes = [{ amountMsat: 1n }, { finalCltv: FINAL_CLTV + 1 }, { expirySeconds: 60 }, { description: '' }];
       for (const change of changes)
         await refusal(bench.payee.createHoldInvoice({ ...request, ...change }), 'invoice_exists');
+    },
+  },
+  {
+    sentence: 'a plain invoice for a known hash is refused with invoice_exists, and the preimage is told to nobody',
+    needs: 'ownPreimage',
+    async run(bench) {
+      const { preimage, paymentHash } = bench.secret();
+      await bench.payee.createHoldInvoice({ ...bench.terms(), paymentHash });
       const error = await refusal(bench.payee.createInvoice({ ...bench.terms(), preimage }), 'invoice_exists');
       assert.ok(!JSON.stringify([error.message, error.detail, error.stack]).includes(preimage));
     },

@@ -7,6 +7,7 @@ import { AMOUNT_MSAT, FINAL_CLTV, eventually, refusal, sha256Of, type Case } fro
 export const payCases: readonly Case[] = [
   {
     sentence: 'a plain invoice with a chosen preimage settles by itself',
+    needs: 'ownPreimage',
     async run(bench) {
       const { preimage, paymentHash } = bench.secret();
       const { bolt11 } = await bench.payee.createInvoice({ ...bench.terms(), preimage });
