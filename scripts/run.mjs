@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { ensureInstalled } from './install.mjs';
 
 /** What lets node run our TypeScript from its sources. */
-export const sourceFlags = () => ['--conditions=source', '--import', import.meta.resolve('tsx')];
+export const sourceFlags = () => ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
 
 /** Runs node with these arguments in the foreground; answers with its exit code, 128 + n after signal n as shells do. */
 export function runNode(args, env = process.env) {

@@ -17,7 +17,7 @@ try {
 
 const child = spawn(
   process.execPath,
-  ['--conditions=source', '--import', 'tsx', 'world/main.ts', ...process.argv.slice(2)],
+  ['--conditions=sparkle-source', '--import', 'tsx', 'world/main.ts', ...process.argv.slice(2)],
   { cwd: root, stdio: 'inherit' },
 );
 // The terminal sends Ctrl-C to both; the world tears itself down and this process waits for it.

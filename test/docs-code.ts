@@ -28,7 +28,7 @@ export function project(files: Record<string, string>) {
   symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'), 'junction');
   for (const [name, text] of Object.entries({ 'package.json': '{"type":"module"}', ...files }))
     writeFileSync(join(dir, name), text);
-  const flags = ['--conditions=source', '--import', import.meta.resolve('tsx')];
+  const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
   return {
     run: (program: string, args: string[], input: string): Promise<string> =>
       new Promise((resolve, reject) => {

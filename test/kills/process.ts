@@ -6,7 +6,7 @@ import type { Name, NodeAccess } from '../../world/party.ts';
 import type { ForSale, Order, Report } from './wire.ts';
 
 const file = fileURLToPath(new URL('./child.ts', import.meta.url));
-const flags = ['--conditions=source', '--import', 'tsx'];
+const flags = ['--conditions=sparkle-source', '--import', 'tsx'];
 
 /** A trader's process as its parent sees it: it may be gone at any moment, and is then begun again. */
 export class TraderProcess {
