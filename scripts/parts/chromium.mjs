@@ -8,7 +8,7 @@ export const chromium = {
   variable: 'SPARKLE_CHROMIUM',
   programs: ['chromium', 'chromium-browser', 'google-chrome'],
   oldest: '120',
-  asks: { pattern: /^(?:Chromium|Google Chrome) (\d[\d.]*)/ },
+  asks: { pattern: /^(?:Chromium|Google Chrome) (\d[\d.]*)/m },
   howToGet:
     'on Debian `apt-get install chromium` (as root `npm run parts -- chromium` does it); on macOS `brew install --cask ' +
     'chromium`; elsewhere install Chromium or Chrome and put it on PATH or its path into SPARKLE_CHROMIUM',

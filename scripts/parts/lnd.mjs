@@ -15,7 +15,7 @@ export const lnd = {
   programs: ['lnd'],
   version: '0.21.0-beta',
   oldest: '0.18',
-  asks: { pattern: /^lnd version (\S+)/ },
+  asks: { pattern: /^lnd version (\S+)/m },
   howToGet:
     `on Debian and elsewhere install Go ${OLDEST_GO} or newer and run \`npm run parts -- lnd\`, which builds it in some ten ` +
     'minutes; on macOS `brew install lnd`; or unpack a release of LND and put `lnd` on PATH or its path into SPARKLE_LND',

@@ -14,7 +14,7 @@ export const ord = {
   programs: ['ord'],
   version: VERSION,
   oldest: '0.27',
-  asks: { pattern: /^ord (\d\S*)/ },
+  asks: { pattern: /^ord (\d\S*)/m },
   howToGet:
     `on Debian and elsewhere install Rust ${OLDEST_RUST} or newer and run \`npm run parts -- ord\`, which builds it in some ten ` +
     'minutes; on macOS `brew install ord`; or unpack a release of ord and put `ord` on PATH or its path into SPARKLE_ORD',

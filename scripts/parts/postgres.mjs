@@ -24,7 +24,7 @@ export const postgres = {
   variable: 'SPARKLE_POSTGRES',
   programs: ['postgres'],
   oldest: '14',
-  asks: { pattern: /^postgres \(PostgreSQL\) (\d[\d.]*)/ },
+  asks: { pattern: /^postgres \(PostgreSQL\) (\d[\d.]*)/m },
   howToGet:
     'on Debian `apt-get install postgresql` (as root `npm run parts -- postgres` does it); on macOS `brew install ' +
     'postgresql`; elsewhere put the folder that holds `initdb` and `postgres` on PATH or into SPARKLE_POSTGRES',

@@ -25,7 +25,7 @@ export function onPath(...names) {
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
 }
 
-/** All that a program prints, on both streams, however it ends; empty when it does not run here. */
+/** All that a program prints, on both streams (a wrapper may grumble first), however it ends; empty when it does not run. */
 function printed(command, args, env) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -14,7 +14,7 @@ export const relay = {
   programs: ['nostr-rs-relay'],
   version: VERSION,
   oldest: '0.8.12',
-  asks: { pattern: /^nostr-rs-relay (\d\S*)/ },
+  asks: { pattern: /^nostr-rs-relay (\d\S*)/m },
   howToGet:
     `on Debian, macOS and elsewhere install Rust ${OLDEST_RUST} or newer and run \`npm run parts -- relay\`, which builds it in ` +
     'some minutes; or put `nostr-rs-relay` on PATH or its path into SPARKLE_RELAY',

@@ -146,6 +146,11 @@ describe('npm run parts: where a part is looked for', () => {
     assert.equal(listed('electrumx', env).isThere, false);
   });
 
+  test('what a wrapper grumbles before the version does not matter', () => {
+    const chromium = `echo '[: unexpected operator' >&2\n${said('Chromium 156.0.8078.79 built on Debian')}`;
+    assert.equal(listed('chromium', machine({ programs: { chromium } }).env).version, '156.0.8078.79');
+  });
+
   test('the folder of the database programs is what SPARKLE_POSTGRES names', () => {
     const { env, bin } = machine({ programs: { postgres: said('postgres (PostgreSQL) 15.18 (Debian)') } });
     const row = listed('postgres', { ...env, PATH: '', SPARKLE_POSTGRES: bin });
