@@ -10,18 +10,14 @@ import {
   getChainBalance,
   getChannel,
   getChannels,
+  getNetworkGraph,
   getWalletInfo,
   openChannel,
   type AuthenticatedLnd,
 } from 'lightning';
 import type { Regtest } from './bitcoind.ts';
 import { freePorts, KeptProcess, until } from './kept-process.ts';
-
-const command = process.env['SPARKLE_LND'];
-
-/** For `test(name, { skip: withoutLnd }, ...)`: why tests that need LND are skipped, `false` when it is there. */
-export const withoutLnd: string | false =
-  command === undefined || !existsSync(command) ? 'LND is not installed; put its path into SPARKLE_LND' : false;
+import { program } from './parts.ts';
 
 /** A running LND. Paths and ports stay the same over its restarts. */
 export type Lnd = {
@@ -84,8 +80,9 @@ class LndProcess {
   readonly macaroonPath: string;
   lnd: AuthenticatedLnd | undefined;
 
-  constructor({ dir, rpcPort, args }: { dir: string; rpcPort: number; args: string[] }) {
-    this.process = new KeptProcess({ command: command ?? 'lnd', args, dir });
+  constructor(of: { command: string; args: string[]; dir: string; rpcPort: number }) {
+    const { command, args, dir, rpcPort } = of;
+    this.process = new KeptProcess({ command, args, dir });
     this.rpcPort = rpcPort;
     this.certPath = join(dir, 'tls.cert');
     this.macaroonPath = join(dir, 'data/chain/bitcoin/regtest/admin.macaroon');
@@ -117,11 +114,12 @@ class LndProcess {
  */
 export async function startLnd(of: { regtest: Regtest; name: string; args?: readonly string[] }): Promise<Lnd> {
   const { regtest, name, args = [] } = of;
-  if (withoutLnd !== false) throw new Error(withoutLnd);
+  const part = await program('lnd');
   const dir = await mkdtemp(join(tmpdir(), `sparkle-lnd-${name}-`));
   const ports = await freePorts(2);
   const [rpcPort = 0, peerPort = 0] = ports;
-  const node = new LndProcess({ dir, rpcPort, args: [...flagsFor({ regtest, dir, name, ports }), ...args] });
+  const flags = [...part.args, ...flagsFor({ regtest, dir, name, ports }), ...args];
+  const node = new LndProcess({ command: part.command, args: flags, dir, rpcPort });
   const stop = async (): Promise<void> => {
     await node.process.release('SIGKILL');
     await rm(dir, { recursive: true, force: true, maxRetries: 3 });
@@ -187,9 +185,20 @@ export async function lndChannelUp(txid: string, ends: readonly Lnd[]): Promise<
 
 export type LndChannel = { from: Lnd; to: Lnd; sats: bigint; pushSats: bigint; kind: 'private' | 'public' };
 
+/** Returns once all these nodes know the public channel and the terms of both its ends, and can route over it. */
+export async function lndChannelHeardOf(txid: string, nodes: readonly Lnd[]): Promise<void> {
+  const knows = async ({ lnd }: Lnd): Promise<boolean> => {
+    const { channels } = await getNetworkGraph({ lnd });
+    const channel = channels.find(({ transaction_id }) => transaction_id === txid);
+    return channel?.policies.every(({ cltv_delta }) => cltv_delta !== undefined) ?? false;
+  };
+  for (const node of nodes) await until(`${node.name} to hear of a channel`, () => knows(node));
+}
+
 /**
  * Funds `from`, opens a channel and returns its funding txid once it can be used from both ends. A public one has six
- * confirmations then; wait with `until` for other nodes to hear of it.
+ * confirmations then; others can route over it after `lndChannelHeardOf`. LND names a private channel in an invoice only
+ * when the other end has a public one.
  */
 export async function openLndChannel(regtest: Regtest, channel: LndChannel): Promise<string> {
   const { from, to, sats, pushSats, kind } = channel;

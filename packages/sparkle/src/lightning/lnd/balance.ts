@@ -1,0 +1,43 @@
+import type { LndRpc } from './rpc.ts';
+import { wire, type LndChannel } from './wire.ts';
+
+/** Weight of an HTLC output on a commitment transaction (BOLT 3). */
+const HTLC_WEIGHT = 172n;
+/** How often the two answers are asked for again when a payment moved between them. */
+const TRIES = 5;
+
+/** Throws `LndCallFailed`. */
+export async function balanceOf(rpc: LndRpc): Promise<{ spendableMsat: bigint; ownedMsat: bigint }> {
+  for (let tries = 1; ; tries += 1) {
+    const [{ local_balance }, { channels }] = await Promise.all([
+      rpc.ask('channelBalance', {}, wire.channelBalance),
+      rpc.ask('listChannels', {}, wire.channels),
+    ]);
+    const localMsat = local_balance?.msat ?? 0n;
+    const missingMsat = localMsat - 1000n * sum(channels.map((channel) => channel.local_balance));
+    // Only the list knows the fees and only the sum knows the msats: they are of one moment when they differ by rounding.
+    const isOneMoment = missingMsat >= 0n && missingMsat <= 1000n * BigInt(channels.length);
+    if (!isOneMoment && tries < TRIES) continue;
+    return {
+      ownedMsat: localMsat + 1000n * sum(channels.map(feeOf)),
+      spendableMsat: 1000n * sum(channels.map(spendableOf)),
+    };
+  }
+}
+
+const sum = (parts: readonly bigint[]): bigint => parts.reduce((total, part) => total + part, 0n);
+
+/** The fee of the commitment is of who opened the channel, and changes with every HTLC that comes and goes. */
+const feeOf = ({ initiator, commit_fee }: LndChannel): bigint => (initiator ? commit_fee : 0n);
+
+/**
+ * What one channel can send: above the reserve (BOLT 2), and for who opened it also above the fee buffer, with which LND
+ * keeps the next HTLC payable when the fee rate doubles.
+ */
+function spendableOf(channel: LndChannel): bigint {
+  const { active, local_balance, local_constraints, initiator, commit_fee, fee_per_kw } = channel;
+  if (!active) return 0n;
+  const buffer = initiator ? commit_fee + (2n * HTLC_WEIGHT * fee_per_kw) / 1000n : 0n;
+  const sats = local_balance - (local_constraints?.chan_reserve_sat ?? 0n) - buffer;
+  return sats > 0n ? sats : 0n;
+}
