@@ -61,7 +61,7 @@ async function dropStaleLock(lock, log) {
   const owner = Number(await readFile(lock, 'utf8').catch(() => 'gone'));
   if (Number.isNaN(owner)) return;
   if (alive(owner) && ageMilliseconds(lock) < UNTOUCHED_MILLISECONDS) return;
-  log(`taking over the lock of process ${owner}, which is gone`);
+  log(`taking over the lock of process ${owner}, which is gone or has stopped`);
   // Two waiters may both come here and one of them drop the other's new lock: then both install, and the rename at
   // the end keeps one of the two equal folders. The lock saves work, it does not guard the result.
   await rm(lock, { force: true });
@@ -99,13 +99,14 @@ export async function locked({ lock, log }, work) {
   }
 }
 
-/** Folders of installs that were killed. Their names hold the process; a number may by now be another process's. */
+/** What killed installs left. The names hold the process; a number may by now be another process's. */
 async function dropLeftovers(part) {
   for (const name of await readdir(cacheRoot())) {
-    if (!name.startsWith(`.${part}-`)) continue;
-    const dir = join(cacheRoot(), name);
-    const owner = Number(name.slice(part.length + 2).split('-')[0]);
-    if (!alive(owner) || ageMilliseconds(dir) > WAIT_MILLISECONDS) await rm(dir, { recursive: true, force: true });
+    const prefix = [`.${part}-`, `${part}.lock.`].find((each) => name.startsWith(each));
+    if (prefix === undefined) continue;
+    const path = join(cacheRoot(), name);
+    const owner = Number(name.slice(prefix.length).split('-')[0]);
+    if (!alive(owner) || ageMilliseconds(path) > WAIT_MILLISECONDS) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -80,6 +80,15 @@ describe('the cache of installed parts', () => {
     await writeFile(join(cache('stale'), 'thing.lock'), String(gone.child.pid));
     assert.equal(await inProcess(install, { SPARKLE_CACHE: cache('stale') }).ended, 0);
     assert.deepEqual(await readdir(cache('stale')), ['thing-1.2']);
+  });
+
+  test('the lock of a process that no longer touches it is taken over, even if its number is in use', async () => {
+    await mkdir(cache('untouched'));
+    const lock = join(cache('untouched'), 'thing.lock');
+    await writeFile(lock, String(process.pid));
+    await utimes(lock, 0, 0);
+    assert.equal(await inProcess(install, { SPARKLE_CACHE: cache('untouched') }).ended, 0);
+    assert.deepEqual(await readdir(cache('untouched')), ['thing-1.2']);
   });
 
   test('a folder without its stamp does not count, and is replaced', async () => {

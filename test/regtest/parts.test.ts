@@ -215,10 +215,10 @@ describe('npm run parts: installing', () => {
     assert.deepEqual(await readdir(cache), []);
   });
 
-  test('the folder of a build that was killed is removed by the next', async () => {
+  test('what a build that was killed has left is removed by the next', async () => {
     const gone = spawnSync(process.execPath, ['-e', '']).pid;
-    const leftover = `.relay-${gone}-x7Yz1Q`;
-    const { env, cache } = machine({ programs: { cargo, rustc: rust }, cached: { [`${leftover}/target/a`]: '' } });
+    const cached = { [`.relay-${gone}-x7Yz1Q/target/a`]: '', [`relay.lock.${gone}`]: String(gone) };
+    const { env, cache } = machine({ programs: { cargo, rustc: rust }, cached });
     assert.equal(run(['relay'], env).status, 0);
     assert.deepEqual(await readdir(cache), ['relay-0.8.12']);
   });
