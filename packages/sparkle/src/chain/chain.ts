@@ -9,12 +9,16 @@ export type ChainTransaction = { txid: string; raw: string; block?: { height: nu
 /** An unspent output, the mempool counted: an output that a mempool transaction spends is not unspent. */
 export type UnspentOutput = { valueSats: bigint; script: string; confirmations: number };
 
-/** What a chain tells without being asked. Only a hint to look again: nothing is decided on an event alone (R2). */
+/**
+ * What a chain tells without being asked. Only a hint to look again: nothing is decided on an event alone (R2). A
+ * `disagreement` comes from a quorum whose sources contradict each other about what `about` names.
+ */
 export type ChainEvent =
   | { type: 'tip'; tip: Tip }
   | { type: 'reorg'; disconnected: { height: number; hash: string }[]; tip: Tip }
   | { type: 'transaction'; txid: string; raw: string }
-  | { type: 'removed'; txid: string };
+  | { type: 'removed'; txid: string }
+  | { type: 'disagreement'; about: string };
 
 /**
  * A view of Bitcoin. Txids and block hashes are lowercase hex in display order, outpoints are `txid:vout`, raw

@@ -50,8 +50,10 @@ async function broadcastOne(server: EsploraServer, raw: string, txid: string): P
   throw refused(words(text), { txid });
 }
 
+type Judgement = { taken: boolean; reason: string };
+
 /** `undefined` where the server takes no packages. */
-async function submitPackage(server: EsploraServer, raws: readonly string[]): Promise<string | 'taken' | undefined> {
+async function submitPackage(server: EsploraServer, raws: readonly string[]): Promise<Judgement | undefined> {
   const path = '/txs/package';
   const { status, text } = await server.http.post({
     path,
@@ -60,12 +62,11 @@ async function submitPackage(server: EsploraServer, raws: readonly string[]): Pr
   });
   if (status === 404 || status === 405 || status === 501) return undefined;
   assertJudged(server, status, path);
-  if (status !== 200) return words(text);
+  if (status !== 200) return { taken: false, reason: words(text) };
   const { data } = packageShape.safeParse(jsonOf(text));
   if (data === undefined) throw server.blocks.silent('garbage', `its answer to ${path} has another shape`, { path });
-  if (data.package_msg === 'success') return 'taken';
   const reasons = Object.values(data['tx-results']).flatMap(({ error }) => (error === undefined ? [] : [error]));
-  return words([data.package_msg, ...reasons].join('; '));
+  return { taken: data.package_msg === 'success', reason: words([data.package_msg, ...reasons].join('; ')) };
 }
 
 function jsonOf(text: string): unknown {
@@ -90,14 +91,14 @@ async function oneByOne(server: EsploraServer, raws: readonly string[], txids: r
 
 async function broadcastPackage(server: EsploraServer, raws: readonly string[], txids: string[]): Promise<void> {
   const answer = await submitPackage(server, raws);
-  if (answer === 'taken') return;
   if (answer === undefined) return oneByOne(server, raws, txids);
+  if (answer.taken) return;
   const places = await Promise.all(txids.map((txid) => server.lookup.transaction(txid)));
   if (places.every((place) => place !== undefined)) return;
   // A parent that confirmed meanwhile is no part of a package any more; the rest may well be one.
   const waiting = raws.filter((_, index) => places[index]?.block === undefined);
   if (waiting.length < raws.length) return broadcastThrough(server, waiting);
-  throw refused(answer, { txids });
+  throw refused(answer.reason, { txids });
 }
 
 /** Hands transactions to an Esplora server, as the port's `broadcast` promises. */

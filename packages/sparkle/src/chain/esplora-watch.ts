@@ -6,6 +6,7 @@ import type { ChainEvent, Tip } from './chain.ts';
 import { SMALL_BYTES } from './esplora-blocks.ts';
 import type { EsploraServer } from './esplora-broadcast.ts';
 import { recentChain } from './recent-chain.ts';
+import { Recently } from './recently.ts';
 
 export type EsploraWatchOptions = {
   server: EsploraServer;
@@ -21,32 +22,10 @@ const MAX_WATCHED = 1_000;
 const FORGET_AFTER_MILLISECONDS = 3_600_000;
 /** A spend this deep is watched no more; who asks for the output again, watches it again. */
 const BURIED_BLOCKS = 6;
-const MAX_SEEN = 1_000;
 
 const recentShape = z.array(z.object({ txid: z.string().regex(/^[0-9a-f]{64}$/) })).max(1_000);
 
 type Watched = { askedAt: number; spender: string | undefined };
-
-/** Remembers `limit` things, the oldest give way. */
-class Recently {
-  private readonly things = new Set<string>();
-
-  has(thing: string): boolean {
-    return this.things.has(thing);
-  }
-
-  add(thing: string): void {
-    this.things.add(thing);
-    for (const oldest of this.things) {
-      if (this.things.size <= MAX_SEEN) return;
-      this.things.delete(oldest);
-    }
-  }
-
-  delete(thing: string): void {
-    this.things.delete(thing);
-  }
-}
 
 const isUncertain = (error: unknown): boolean =>
   error instanceof SparkleError && (error.code === 'chain_unavailable' || error.code === 'dishonest_source');
@@ -70,7 +49,7 @@ export class EsploraWatch {
   private readonly recent;
   /** Ordered by the last look, longest ago first. */
   private readonly watched = new Map<string, Watched>();
-  private readonly seen = new Recently();
+  private readonly seen = new Recently(1_000);
   private begun = false;
   private stopped = true;
   private wake = (): void => undefined;

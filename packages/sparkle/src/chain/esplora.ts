@@ -1,15 +1,16 @@
+import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
 import { outpointText, readOutpoint } from '../protocol/inscription.ts';
 import { readHex32, readIntegerIn } from '../protocol/json.ts';
 import { networkOfGenesis, networks, type NetworkName } from '../protocol/network.ts';
 import { readTransaction } from '../protocol/transaction.ts';
-import { z } from 'zod';
-import type { Chain, ChainEvent } from './chain.ts';
+import type { Chain } from './chain.ts';
 import { EsploraBlocks, SMALL_BYTES } from './esplora-blocks.ts';
 import { broadcastThrough, type EsploraServer } from './esplora-broadcast.ts';
 import { esploraHttp, type EsploraHttp, type EsploraHttpOptions } from './esplora-http.ts';
 import { EsploraLookup } from './esplora-lookup.ts';
 import { EsploraWatch } from './esplora-watch.ts';
+import { Listeners } from './listeners.ts';
 
 export type EsploraChainOptions = EsploraHttpOptions & {
   /** Decides how much work a block must show; that the server is of this network, `network()` tells. */
@@ -62,19 +63,6 @@ async function networkOf({ blocks }: EsploraServer): Promise<NetworkName> {
   return networkOfGenesis(genesis);
 }
 
-function subscriptions(watch: EsploraWatch, listeners: Set<(event: ChainEvent) => void>): Chain['subscribe'] {
-  return (listener) => {
-    // Wrapped, so that one function subscribed twice is two subscriptions.
-    const own = (event: ChainEvent): void => listener(event);
-    listeners.add(own);
-    watch.start();
-    return () => {
-      listeners.delete(own);
-      if (listeners.size === 0) void watch.stop();
-    };
-  };
-}
-
 /** What is handed over is watched: whether it is replaced shows at the outputs that it spends. */
 function noteInputs(watch: EsploraWatch, raws: readonly string[]): void {
   for (const raw of raws)
@@ -97,10 +85,9 @@ export function esploraChain(options: EsploraChainOptions): Chain {
   const blocks = new EsploraBlocks(http, options);
   const lookup = new EsploraLookup(http, blocks);
   const server = { http, blocks, lookup };
-  const listeners = new Set<(event: ChainEvent) => void>();
+  const listeners = new Listeners();
   const { pollMilliseconds, mempool, network, fallbackSatVb } = options;
-  const tell = (event: ChainEvent): void => listeners.forEach((listener) => listener(event));
-  const watch = new EsploraWatch({ server, pollMilliseconds, mempool, tell });
+  const watch = new EsploraWatch({ server, pollMilliseconds, mempool, tell: (event) => listeners.tell(event) });
   const noted = (outpoint: string) => {
     const place = readOutpoint(outpoint);
     watch.note(outpoint);
@@ -118,7 +105,7 @@ export function esploraChain(options: EsploraChainOptions): Chain {
       noteInputs(watch, raws);
       await broadcastThrough(server, raws);
     },
-    subscribe: subscriptions(watch, listeners),
+    subscribe: listeners.subscription(watch),
     async close() {
       listeners.clear();
       http.close();
