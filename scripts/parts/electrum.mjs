@@ -10,7 +10,7 @@ export const electrum = {
   variable: 'SPARKLE_ELECTRUM',
   programs: ['electrum'],
   oldest: '4.6',
-  asks: { ask: ['--offline', 'version'], pattern: /^(\d\S+)/m },
+  asks: { ask: ['--offline', 'version'], folder: 'ELECTRUMDIR', pattern: /^(\d\S+)/m },
   howToGet:
     'on Debian `npm run parts -- electrum` unpacks it when the package archive can be reached, or `apt-get install -t ' +
     'trixie-backports electrum`; on macOS `brew install --cask electrum`; elsewhere install it with pip from its release, ' +

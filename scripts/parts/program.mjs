@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** A program that starts an interpreter first, on a machine that does other things. */
@@ -41,8 +43,18 @@ function printed(command, args, env) {
   });
 }
 
-/** The version that a program names when it is asked, or `undefined` when it is not the one that is meant. */
-export async function versionSaid({ command, args = [], env = {} }, { ask = ['--version'], without = [], pattern }) {
+/**
+ * The version that a program names when it is asked, or `undefined` when it is not the one that is meant. `without` are
+ * variables it must not see; `folder` is the one by which it gets a folder of its own, so that it leaves none at home.
+ */
+export async function versionSaid(program, { ask = ['--version'], without = [], folder, pattern }) {
+  const { command, args = [], env = {} } = program;
   const cleared = Object.fromEntries(without.map((name) => [name, undefined]));
-  return pattern.exec(await printed(command, [...args, ...ask], { ...env, ...cleared }))?.[1];
+  const home = folder === undefined ? undefined : await mkdtemp(join(tmpdir(), 'sparkle-asked-'));
+  try {
+    const own = home === undefined ? {} : { [folder]: home };
+    return pattern.exec(await printed(command, [...args, ...ask], { ...env, ...cleared, ...own }))?.[1];
+  } finally {
+    if (home !== undefined) await rm(home, { recursive: true, force: true });
+  }
 }
