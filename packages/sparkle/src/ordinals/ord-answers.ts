@@ -38,6 +38,7 @@ export const outputAnswer = z.object({
   sat_ranges: z.array(z.tuple([count, count])).nullable(),
 });
 
+export const inscriptionAnswers = z.array(inscriptionAnswer);
 export const outputAnswers = z.array(outputAnswer);
 
 export type OrdStatus = z.infer<typeof statusAnswer>;

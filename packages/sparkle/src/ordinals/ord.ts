@@ -3,10 +3,17 @@ import { SparkleError } from '../protocol/errors.ts';
 import type { OutputAssets } from '../protocol/guard.ts';
 import { marksOf } from '../protocol/guard.ts';
 import { readInscriptionId, readOutpoint, readSatPoint } from '../protocol/inscription.ts';
-import { inscriptionAnswer, type OrdInscription, type OrdOutput } from './ord-answers.ts';
+import {
+  inscriptionAnswer,
+  inscriptionAnswers,
+  type OrdInscription,
+  type OrdOutput,
+  outputAnswer,
+  outputAnswers,
+} from './ord-answers.ts';
+import { Batches, type Kind } from './ord-batches.ts';
 import { notNow, ordClient, type OrdClient, type OrdClientOptions } from './ord-client.ts';
 import { type AtBlock, type OrdHealth, OrdHead } from './ord-head.ts';
-import { OutputBatches } from './ord-outputs.ts';
 import type { InscriptionPlace, Ordinals } from './ordinals.ts';
 
 export type OrdOptions = OrdClientOptions & {
@@ -23,17 +30,33 @@ export type OrdOrdinals = Ordinals & {
 const NOWHERE = '0'.repeat(64);
 const GONE = ['lost', 'burned', 'unbound'];
 
+const outputKind: Kind<OrdOutput> = {
+  one: { path: (outpoint) => `/output/${outpoint}`, schema: outputAnswer },
+  many: { path: '/outputs', schema: outputAnswers },
+  nameOf: ({ outpoint }) => outpoint,
+};
+
+const inscriptionKind: Kind<OrdInscription> = {
+  // Of the two forms of this page the one that is kept stable, and that tells of a delegate.
+  one: { path: (id) => `/r/inscription/${id}`, schema: inscriptionAnswer },
+  many: { path: '/inscriptions', schema: inscriptionAnswers },
+  nameOf: ({ id }) => id,
+};
+
 class Ord {
   private readonly chain: Chain;
   private readonly client: OrdClient;
   private readonly head: OrdHead;
-  private readonly batches: OutputBatches;
+  private readonly outputs: Batches<OrdOutput>;
+  private readonly inscriptions: Batches<OrdInscription>;
 
   constructor(options: OrdOptions) {
     this.chain = options.chain;
     this.client = ordClient(options);
     this.head = new OrdHead({ chain: options.chain, client: this.client });
-    this.batches = new OutputBatches({ client: this.client, head: this.head });
+    const parts = { client: this.client, head: this.head };
+    this.outputs = new Batches({ kind: outputKind, ...parts });
+    this.inscriptions = new Batches({ kind: inscriptionKind, ...parts });
   }
 
   health(): Promise<OrdHealth> {
@@ -42,7 +65,7 @@ class Ord {
 
   async locate(inscriptionId: string): Promise<InscriptionPlace> {
     readInscriptionId(inscriptionId);
-    const { answer, atBlock } = await this.head.within(() => this.inscription(inscriptionId));
+    const { answer, atBlock } = await this.inscriptions.ask(inscriptionId);
     if (answer === undefined) throw gone(inscriptionId, 'ord knows no such inscription');
     const charm = GONE.find((each) => answer.charms.includes(each));
     if (charm !== undefined || readSatPoint(answer.satpoint).txid === NOWHERE)
@@ -52,7 +75,7 @@ class Ord {
 
   async inscriptionsIn(outpoint: string): Promise<string[]> {
     readOutpoint(outpoint);
-    const { answer } = await this.batches.output(outpoint);
+    const { answer } = await this.outputs.ask(outpoint);
     const { inscriptions } = read(answer, outpoint);
     // ord tells them by age; with one there is no other order.
     if (inscriptions.length < 2) return inscriptions;
@@ -78,7 +101,7 @@ class Ord {
   /** An output with its inscriptions and their offsets, all of one block, in the order of their sats. */
   private async held(outpoint: string): Promise<{ held: OutputAssets['inscriptions']; output: OrdOutput }> {
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const first = await this.batches.output(outpoint);
+      const first = await this.outputs.ask(outpoint);
       const output = read(first.answer, outpoint);
       if (output.inscriptions.length === 0) return { held: [], output };
       const { answer, atBlock } = await this.head.within(() =>
@@ -90,8 +113,7 @@ class Ord {
   }
 
   private inscription(id: string): Promise<OrdInscription | undefined> {
-    // Of the two forms the one that is kept stable, and that tells of a delegate.
-    return this.client.get(`/r/inscription/${id}`, inscriptionAnswer);
+    return this.client.get(inscriptionKind.one.path(id), inscriptionKind.one.schema);
   }
 }
 
