@@ -1,11 +1,10 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cargoInstall } from './build.mjs';
+import { cargoInstall, needRust } from './build.mjs';
 
 const OLDEST_RUST = '1.95';
 const VERSION = '0.29.1';
 
-/** The index of inscriptions. Without link-time optimisation it is compiled in a third of the time and fast enough for regtest. */
+/** The index of inscriptions. */
 export const ord = {
   name: 'ord',
   title: 'ord',
@@ -20,9 +19,8 @@ export const ord = {
     'minutes; on macOS `brew install ord`; or unpack a release of ord and put `ord` on PATH or its path into SPARKLE_ORD',
   fromFolder: async (dir) => ({ command: join(dir, 'bin/ord'), args: [] }),
   async fill({ dest, log }) {
-    const target = join(dest, 'target');
+    await needRust(OLDEST_RUST);
     log('compiling, which takes 6 to 10 minutes on two cores');
-    await cargoInstall({ crate: 'ord', version: VERSION, oldestRust: OLDEST_RUST, dest, target, log });
-    await rm(target, { recursive: true, force: true });
+    await cargoInstall({ what: ['ord', '--version', VERSION], dest, log });
   },
 };

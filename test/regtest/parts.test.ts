@@ -58,8 +58,8 @@ const said = (text: string): string => `echo '${text}'`;
 
 /** A cargo that "builds" a program which names its version. */
 const cargo = `while [ $# -gt 0 ]; do [ "$1" = --root ] && root=$2; shift; done
-PATH=${tools}; mkdir -p "$root/bin"; printf '#!/bin/sh\\necho nostr-rs-relay 0.8.12\\n' > "$root/bin/nostr-rs-relay"
-chmod +x "$root/bin/nostr-rs-relay"`;
+PATH=${tools}; mkdir -p "$root/bin"; printf '#!/bin/sh\\necho ord 0.29.1\\n' > "$root/bin/ord"
+chmod +x "$root/bin/ord"`;
 const rust = said('rustc 1.95.0 (59807616e 2026-04-14)');
 
 async function until(holds: () => boolean): Promise<void> {
@@ -186,15 +186,15 @@ describe('npm run parts: where a part is looked for', () => {
 describe('npm run parts: installing', () => {
   test('a part that cannot be had is exit code 3 with a sentence, and the others are installed', async () => {
     const { env, cache } = machine({ programs: { go: said('go version go1.20.1 linux/amd64'), cargo, rustc: rust } });
-    const { stdout, stderr, status } = run(['lnd', 'relay'], env);
+    const { stdout, stderr, status } = run(['lnd', 'ord'], env);
     assert.equal(status, 3);
     assert.match(
       stderr,
       /LND could not be installed \(Go 1\.25\.10 or newer is needed to build it; this is 1\.20\.1\)\. To get LND:/,
     );
-    assert.match(stdout, /^relay +yes +installed +0\.8\.12 /m);
-    assert.deepEqual(await readdir(cache), ['relay-0.8.12']);
-    assert.equal(listed('relay', env).source, 'cache');
+    assert.match(stdout, /^ord +yes +installed +0\.29\.1 /m);
+    assert.deepEqual(await readdir(cache), ['ord-0.29.1']);
+    assert.equal(listed('ord', env).source, 'cache');
   });
 
   test('a compiler that is missing is said before anything is fetched', () => {
@@ -207,9 +207,9 @@ describe('npm run parts: installing', () => {
   });
 
   test('what was built and does not start is not installed', async () => {
-    const broken = cargo.replace('echo nostr-rs-relay', 'echo something');
+    const broken = cargo.replace('echo ord', 'echo something');
     const { env, cache } = machine({ programs: { cargo: broken, rustc: rust } });
-    const { stderr, status } = run(['relay'], env);
+    const { stderr, status } = run(['ord'], env);
     assert.equal(status, 3);
     assert.match(stderr, /what was installed does not start on this machine/);
     assert.deepEqual(await readdir(cache), []);
@@ -217,17 +217,17 @@ describe('npm run parts: installing', () => {
 
   test('what a build that was killed has left is removed by the next', async () => {
     const gone = spawnSync(process.execPath, ['-e', '']).pid;
-    const cached = { [`.relay-${gone}-x7Yz1Q/target/a`]: '', [`relay.lock.${gone}`]: String(gone) };
+    const cached = { [`.ord-${gone}-x7Yz1Q/target/a`]: '', [`ord.lock.${gone}`]: String(gone) };
     const { env, cache } = machine({ programs: { cargo, rustc: rust }, cached });
-    assert.equal(run(['relay'], env).status, 0);
-    assert.deepEqual(await readdir(cache), ['relay-0.8.12']);
+    assert.equal(run(['ord'], env).status, 0);
+    assert.deepEqual(await readdir(cache), ['ord-0.29.1']);
   });
 
   test('a build ends with the command that started it', async () => {
     const { env, home } = machine({ programs: { rustc: rust } });
     const pidFile = join(home, 'pid');
     writeFileSync(join(home, 'bin/cargo'), `#!/bin/sh\necho $$ > ${pidFile}\nexec /bin/sleep 60\n`, { mode: 0o755 });
-    const child = spawn(process.execPath, [script, 'relay'], { env, stdio: 'ignore' });
+    const child = spawn(process.execPath, [script, 'ord'], { env, stdio: 'ignore' });
     await until(() => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
     const ended = new Promise((resolve) => child.on('exit', resolve));
     child.kill('SIGTERM');
@@ -240,9 +240,9 @@ describe('parts in tests', () => {
   /** What a test file would see, in a process of its own. */
   function seen(env: Record<string, string | undefined>): string[] {
     const code = `
-      import { program, withoutRelay } from ${JSON.stringify(join(root, 'test/regtest/parts.ts'))};
-      console.log(withoutRelay);
-      console.log(await program('relay').then(({ version }) => version, (error) => error.message));`;
+      import { program, withoutOrd } from ${JSON.stringify(join(root, 'test/regtest/parts.ts'))};
+      console.log(withoutOrd);
+      console.log(await program('ord').then(({ version }) => version, (error) => error.message));`;
     const flags = ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', code];
     const { stdout } = spawnSync(process.execPath, flags, { cwd: root, env, encoding: 'utf8' });
     return stdout.trimEnd().split('\n');
@@ -250,13 +250,13 @@ describe('parts in tests', () => {
 
   test('a missing part is a reason to skip, and is not installed', () => {
     const [skip, problem] = seen(machine({ programs: { cargo, rustc: rust } }).env);
-    assert.match(skip ?? '', /^nostr-rs-relay is not on this machine\. To get nostr-rs-relay: /);
+    assert.match(skip ?? '', /^ord is not on this machine\. To get ord: /);
     assert.equal(problem, skip);
   });
 
   test('a required part is no reason to skip: it is installed, or the test fails', () => {
     const { env } = machine({ programs: { cargo, rustc: rust } });
-    assert.deepEqual(seen({ ...env, SPARKLE_REQUIRE: 'lnd,relay' }), ['false', '0.8.12']);
+    assert.deepEqual(seen({ ...env, SPARKLE_REQUIRE: 'lnd,ord' }), ['false', '0.29.1']);
     const [skip, problem] = seen({ ...machine().env, SPARKLE_REQUIRE: 'all' });
     assert.equal(skip, 'false');
     assert.match(problem ?? '', /could not be installed/);
