@@ -34,11 +34,21 @@ export class NwcPayments {
     const order = this.#read(request);
     const { paymentHash } = order;
     const before = this.#begun.get(paymentHash);
-    if (before !== undefined && before.endMilliseconds > this.#wallet.nowMilliseconds()) return before.done;
+    if (before !== undefined && before.endMilliseconds > this.#wallet.nowMilliseconds())
+      return this.#join(paymentHash, before);
     // Noted before the first wait: a second call must find the first.
     const done = this.#payOnce(order, request);
     this.#begun.set(paymentHash, { endMilliseconds: this.#endOf(order), done });
     return done;
+  }
+
+  /** A request that may still be read is not followed by another: its outcome is looked for. */
+  async #join(paymentHash: string, { done }: Begun): Promise<void> {
+    try {
+      await done;
+    } catch (error) {
+      if (!isUnderWayOrDone(await this.#wallet.lookup(paymentHash))) throw error;
+    }
   }
 
   async payment(paymentHash: string): Promise<Payment> {

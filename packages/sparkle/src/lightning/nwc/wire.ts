@@ -38,12 +38,12 @@ export type WalletErrorCode =
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const whole = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
-export const requestSchema = z.object({ method: z.string(), params: z.unknown() });
+export const requestSchema = z.object({ method: z.string(), params: z.unknown().optional() });
 
 export const responseSchema = z.object({
   result_type: z.string().nullish(),
   error: z.object({ code: z.string().nullish(), message: z.string().nullish() }).nullish(),
-  result: z.unknown(),
+  result: z.unknown().optional(),
 });
 
 export const notificationSchema = z.object({
