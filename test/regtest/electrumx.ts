@@ -1,0 +1,147 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Regtest } from './bitcoind.ts';
+import { freePorts, KeptProcess, until } from './kept-process.ts';
+import { program } from './parts.ts';
+
+export { withoutElectrumx } from './parts.ts';
+
+/** A running ElectrumX over a regtest node. Ports and index stay the same over its restarts. */
+export type ElectrumX = {
+  readonly port: number;
+  /** `tcp://host:port`, and `tls://host:port` where it was started with a certificate. */
+  readonly url: string;
+  readonly tlsUrl: string;
+  pid(): number;
+  /** Returns when it has announced the node's tip and knows what is in the node's mempool. */
+  caughtUp(): Promise<void>;
+  /** Ends it in order and keeps its index. */
+  down(): Promise<void>;
+  /** Brings it back on the same ports; returns when it answers. */
+  up(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+/** PEM files of a certificate that ElectrumX shows over TLS. */
+export type Certificate = { certFile: string; keyFile: string };
+
+/** The SHA-256 (hex) that a certificate is pinned by. */
+export const fingerprintOf = (pem: string): string =>
+  createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
+
+/** One question on a connection of its own, as a client without any checks asks it. */
+export async function askElectrum(port: number, method: string, params: readonly unknown[]): Promise<unknown> {
+  const socket = connect({ host: '127.0.0.1', port });
+  const questions = [
+    { id: 0, method: 'server.version', params: ['sparkle-tests', '1.4'] },
+    { id: 1, method, params },
+  ];
+  socket.write(questions.map((question) => `${JSON.stringify({ jsonrpc: '2.0', ...question })}\n`).join(''));
+  try {
+    let said = '';
+    for await (const chunk of socket) {
+      said += String(chunk);
+      const lines = said.split('\n').slice(0, -1);
+      const answers = lines.map((line) => JSON.parse(line) as { id: number; result?: unknown; error?: unknown });
+      const answer = answers.find(({ id }) => id === 1);
+      if (answer !== undefined && 'error' in answer) throw new Error(JSON.stringify(answer.error));
+      if (answer !== undefined) return answer.result;
+    }
+    throw new Error('ElectrumX closed the connection');
+  } finally {
+    socket.destroy();
+  }
+}
+
+type Setup = { regtest: Regtest; dir: string; ports: number[]; certificate: Certificate | undefined };
+
+function settingsFor({ regtest, dir, ports, certificate }: Setup): Record<string, string> {
+  const { rpcPort, rpcUser, rpcPassword } = regtest.node;
+  const [port, rpc, tls] = ports;
+  const overTls = certificate === undefined ? [] : [`ssl://127.0.0.1:${tls}`];
+  return {
+    ...{ COIN: 'Bitcoin', NET: 'regtest', DB_ENGINE: 'leveldb', DB_DIRECTORY: dir, CACHE_MB: '50' },
+    DAEMON_URL: `http://${rpcUser}:${rpcPassword}@127.0.0.1:${rpcPort}/`,
+    SERVICES: [`tcp://127.0.0.1:${port}`, `rpc://127.0.0.1:${rpc}`, ...overTls].join(','),
+    ...(certificate === undefined ? {} : { SSL_CERTFILE: certificate.certFile, SSL_KEYFILE: certificate.keyFile }),
+    ...{ ALLOW_ROOT: '1', PEER_DISCOVERY: 'off', PEER_ANNOUNCE: '', LOG_LEVEL: 'warning' },
+    ...{ COST_SOFT_LIMIT: '0', COST_HARD_LIMIT: '0', INITIAL_CONCURRENT: '100' },
+    // Milliseconds; 5 seconds each by default.
+    ...{ DAEMON_POLL_INTERVAL_BLOCKS: '50', DAEMON_POLL_INTERVAL_MEMPOOL: '50' },
+  };
+}
+
+/** What the node has and ElectrumX does not know yet, in words; `undefined` when it knows everything. */
+async function behind({ regtest, port }: { regtest: Regtest; port: number }): Promise<string | undefined> {
+  const announced = (await askElectrum(port, 'blockchain.headers.subscribe', [])) as { hex: string };
+  const hash = await regtest.rpc<string>('getbestblockhash');
+  const header = await regtest.rpc<string>('getblockheader', [hash, false]);
+  if (announced.hex !== header) return `block ${hash}`;
+  const waiting = await regtest.rpc<string[]>('getrawmempool');
+  const histogram = await Promise.all(waiting.map((txid) => isIndexed({ regtest, port, txid })));
+  const missing = waiting.find((_, index) => histogram[index] === false);
+  return missing === undefined ? undefined : `transaction ${missing}`;
+}
+
+async function isIndexed(of: { regtest: Regtest; port: number; txid: string }): Promise<boolean> {
+  const { regtest, port, txid } = of;
+  type Decoded = { vout: { scriptPubKey: { hex: string } }[] };
+  const { vout } = await regtest.rpc<Decoded>('getrawtransaction', [txid, 1]);
+  const script = vout.map(({ scriptPubKey }) => scriptPubKey.hex).find((hex) => !hex.startsWith('6a'));
+  if (script === undefined) return true;
+  const scripthash = createHash('sha256').update(Buffer.from(script, 'hex')).digest().reverse().toString('hex');
+  const mempool = (await askElectrum(port, 'blockchain.scripthash.get_mempool', [scripthash])) as { tx_hash: string }[];
+  return mempool.some((entry) => entry.tx_hash === txid);
+}
+
+/**
+ * Starts an ElectrumX of its own on a regtest node, on free loopback ports, and returns when it answers. Call `stop` in
+ * `after`; a process that forgets it or is killed leaves nothing behind either.
+ */
+export async function startElectrumX(of: { regtest: Regtest; certificate?: Certificate }): Promise<ElectrumX> {
+  const { regtest, certificate } = of;
+  const part = await program('electrumx');
+  const dir = await mkdtemp(join(tmpdir(), 'sparkle-electrumx-'));
+  const ports = await freePorts(3);
+  const [port = 0, , tls = 0] = ports;
+  const env = { ...part.env, ...settingsFor({ regtest, dir, ports, certificate }) };
+  const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const kept = new KeptProcess({ command: '/usr/bin/env', args: [...words, part.command, ...part.args], dir });
+  const answers = async (): Promise<boolean> => {
+    if (!kept.running) throw new Error(`ElectrumX ended while starting: ${kept.said.trim().slice(-1500)}`);
+    return askElectrum(port, 'server.ping', []).then(
+      () => true,
+      () => false,
+    );
+  };
+  const caughtUp = (): Promise<void> =>
+    until('ElectrumX to catch up', async () => (await behind({ regtest, port }).catch(String)) === undefined);
+  const up = async (): Promise<void> => {
+    kept.start();
+    await until('ElectrumX to answer', answers, { everyMilliseconds: 50 });
+    await caughtUp();
+  };
+  await up();
+  return {
+    ...{ port, url: `tcp://127.0.0.1:${port}`, tlsUrl: `tls://127.0.0.1:${tls}` },
+    ...{ pid: () => kept.pid, caughtUp, up },
+    down: () => kept.end('SIGTERM'),
+    async stop() {
+      await kept.release('SIGKILL');
+      await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+/** A certificate for 127.0.0.1 that signs itself, with its key, in PEM files of this folder. */
+export async function writeCertificate(dir: string, pem: { cert: string; key: string }): Promise<Certificate> {
+  const files = { certFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
+  await writeFile(files.certFile, pem.cert);
+  await writeFile(files.keyFile, pem.key);
+  return files;
+}
+
+export const readPem = (file: string): Promise<string> => readFile(file, 'utf8');
