@@ -90,10 +90,11 @@ class LndProcess {
 
   async up(regtest: Regtest): Promise<string> {
     this.process.start();
-    await until('LND to listen', async () => {
+    const listens = async (): Promise<boolean> => {
       if (!this.process.running) throw new Error(`LND ended while starting: ${this.process.said.trim()}`);
       return existsSync(this.macaroonPath) && (await answers(this.rpcPort));
-    });
+    };
+    await until('LND to listen', listens, { patienceMilliseconds: 180_000 });
     const base64 = (path: string): string => readFileSync(path).toString('base64');
     const credentials = { cert: base64(this.certPath), macaroon: base64(this.macaroonPath) };
     const { lnd } = authenticatedLndGrpc({ socket: `localhost:${this.rpcPort}`, ...credentials });

@@ -50,6 +50,7 @@ const texts = {
   unknownInvoice: /unable to locate invoice|there are no existing invoices/i,
   unknownPayment: /payment isn't initiated/i,
   invoiceExists: /invoice with payment hash already exists/i,
+  badCltv: /CLTV delta of \d+ must be greater/i,
   notHeld: /invoice still open|invoice already cancell?ed|invoice not accepted/i,
   settled: /invoice already settled/i,
   alreadyPaying: /invoice is already paid|payment is in transition|payment already exists/i,

@@ -9,8 +9,8 @@ import { failureIn, known, type LndRpc } from './rpc.ts';
 import type { LndWatch } from './watch.ts';
 import { wire, type LndInvoice } from './wire.ts';
 
-/** DefaultFinalCltvRejectDelta of LND: an HTLC that ends sooner is refused on arrival. */
-const LEAST_FINAL_CLTV = 19;
+/** LND 0.21 makes no invoice with less. */
+const LEAST_FINAL_CLTV = 24;
 /** LND refuses invoices that live longer than 365 days. */
 const MOST_EXPIRY_SECONDS = 365 * 24 * 3600;
 
@@ -117,6 +117,7 @@ export class LndInvoices {
       if (error instanceof SparkleError) throw error;
       const failure = failureIn(error);
       if (says(failure, 'invoiceExists')) return undefined;
+      if (says(failure, 'badCltv')) throw new SparkleError('bad_height', `finalCltv is too small: ${failure.words}`);
       throw unknownOutcome('creating an invoice', failure);
     }
   }
