@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { hex } from '@scure/base';
-import { bitcoindChain } from 'sparkle-protocol/chain/bitcoind';
-import { localOrdinals } from 'sparkle-protocol/ordinals/local';
-import { ordOrdinals } from 'sparkle-protocol/ordinals/ord';
 import type { InscriptionPlace, Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import { envelopesOf } from 'sparkle-protocol/protocol/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { subsidySats } from 'sparkle-protocol/protocol/satflow';
 import { readTransaction } from 'sparkle-protocol/protocol/transaction';
-import { startRegtest, type Regtest } from '../regtest/bitcoind.ts';
-import { startOrd, type OrdOf, type OrdServer } from '../regtest/ord.ts';
 import type { Chance } from '../sim/chance.ts';
+import { ordBench, type OrdBench } from './bench.ts';
 import { mined, type MinedBlock } from './mined.ts';
 import { fanOut, openScript, openWitness, randomMove, takings, type OpenCoin } from './moves.ts';
 
@@ -59,29 +55,14 @@ const said = (asked: Promise<InscriptionPlace>): Promise<string> =>
 
 class World implements AgreeWorld {
   readonly #chance: Chance;
-  readonly #regtest: Regtest;
-  readonly #server: OrdServer;
-  readonly #local: Ordinals;
-  readonly #ord: Ordinals;
-  readonly #close: () => Promise<void>;
+  readonly #bench: OrdBench;
   readonly #states: State[];
   #salt = 0;
 
-  constructor(of: { chance: Chance; regtest: Regtest; server: OrdServer; first: State }) {
-    const { chance, regtest, server, first } = of;
-    const chain = bitcoindChain({
-      ...{ url: regtest.node.rpcUrl, credentials: { cookieFile: regtest.node.cookieFile }, zmq: {} },
-      ...{ timeoutMilliseconds: 30_000, pollMilliseconds: 60_000, fallbackSatVb: 2 },
-    });
-    this.#chance = chance;
-    this.#regtest = regtest;
-    this.#server = server;
-    this.#local = localOrdinals({ chain, blocks: chain, maxTransactions: 100_000 });
-    this.#ord = ordOrdinals({
-      ...{ url: server.url, chain, timeoutMilliseconds: 30_000, maxAnswerBytes: 4_000_000, maxInFlight: 4 },
-    });
-    this.#close = () => chain.close();
-    this.#states = [first];
+  constructor(of: { chance: Chance; bench: OrdBench; first: State }) {
+    this.#chance = of.chance;
+    this.#bench = of.bench;
+    this.#states = [of.first];
   }
 
   get #last(): State {
@@ -93,9 +74,9 @@ class World implements AgreeWorld {
   async block(): Promise<void> {
     const before = this.#last;
     const spent = await this.#play();
-    await this.#server.caughtUp();
+    await this.#bench.server.caughtUp();
     // An output that is spent is answered by what it held.
-    const touched = (await Promise.all(spent.map((outpoint) => this.#local.inscriptionsIn(outpoint)))).flat();
+    const touched = (await Promise.all(spent.map((outpoint) => this.#bench.local.inscriptionsIn(outpoint)))).flat();
     await this.#compareReveals();
     const old = <T>(all: readonly T[]): T[] =>
       Array.from({ length: Math.min(MOST_OLD, all.length) }, () => all[this.#chance.between(0, all.length - 1)] as T);
@@ -108,7 +89,7 @@ class World implements AgreeWorld {
   async reorg(depth: number): Promise<void> {
     this.#states.splice(-depth);
     for (let block = 0; block <= depth; block += 1) await this.#play();
-    await this.#server.caughtUp();
+    await this.#bench.server.caughtUp();
     await this.compareAll();
   }
 
@@ -132,10 +113,8 @@ class World implements AgreeWorld {
     return this.#last.height;
   }
 
-  async stop(): Promise<void> {
-    await this.#close();
-    await this.#server.stop();
-    await this.#regtest.stop();
+  stop(): Promise<void> {
+    return this.#bench.stop();
   }
 
   /** Mines the next block. Returns what it spends of the outputs before it. */
@@ -171,7 +150,7 @@ class World implements AgreeWorld {
   }
 
   async #submit({ raw }: MinedBlock): Promise<void> {
-    const answer = await this.#regtest.rpc<string | null>('submitblock', [raw]);
+    const answer = await this.#bench.regtest.rpc<string | null>('submitblock', [raw]);
     // On a branch that is not the best one yet the node says that it cannot tell.
     assert.ok(answer === null || answer === 'inconclusive', `the node refused a block: ${answer}`);
   }
@@ -199,7 +178,7 @@ class World implements AgreeWorld {
 
   async #comparePlaces(ids: readonly string[]): Promise<string[]> {
     const ask = (ordinals: Ordinals) => Promise.all(ids.map((id) => said(ordinals.locate(id))));
-    const [local, ord] = [await ask(this.#local), await ask(this.#ord)];
+    const [local, ord] = [await ask(this.#bench.local), await ask(this.#bench.ord)];
     assert.deepEqual(named(ids, local), named(ids, ord));
     return local;
   }
@@ -212,14 +191,14 @@ class World implements AgreeWorld {
           return { held: inscriptions.map(({ id, offsetSats }) => `${id} at ${offsetSats}`), marks };
         }),
       );
-    const [local, ord] = [await ask(this.#local), await ask(this.#ord)];
+    const [local, ord] = [await ask(this.#bench.local), await ask(this.#bench.ord)];
     assert.deepEqual(named(outputs, local), named(outputs, ord));
   }
 
   /** ord's own list of what the best block reveals: neither reader may see an envelope that the other does not. */
   async #compareReveals(): Promise<void> {
     const { height } = this.#last;
-    const url = `${this.#server.url}/inscriptions/block/${height}`;
+    const url = `${this.#bench.server.url}/inscriptions/block/${height}`;
     const response = await fetch(url, { headers: { accept: 'application/json' } });
     const { ids, more } = (await response.json()) as { ids: string[]; more: boolean };
     assert.equal(more, false);
@@ -235,22 +214,18 @@ const named = (names: readonly string[], values: readonly unknown[]): Record<str
  * A node and an `ord` server whose blocks are made here: inscriptions are moved, merged, parted, burned, paid as fees and
  * left by miners as chance has it. The blocks end below height 150, where regtest halves its subsidy and ord does not.
  */
-export async function agreeWorld(of: { chance: Chance; index: OrdOf['index'] }): Promise<AgreeWorld> {
-  const { chance, index = [] } = of;
-  const regtest = await startRegtest({ blocks: 0 });
+export async function agreeWorld(of: { chance: Chance; index: readonly ('runes' | 'sats')[] }): Promise<AgreeWorld> {
+  const bench = await ordBench({ blocks: 0, index: of.index });
+  const { rpc } = bench.regtest;
   try {
-    await regtest.rpc('generatetodescriptor', [FIRST_BLOCKS, `raw(${hex.encode(openScript)})`]);
-    const server = await startOrd({ regtest, index });
-    const firstBlock = await regtest.rpc<{ tx: string[] }>('getblock', [await regtest.rpc('getblockhash', [1])]);
-    const tip = await regtest.rpc<{ time: number; hash: string; height: number }>('getblockheader', [
-      await regtest.rpc('getbestblockhash'),
-    ]);
-    const bank = { outpoint: `${firstBlock.tx[0]}:0`, valueSats: 5_000_000_000n, witness: openWitness };
-    const { height, hash, time: timeSeconds } = tip;
+    const hashes = await rpc<string[]>('generatetodescriptor', [FIRST_BLOCKS, `raw(${hex.encode(openScript)})`]);
+    const { tx } = await rpc<{ tx: string[] }>('getblock', [hashes[0]]);
+    const { height, hash, timeSeconds } = await bench.chain.tip();
+    const bank = { outpoint: `${tx[0]}:0`, valueSats: 5_000_000_000n, witness: openWitness };
     const first = { height, hash, timeSeconds, bank, coins: [], ids: [], outputs: [], coinbases: [] };
-    return new World({ chance, regtest, server, first });
+    return new World({ chance: of.chance, bench, first });
   } catch (error) {
-    await regtest.stop();
+    await bench.stop();
     throw error;
   }
 }

@@ -116,7 +116,17 @@ const refused: Row[] = [
     'the lock must hold exactly one inscription; it holds 1 more',
     { others: [`${'cd'.repeat(32)}i0`] },
   ],
+  [
+    'runes_present',
+    () => looked({ runes: 'some' }),
+    'the lock must hold no runes besides the inscription; it holds some',
+    { outpoint },
+  ],
 ];
+
+test('lock: runes of which nobody knows are no reason to refuse it', () => {
+  for (const runes of ['none', 'unknown'] as const) assert.deepEqual(looked({ runes }), []);
+});
 
 for (const [code, failures, sentence, detail] of refused)
   test(`lock: ${code} alone, and for good`, () => {

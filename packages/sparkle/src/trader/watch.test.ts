@@ -85,6 +85,17 @@ test('an index that cannot say yet is an answer of its own', async () => {
   }
 });
 
+test('what lies in the lock is told with its place, runes too', async () => {
+  const ordinals: Partial<Ordinals> = {
+    locate: async () => ({ satpoint: `${lock.outpoint}:5`, atBlock: { height: 10, hash: 'aa'.repeat(32) } }),
+    assets: async () => ({ inscriptions: [{ id: facts.inscriptionId, offsetSats: 5n }], runes: 'some', marks: [] }),
+  };
+  const seen = (await lookAt(eyes({ chain: confirmed, ordinals }), { facts }, 0)).facts;
+  assert.equal(seen?.satpoint, `${lock.outpoint}:5`);
+  assert.deepEqual(seen?.inscriptions, [facts.inscriptionId]);
+  assert.equal(seen?.runes, 'some');
+});
+
 test('an index that fails otherwise fails the look', async () => {
   const ordinals = { locate: () => Promise.reject(new SparkleError('chain_unavailable', 'away')) };
   await assert.rejects(lookAt(eyes({ chain: confirmed, ordinals }), { facts }, 0), /away/);
