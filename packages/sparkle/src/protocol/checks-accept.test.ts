@@ -262,6 +262,11 @@ test('right before paying, height, invoice and route are looked at again', () =>
   assert.deepEqual(pay({ invoice: lockInvoice({ paymentHash: 'cf'.repeat(32) }) }), ['invoice_hash']);
 });
 
+test('an invoice that is no text is a fault of the caller, and not told as one of the seller', () => {
+  const invoice = undefined as unknown as string;
+  assert.throws(() => checkPay({ terms: lockTerms, invoice, want: lockWant, height, nowSeconds, tip }), TypeError);
+});
+
 test('the preimage is shown up to the last reveal and not a block later', () => {
   const reveal = (at: number) => checkReveal({ terms: holdTerms, height: at, tip, nowSeconds });
   assert.deepEqual(reveal(900_063), []);

@@ -199,6 +199,10 @@ describe('presigned claim', () => {
     throws('bad_signature', () => completeClaim({ presigned: { ...presigned, raw, txid, feeSats }, preimage }));
   });
 
+  test('a claim that lies about nothing but its txid is refused', () => {
+    throws('bad_transaction', () => completeClaim({ presigned: { ...presigned, txid: 'ee'.repeat(32) }, preimage }));
+  });
+
   test('a claim that lies about what it spends is refused', () => {
     const [first] = presigned.spent;
     assert.ok(first !== undefined);
@@ -212,7 +216,8 @@ describe('presigned claim', () => {
   });
 
   test('a signature that is none is refused', () => {
-    for (const signature of ['', 'zz', '00'.repeat(64), 'ff'.repeat(64), presigned.signature.toUpperCase()])
+    const { signature: good } = presigned;
+    for (const signature of ['', 'zz', '00'.repeat(64), 'ff'.repeat(64), good.toUpperCase(), `zz${good}`, `${good}00`])
       throws('bad_signature', () => completeClaim({ presigned: { ...presigned, signature }, preimage }));
   });
 
@@ -222,6 +227,20 @@ describe('presigned claim', () => {
     throws('bad_script', () =>
       completeClaim({ presigned: { ...presigned, terms: { ...terms, refundHeight: 1 } }, preimage }),
     );
+  });
+
+  test('a refusal names the lock, the txid and fee, or the payment hash that did not fit', () => {
+    const { txid } = presigned;
+    const { paymentHash } = terms;
+    const wrong: [code: ErrorCode, changed: object, detail: object][] = [
+      ['bad_script', { spent: [] }, { lock: buildLock(terms).script }],
+      ['bad_transaction', { feeSats: 1n }, { txid, feeSats: 1n }],
+      ['bad_signature', { signature: '00'.repeat(64) }, { txid }],
+    ];
+    for (const [code, changed, detail] of wrong)
+      assert.throws(() => completeClaim({ presigned: { ...presigned, ...changed }, preimage }), { code, detail });
+    const other = () => completeClaim({ presigned, preimage: '22'.repeat(32) });
+    assert.throws(other, { code: 'bad_preimage', detail: { paymentHash } });
   });
 
   test('signatures that a wallet put on its own inputs meanwhile are kept', () => {

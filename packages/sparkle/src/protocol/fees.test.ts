@@ -25,7 +25,10 @@ describe('feeFor', () => {
     for (const feerateSatVb of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1_000_001])
       assert.throws(
         () => feeFor({ vsize: 100, feerateSatVb }),
-        (error) => error instanceof SparkleError && error.code === 'bad_amount',
+        (error) =>
+          error instanceof SparkleError &&
+          error.code === 'bad_amount' &&
+          Object.is(error.detail['feerateSatVb'], feerateSatVb),
       );
   });
 });

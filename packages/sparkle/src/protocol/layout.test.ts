@@ -5,7 +5,7 @@ import { buildClaim } from './claim.ts';
 import { addressScript, decodeTransaction, vsizeOf, withWitness, type Prevout } from './draft.ts';
 import { SparkleError, type ErrorCode } from './errors.ts';
 import { dustLimitSats, feeFor } from './fees.ts';
-import { layOut, tryLayOut, walletInput } from './layout.ts';
+import { canPay, layOut, tryLayOut, walletInput } from './layout.ts';
 import { buildAbortTransaction, buildBumpTransaction, buildLockTransaction, replacedOf, type Sent } from './lock-tx.ts';
 import { buildCooperativeClaim } from './musig.ts';
 import { buildRefund } from './refund.ts';
@@ -167,9 +167,20 @@ test('what does not fit is undefined from tryLayOut and insufficient_funds from 
     feeSatsOf: () => 51n,
   };
   assert.equal(tryLayOut(layout), undefined);
-  assert.throws(
-    () => layOut(layout),
-    (error) => error instanceof SparkleError && error.code === 'insufficient_funds',
-  );
+  const detail = { haveSats: 1_000n, outputSats: 950n, feeSats: 51n };
+  const message = /^inputs must sum up to 1001 sats .* they sum up to 1000$/;
+  assert.throws(() => layOut(layout), { code: 'insufficient_funds', message, detail });
   assert.equal(layOut({ ...layout, feeSatsOf: () => 50n }).feeSats, 50n);
+});
+
+test('what cannot pay is what a builder would refuse as a coin', () => {
+  const [p2tr = '', p2wpkh = ''] = scripts;
+  const payable = [p2tr, p2wpkh];
+  const others = ['', '51', `${p2tr}00`, p2wpkh.slice(2), `0020${'11'.repeat(32)}`, `a914${'11'.repeat(20)}87`];
+  for (const script of [...payable, ...others]) {
+    const coin = { outpoint: `${'bb'.repeat(32)}:0`, valueSats: 1_000n, script };
+    assert.equal(canPay(coin), payable.includes(script), script);
+    if (canPay(coin)) assert.equal(walletInput(coin).script, script);
+    else assert.throws(() => walletInput(coin), { code: 'bad_script' });
+  }
 });

@@ -111,7 +111,7 @@ export function layOut(layout: Layout): LaidOut {
   const found = tryLayOut(layout);
   if (found !== undefined) return found;
   const { script, leastSats } = layout.kept;
-  const inputs = inputChoices(layout).at(-1) ?? [];
+  const inputs = [...layout.inputs, ...layout.coins.map(walletInput)];
   const { feeSats } = measured(layout, inputs, [{ script, valueSats: leastSats }]);
   const haveSats = total(inputs);
   throw new SparkleError(

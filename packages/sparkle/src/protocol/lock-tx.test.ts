@@ -155,7 +155,10 @@ describe('lock', () => {
 
   test('a source or a coin whose signature would change the txid is refused', () => {
     const legacy = `76a914${'11'.repeat(20)}88ac`;
-    throws('bad_script', () => buildLockTransaction({ ...wanted, source: { ...source, script: legacy } }));
+    assert.throws(() => buildLockTransaction({ ...wanted, source: { ...source, script: legacy } }), {
+      code: 'bad_script',
+      detail: { outpoint: source.outpoint, script: legacy },
+    });
     for (const script of [
       p2tr.slice(0, -2),
       `${p2tr}00`,
@@ -184,7 +187,10 @@ describe('lock', () => {
 
   test('the assertion of its value fires', () => {
     const { raw } = buildLockTransaction(wanted);
-    throws('bad_transaction', () => assertLockValue(raw, { ...terms, reserveSats: 3_001n }));
+    assert.throws(() => assertLockValue(raw, { ...terms, reserveSats: 3_001n }), {
+      code: 'bad_transaction',
+      detail: { valueSats: 13_000n, wantedSats: 13_001n },
+    });
   });
 });
 
@@ -239,9 +245,14 @@ describe('abort', () => {
     throws('fee_too_high', () => buildAbortTransaction({ ...abort, maxFeeSats: 100n }));
   });
 
+  test('a lock of which nobody says what it spent cannot be aborted', () => {
+    throws('bad_transaction', () => buildAbortTransaction({ ...abort, lock: { ...lock, spent: [] } }));
+  });
+
   test('the assertion that it conflicts with the lock fires', () => {
     const other = buildLockTransaction({ ...wanted, source: { ...source, outpoint: `${'cc'.repeat(32)}:0` } });
-    throws('bad_transaction', () => assertConflict(other.raw, lock));
+    const detail = { source: source.outpoint };
+    assert.throws(() => assertConflict(other.raw, lock), { code: 'bad_transaction', detail });
   });
 });
 
@@ -286,12 +297,15 @@ describe('bump', () => {
 
   test('a lock without change, one that is not signed, and inputs that are not its own are refused', () => {
     const bare = signed(buildLockTransaction({ ...wanted, coins: [coin(0, 4_000n, p2tr)] }));
-    throws('insufficient_funds', () => buildBumpTransaction({ ...bump, lock: bare }));
+    const named = (code: ErrorCode, sent: Sent): void =>
+      assert.throws(() => buildBumpTransaction({ ...bump, lock: sent }), { code, detail: { txid: txidOf(sent.raw) } });
+    named('insufficient_funds', bare);
     const unsigned = buildLockTransaction(wanted);
-    throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: unsigned }));
+    named('bad_transaction', unsigned);
     const half = { ...unsigned, raw: withWitness(unsigned.raw, 0, [new Uint8Array(64)]) };
-    throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: half }));
-    throws('bad_transaction', () => buildBumpTransaction({ ...bump, lock: { raw: lock.raw, spent: [source] } }));
+    named('bad_transaction', half);
+    named('bad_transaction', { raw: lock.raw, spent: [source] });
+    named('bad_transaction', { raw: lock.raw, spent: lock.spent.toReversed() });
   });
 
   test('a fee above the cap is refused', () => {
@@ -305,6 +319,7 @@ describe('bump', () => {
       inputs: [1, 0].map((vout) => ({ ...input, outpoint: `${txidOf(lock.raw)}:${vout}` })),
       outputs: [{ valueSats: 12_000n, script: p2wpkh }],
     });
-    throws('sat_lost', () => assertSparesLock(raw, lock));
+    const detail = { outpoint: `${txidOf(lock.raw)}:0` };
+    assert.throws(() => assertSparesLock(raw, lock), { code: 'sat_lost', detail });
   });
 });

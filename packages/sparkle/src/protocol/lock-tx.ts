@@ -132,16 +132,12 @@ export function buildAbortTransaction(
 
 /** The abort spends the source of the lock, so that only one of the two can confirm. Throws `bad_transaction`. */
 export function assertConflict(raw: string, lock: Sent): void {
-  const [source] = decodeTransaction(lock.raw).inputs;
-  const [first] = decodeTransaction(raw).inputs;
-  if (source === undefined || first?.outpoint !== source.outpoint)
-    throw new SparkleError(
-      'bad_transaction',
-      `input 0 must be the lock's source ${source?.outpoint}; it is ${first?.outpoint}`,
-      {
-        source: source?.outpoint,
-      },
-    );
+  const source = decodeTransaction(lock.raw).inputs[0]?.outpoint;
+  const first = decodeTransaction(raw).inputs[0]?.outpoint;
+  if (first !== source)
+    throw new SparkleError('bad_transaction', `input 0 must be the lock's source ${source}; it is ${first}`, {
+      source,
+    });
 }
 
 /**

@@ -67,6 +67,10 @@ describe('each assertion fires', () => {
     refuses('bad_transaction', inputs, { promise: { spent: [source], sequences: [0xfffffffd] } });
   });
 
+  test('when no sequence was promised for an input', () => {
+    refuses('bad_transaction', inputs, { promise: { sequences: [0xfffffffd] } });
+  });
+
   test('when an outpoint is spent twice', () => {
     refuses('bad_transaction', /twice/, { wrong: { inputs: [first, first] }, promise: { spent: [source, source] } });
   });
@@ -89,10 +93,11 @@ describe('each assertion fires', () => {
 
   test('when the version is not 2', () => {
     const raw = encodeDraft(draft).replace(/^02/, '01');
-    assert.throws(
-      () => assertPromises(raw, promised),
-      (error) => error instanceof SparkleError && error.code === 'bad_transaction' && /^version/.test(error.message),
-    );
+    assert.throws(() => assertPromises(raw, promised), {
+      code: 'bad_transaction',
+      message: /^version must be 2/,
+      detail: { version: 1 },
+    });
   });
 
   test("when the inscription's sat is not in the source", () => {
@@ -149,4 +154,35 @@ describe('each assertion fires', () => {
   test('when the fee is above the cap', () => {
     refuses('fee_too_high', /at most 399 sats/, { promise: { maxFeeSats: 399n } });
   });
+});
+
+test('a refusal tells what the transaction has and what was promised', () => {
+  const detailOf = ({ wrong = {}, promise = {} }: Wrong): Readonly<Record<string, unknown>> => {
+    try {
+      assertPromises(encodeDraft({ ...draft, ...wrong }), { ...promised, ...promise });
+    } catch (error) {
+      if (error instanceof SparkleError) return error.detail;
+      throw error;
+    }
+    throw new Error('the promises were kept');
+  };
+  const wanted = [`${source.outpoint}/fffffffd`, `${coin.outpoint}/fffffffd`];
+  const inputs = [wanted[0], `${coin.outpoint}/fffffffe`];
+  const final = [first, { ...second, sequence: 0xfffffffe }];
+  const dust = { ...change, valueSats: 293n };
+  const told: [Wrong, object][] = [
+    [{ wrong: { inputs: final } }, { inputs, wanted }],
+    [{ wrong: { inputs: final }, promise: { sequences: [0xfffffffd, 0xfffffffe] } }, { inputs }],
+    [{ wrong: { lockHeight: 7 } }, { lockHeight: 7, wanted: 0 }],
+    [
+      { promise: { destination: CHANGE } },
+      { offsetSats: 546n, postageSats: 10_000n, inputValues: [10_000n, 50_000n], output: lock },
+    ],
+    [{ promise: { change: undefined } }, { outputs: draft.outputs, change: undefined }],
+    [{ wrong: { outputs: [lock, dust] } }, { script: CHANGE, valueSats: 293n }],
+    [{ promise: { feeSats: 399n } }, { paidSats: 400n, feeSats: 399n }],
+    [{ promise: { vsize: 201 } }, { paidSats: 400n, leastSats: 402n, vsize: 201 }],
+    [{ promise: { maxFeeSats: 399n } }, { feeSats: 400n, maxFeeSats: 399n, vsize: 200 }],
+  ];
+  for (const [wrong, detail] of told) assert.deepEqual(detailOf(wrong), detail);
 });

@@ -77,6 +77,11 @@ test('assertSpendTerms takes offset, postage and reserve to their limits, and re
   throws('bad_amount', () => assertSpendTerms({ ...least, reserveSats: -1n }));
 });
 
+test('a refusal of offset, postage or reserve tells all three', () => {
+  const numbers = { offsetSats: 1n, postageSats: 329n, reserveSats: 2n };
+  assert.throws(() => assertSpendTerms({ ...terms, ...numbers }), { code: 'dust', detail: numbers });
+});
+
 describe('signLeaf', () => {
   const planned = planSpend(request, 'claim');
   const signing = { planned, leaf: planned.lock.claimLeaf, key: terms.claimKey, secret: claimSecret, auxRand };
@@ -87,7 +92,8 @@ describe('signLeaf', () => {
   });
 
   test('refuses the secret of another key, and bytes that are no secret', () => {
-    throws('bad_key', () => signLeaf({ ...signing, secret: refundSecret }));
+    const detail = { key: terms.claimKey };
+    assert.throws(() => signLeaf({ ...signing, secret: refundSecret }), { code: 'bad_key', detail });
     throws('bad_key', () => signLeaf({ ...signing, secret: new Uint8Array(32) }));
     throws('bad_key', () => signLeaf({ ...signing, secret: new Uint8Array(31).fill(7) }));
     throws('bad_key', () => signLeaf({ ...signing, secret: new Uint8Array(32).fill(0xff) }));

@@ -166,7 +166,7 @@ export function planSpend(request: SpendRequest, path: SpendPath): PlannedSpend 
   const spent = draft.inputs.map(({ outpoint, valueSats, script }) => ({ outpoint, valueSats, script }));
   assertPromises(raw, {
     spent,
-    sequences: [sequenceOf(path, terms), ...spent.slice(1).map(() => REPLACEABLE)],
+    sequences: spent.map((_, index) => (index === 0 ? sequenceOf(path, terms) : REPLACEABLE)),
     lockHeight: path === 'refund' ? terms.refundHeight : 0,
     offsetSats: terms.offsetSats,
     postageSats: terms.postageSats,
