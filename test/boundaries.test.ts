@@ -17,8 +17,11 @@ import {
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folders = ['packages', 'test', 'bench', 'world', 'scripts'].filter((folder) => existsSync(join(root, folder)));
 const sources = readSources(root, folders);
-const { dependencies } = JSON.parse(readFileSync(join(root, 'packages/sparkle/package.json'), 'utf8'));
-const declared = Object.keys(dependencies as Record<string, string>);
+const manifest = JSON.parse(readFileSync(join(root, 'packages/sparkle/package.json'), 'utf8')) as Record<
+  string,
+  object
+>;
+const declared = Object.keys({ ...manifest['dependencies'], ...manifest['peerDependencies'] });
 
 const file = (path: string, text: string): Source => ({ path: `packages/sparkle/src/${path}`, text });
 

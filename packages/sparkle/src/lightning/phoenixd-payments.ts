@@ -6,6 +6,7 @@ import type { NetworkName } from '../protocol/network.ts';
 import { isPreimageOf } from '../protocol/preimage.ts';
 import type { Payment, PayRequest } from './lightning.ts';
 import { type PhoenixdReply, type PhoenixdRest, phoenixdUnavailable, readSuccess } from './phoenixd-rest.ts';
+import { endOrPause } from './polling.ts';
 import { checkPayRequest } from './requests.ts';
 
 export type PhoenixdPaymentsDeps = {
@@ -138,12 +139,3 @@ const isUnsent = ({ detail }: SparkleError): boolean =>
 
 const asSparkle = (error: unknown): SparkleError =>
   error instanceof SparkleError ? error : phoenixdUnavailable('connection_lost', 'the payment command broke');
-
-async function endOrPause(end: Promise<void>, milliseconds: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const pause = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([end, pause]);
-  clearTimeout(timer);
-}

@@ -10,11 +10,11 @@ import type {
   Payment,
   PayRequest,
 } from '../lightning.ts';
+import { Polling } from '../polling.ts';
 import { ClnInvoices } from './invoices.ts';
 import { ClnPayments } from './payments.ts';
 import type { ClnRest } from './rest.ts';
 import type { RuneUse } from './rune.ts';
-import { ClnWatch } from './watch.ts';
 import { listpeerchannelsShape } from './wire.ts';
 
 /** The time of day for invoices, and a clock that only goes forward for waiting. */
@@ -43,7 +43,7 @@ export class ClnNode implements Lightning {
   readonly #deps: ClnNodeDeps;
   readonly #invoices: ClnInvoices;
   readonly #payments: ClnPayments;
-  readonly #watch: ClnWatch;
+  readonly #watch: Polling;
 
   constructor(deps: ClnNodeDeps) {
     const { rest, nodeId, network, clock, margin } = deps;
@@ -53,9 +53,9 @@ export class ClnNode implements Lightning {
     this.capabilities = capabilitiesOf(deps);
     this.#invoices = new ClnInvoices({ ...common, plugin, recheckMilliseconds: RECHECK_MILLISECONDS });
     this.#payments = new ClnPayments(common);
-    this.#watch = new ClnWatch({
-      look: async ({ type, paymentHash }) =>
-        glance(type === 'invoice' ? await this.#invoices.look(paymentHash) : await this.#payments.look(paymentHash)),
+    this.#watch = new Polling({
+      look: ({ type, paymentHash }) =>
+        type === 'invoice' ? this.#invoices.look(paymentHash) : this.#payments.look(paymentHash),
       fastestMilliseconds: FASTEST_LOOK_MILLISECONDS,
       slowestMilliseconds: SLOWEST_LOOK_MILLISECONDS,
     });
@@ -89,11 +89,11 @@ export class ClnNode implements Lightning {
   }
 
   async payment(paymentHash: string): Promise<Payment> {
-    return this.#watched({ type: 'payment', paymentHash }, await this.#payments.look(paymentHash));
+    return this.#watch.addUnlessOver({ type: 'payment', paymentHash }, await this.#payments.look(paymentHash));
   }
 
   async invoice(paymentHash: string): Promise<Invoice> {
-    return this.#watched({ type: 'invoice', paymentHash }, await this.#invoices.look(paymentHash));
+    return this.#watch.addUnlessOver({ type: 'invoice', paymentHash }, await this.#invoices.look(paymentHash));
   }
 
   settle(preimage: string): Promise<void> {
@@ -123,11 +123,6 @@ export class ClnNode implements Lightning {
     this.#watch.close();
     this.#deps.rest.close();
   }
-
-  #watched<State extends Invoice | Payment>(event: LightningEvent, state: State): State {
-    if (!glance(state).over) this.#watch.add(event);
-    return state;
-  }
 }
 
 const sumOf = (amounts: readonly (bigint | undefined)[]): bigint =>
@@ -144,9 +139,3 @@ const capabilitiesOf = ({ use, margin }: ClnNodeDeps): LightningCapabilities => 
   ownPreimage: use !== 'pay',
   holdExpiryMarginBlocks: margin ?? 0,
 });
-
-/** What a change shows in, and whether there can be another one. */
-function glance(state: Invoice | Payment): { shown: string; over: boolean } {
-  const shown = state.state === 'held' ? `held ${state.expiryHeight} ${state.parts}` : state.state;
-  return { shown, over: ['unknown', 'settled', 'failed', 'canceled'].includes(state.state) };
-}

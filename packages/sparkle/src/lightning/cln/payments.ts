@@ -5,6 +5,7 @@ import { SparkleError } from '../../protocol/errors.ts';
 import { readHex32 } from '../../protocol/json.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { Payment, PayRequest } from '../lightning.ts';
+import { endOrPause } from '../polling.ts';
 import { checkPayRequest } from '../requests.ts';
 import { type ClnRest, type Refusal, refused, type RpcAnswer, unavailable } from './rest.ts';
 import { Turns } from './turns.ts';
@@ -197,12 +198,3 @@ const isUnsent = ({ detail }: SparkleError): boolean =>
 
 const asSparkle = (error: unknown): SparkleError =>
   error instanceof SparkleError ? error : unavailable('connection_lost', 'the payment command broke');
-
-async function endOrPause(end: Promise<void>, milliseconds: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const pause = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([end, pause]);
-  clearTimeout(timer);
-}

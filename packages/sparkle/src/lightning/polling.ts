@@ -1,8 +1,7 @@
-import type { LightningEvent } from '../lightning.ts';
+import type { Invoice, LightningEvent, Payment } from './lightning.ts';
 
-export type WatchDeps = {
-  /** What is known of one payment, as text: a change is told. `over`: it can change no more. */
-  look: (event: LightningEvent) => Promise<{ shown: string; over: boolean }>;
+export type PollingDeps = {
+  look: (event: LightningEvent) => Promise<Invoice | Payment>;
   fastestMilliseconds: number;
   slowestMilliseconds: number;
 };
@@ -16,11 +15,11 @@ const AT_ONCE = 4;
 const keyOf = ({ type, paymentHash }: LightningEvent): string => `${type} ${paymentHash}`;
 
 /**
- * Looks again and again at what this driver was asked about and is not over, slower as long as nothing changes: clnrest
- * has no stream that tells of hold invoices.
+ * Looks again and again at what this driver was asked about and is not over, slower as long as nothing changes: for
+ * nodes that have no stream to tell of it.
  */
-export class ClnWatch {
-  readonly #deps: WatchDeps;
+export class Polling {
+  readonly #deps: PollingDeps;
   readonly #watched = new Map<string, Watched>();
   readonly #listeners = new Set<(event: LightningEvent) => void>();
   #timer: NodeJS.Timeout | undefined;
@@ -29,7 +28,7 @@ export class ClnWatch {
   #pause: number;
   #closed = false;
 
-  constructor(deps: WatchDeps) {
+  constructor(deps: PollingDeps) {
     this.#deps = deps;
     this.#pause = deps.fastestMilliseconds;
   }
@@ -50,6 +49,12 @@ export class ClnWatch {
     this.#hurry();
   }
 
+  /** As `add`, where what was just seen of it may still change. */
+  addUnlessOver<State extends Invoice | Payment>(event: LightningEvent, state: State): State {
+    if (!glance(state).over) this.add(event);
+    return state;
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -67,7 +72,6 @@ export class ClnWatch {
     clearTimeout(this.#timer);
     if (this.#closed || this.#looking || this.#listeners.size === 0 || this.#watched.size === 0) return;
     this.#timer = setTimeout(() => void this.#round(), this.#pause);
-    this.#timer.unref();
   }
 
   async #round(): Promise<void> {
@@ -87,7 +91,7 @@ export class ClnWatch {
 
   /** A node that does not answer ends the worker: the others are not asked either until the next round. */
   async #lookAt(watched: Watched): Promise<void> {
-    const { shown, over } = await this.#deps.look(watched);
+    const { shown, over } = glance(await this.#deps.look(watched));
     const changed = watched.shown !== shown;
     watched.shown = shown;
     if (over) this.#watched.delete(keyOf(watched));
@@ -96,4 +100,20 @@ export class ClnWatch {
     const { type, paymentHash } = watched;
     for (const listener of [...this.#listeners]) listener({ type, paymentHash });
   }
+}
+
+/** What a change shows in, and whether there can be another one. */
+function glance(state: Invoice | Payment): { shown: string; over: boolean } {
+  const shown = state.state === 'held' ? `held ${state.expiryHeight} ${state.parts}` : state.state;
+  return { shown, over: ['unknown', 'settled', 'failed', 'canceled'].includes(state.state) };
+}
+
+/** Waits for the end of something, for at most so long. */
+export async function endOrPause(end: Promise<void>, milliseconds: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const pause = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([end, pause]);
+  clearTimeout(timer);
 }
