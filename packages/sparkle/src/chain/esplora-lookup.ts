@@ -26,10 +26,14 @@ const FIRST_WAIT_MILLISECONDS = 25;
 /** Nobody can ever spend an OP_RETURN output, so a node does not count it as unspent. */
 const OP_RETURN = 0x6a;
 
+/** Contradictions between two answers, as a block or a replacement that comes between them makes them too. */
+const CONTRADICTIONS: readonly unknown[] = [
+  ...['fake_confirmation', 'fake_height', 'hidden_transaction', 'wrong_spender', 'changing'],
+];
+
 /** Whether asking again may help: a contradiction that stays is a lie. */
 const mayPass = (error: unknown): boolean =>
-  error instanceof SparkleError &&
-  (error.code === 'dishonest_source' || (error.code === 'chain_unavailable' && error.detail['reason'] === 'changing'));
+  error instanceof SparkleError && CONTRADICTIONS.includes(error.detail['what'] ?? error.detail['reason']);
 
 /** Transactions and outputs as one server tells them, with whatever can be shown shown. */
 export class EsploraLookup {

@@ -32,6 +32,9 @@ const MAX_BODY_BYTES = 8_100_000;
 /** The node takes no larger package. */
 const MAX_PACKAGE = 25;
 
+/** Longer than clients poll: closing an idle connection just when it is used again looks like an outage to them. */
+const KEEP_ALIVE_MILLISECONDS = 65_000;
+
 const HASH = /^[0-9a-f]{64}$/;
 const NUMBER = /^(?:0|[1-9]\d{0,8})$/;
 
@@ -200,6 +203,8 @@ export async function startEsploraServer(options: EsploraServerOptions): Promise
     // A client that leaves in the middle is no failure of ours.
     serve(serving, request, response).catch(() => response.destroy());
   });
+  server.keepAliveTimeout = KEEP_ALIVE_MILLISECONDS;
+  server.headersTimeout = KEEP_ALIVE_MILLISECONDS + 1_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);

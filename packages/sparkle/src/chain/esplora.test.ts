@@ -1,3 +1,7 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { addressOf, startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind.ts';
 import { chainSuite } from './chain.suite.ts';
 import { esploraChain } from './esplora.ts';
@@ -28,3 +32,12 @@ async function bench(): Promise<ChainBench> {
 }
 
 chainSuite('esplora, over our own server and a real node', bench, { skip: withoutBitcoind });
+
+test('the driver and the quorum bundle for a browser, without anything of node', async () => {
+  const { outputFiles } = await build({
+    entryPoints: ['esplora.ts', 'quorum.ts'].map((file) => fileURLToPath(new URL(file, import.meta.url))),
+    ...{ bundle: true, write: false, outdir: 'nowhere', format: 'esm', platform: 'browser', logLevel: 'silent' },
+  });
+  const code = outputFiles.map((file) => file.text).join('');
+  assert.deepEqual(code.match(/\bnode:[a-z_/]+|\brequire\(|\bBuffer\b|\bprocess\.(?:env|argv|version)/g) ?? [], []);
+});
