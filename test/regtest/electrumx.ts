@@ -1,5 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,12 +25,8 @@ export type ElectrumX = {
   stop(): Promise<void>;
 };
 
-/** PEM files of a certificate that ElectrumX shows over TLS. */
-export type Certificate = { certFile: string; keyFile: string };
-
-/** The SHA-256 (hex) that a certificate is pinned by. */
-export const fingerprintOf = (pem: string): string =>
-  createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
+/** A certificate that ElectrumX shows over TLS, with its key; both PEM. */
+export type Certificate = { cert: string; key: string };
 
 /** One question on a connection of its own, as a client without any checks asks it. */
 export async function askElectrum(port: number, method: string, params: readonly unknown[]): Promise<unknown> {
@@ -66,7 +62,7 @@ function settingsFor({ regtest, dir, ports, certificate }: Setup): Record<string
     ...{ COIN: 'Bitcoin', NET: 'regtest', DB_ENGINE: 'leveldb', DB_DIRECTORY: dir, CACHE_MB: '50' },
     DAEMON_URL: `http://${rpcUser}:${rpcPassword}@127.0.0.1:${rpcPort}/`,
     SERVICES: [`tcp://127.0.0.1:${port}`, `rpc://127.0.0.1:${rpc}`, ...overTls].join(','),
-    ...(certificate === undefined ? {} : { SSL_CERTFILE: certificate.certFile, SSL_KEYFILE: certificate.keyFile }),
+    ...(certificate === undefined ? {} : { SSL_CERTFILE: join(dir, 'cert.pem'), SSL_KEYFILE: join(dir, 'key.pem') }),
     ...{ ALLOW_ROOT: '1', PEER_DISCOVERY: 'off', PEER_ANNOUNCE: '', LOG_LEVEL: 'warning' },
     ...{ COST_SOFT_LIMIT: '0', COST_HARD_LIMIT: '0', INITIAL_CONCURRENT: '100' },
     // Milliseconds; 5 seconds each by default.
@@ -81,8 +77,8 @@ async function behind({ regtest, port }: { regtest: Regtest; port: number }): Pr
   const header = await regtest.rpc<string>('getblockheader', [hash, false]);
   if (announced.hex !== header) return `block ${hash}`;
   const waiting = await regtest.rpc<string[]>('getrawmempool');
-  const histogram = await Promise.all(waiting.map((txid) => isIndexed({ regtest, port, txid })));
-  const missing = waiting.find((_, index) => histogram[index] === false);
+  const indexed = await Promise.all(waiting.map((txid) => isIndexed({ regtest, port, txid })));
+  const missing = waiting.find((_, index) => indexed[index] === false);
   return missing === undefined ? undefined : `transaction ${missing}`;
 }
 
@@ -107,6 +103,8 @@ export async function startElectrumX(of: { regtest: Regtest; certificate?: Certi
   const dir = await mkdtemp(join(tmpdir(), 'sparkle-electrumx-'));
   const ports = await freePorts(3);
   const [port = 0, , tls = 0] = ports;
+  await writeFile(join(dir, 'cert.pem'), certificate?.cert ?? '');
+  await writeFile(join(dir, 'key.pem'), certificate?.key ?? '');
   const env = { ...part.env, ...settingsFor({ regtest, dir, ports, certificate }) };
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const kept = new KeptProcess({ command: '/usr/bin/env', args: [...words, part.command, ...part.args], dir });
@@ -135,13 +133,3 @@ export async function startElectrumX(of: { regtest: Regtest; certificate?: Certi
     },
   };
 }
-
-/** A certificate for 127.0.0.1 that signs itself, with its key, in PEM files of this folder. */
-export async function writeCertificate(dir: string, pem: { cert: string; key: string }): Promise<Certificate> {
-  const files = { certFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
-  await writeFile(files.certFile, pem.cert);
-  await writeFile(files.keyFile, pem.key);
-  return files;
-}
-
-export const readPem = (file: string): Promise<string> => readFile(file, 'utf8');

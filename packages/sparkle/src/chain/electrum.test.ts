@@ -1,9 +1,13 @@
-import { addressOf, startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind.ts';
-import { startElectrumX, withoutElectrumx } from '../../../../test/regtest/electrumx.ts';
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { addressOf, startRegtest, withoutBitcoind, type Regtest } from '../../../../test/regtest/bitcoind.ts';
+import { startElectrumX, withoutElectrumx, type ElectrumX } from '../../../../test/regtest/electrumx.ts';
 import { chainSuite } from './chain.suite.ts';
 import { electrumChain } from './electrum.ts';
 import { firstBlock } from './electrum-checkpoints.ts';
+import { SparkleError } from '../protocol/errors.ts';
 import type { ChainBench } from './suite-hands.ts';
+import pems from './electrum-tls.vectors.json' with { type: 'json' };
 
 const settings = {
   network: 'regtest',
@@ -36,3 +40,43 @@ async function bench(): Promise<ChainBench> {
 }
 
 chainSuite('Electrum, through ElectrumX', bench, { skip: withoutBitcoind || withoutElectrumx });
+
+describe('ElectrumX over TLS', { skip: withoutBitcoind || withoutElectrumx }, () => {
+  let regtest: Regtest;
+  let electrumx: ElectrumX;
+  before(async () => {
+    regtest = await startRegtest();
+    electrumx = await startElectrumX({ regtest, certificate: pems.one });
+  });
+  after(async () => {
+    await electrumx?.stop();
+    await regtest?.stop();
+  });
+
+  const open = (sha256: string) =>
+    electrumChain({ ...settings, url: electrumx.tlsUrl, trust: { by: 'fingerprint', sha256 } });
+
+  test('it is asked when it shows the certificate that it is known by, and only then', async () => {
+    const chain = open(pems.one.sha256);
+    assert.equal((await chain.tip()).height, await regtest.height());
+    await chain.close();
+    const other = open(pems.other.sha256);
+    await assert.rejects(
+      other.tip(),
+      (error) => error instanceof SparkleError && error.detail['reason'] === 'certificate',
+    );
+    await other.close();
+  });
+
+  test('while its node is away questions about transactions are refused, and nothing is guessed', async () => {
+    const chain = electrumChain({ ...settings, url: electrumx.url, timeoutMilliseconds: 500 });
+    await chain.tip();
+    await regtest.node.down();
+    await assert.rejects(
+      chain.transaction('ab'.repeat(32)),
+      (error) => error instanceof SparkleError && error.code === 'chain_unavailable',
+    );
+    await regtest.node.up();
+    await chain.close();
+  });
+});
