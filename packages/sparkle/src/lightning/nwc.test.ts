@@ -107,13 +107,8 @@ lightningSuite('NWC wallets over memory nodes', async () => walletWorld(await st
   skip: false,
 });
 
-lightningSuite('NWC wallets over LDK nodes', async () => walletWorld(await startRelay(), await ldkNodes()), {
-  without: WITHOUT,
-  skip: withoutBitcoind,
-});
-
 lightningSuite(
-  'NWC wallets over nostr-rs-relay and LDK nodes',
-  async () => walletWorld(await startRealRelay(), await ldkNodes()),
-  { without: WITHOUT, skip: withoutBitcoind || withoutRelay },
+  `NWC wallets over ${withoutRelay ? 'a relay in process' : 'nostr-rs-relay'} and LDK nodes`,
+  async () => walletWorld(withoutRelay ? await startRelay() : await startRealRelay(), await ldkNodes()),
+  { without: WITHOUT, skip: withoutBitcoind },
 );

@@ -240,3 +240,15 @@ test('the secret of the connection is in no warning, error, object or request', 
   const seen = inspect([errors, wallet.warnings, lightning, wallet.relay.events], { depth: 12, showHidden: true });
   for (const secret of [clientSecret, walletSecret]) assert.ok(!seen.includes(hex.encode(secret)));
 });
+
+test('a listener that fails harms nobody else', async () => {
+  const lightning = await wallet.connect();
+  const told: string[] = [];
+  lightning.subscribe(() => {
+    throw new Error('a defect');
+  });
+  lightning.subscribe(({ type }) => told.push(type));
+  await wallet.notify('payment_sent', paymentHash);
+  await eventually('the hint', async () => (told.length === 1 ? true : undefined));
+  assert.deepEqual(wallet.warnings, ['a listener failed: Error: a defect']);
+});

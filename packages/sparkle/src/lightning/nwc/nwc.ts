@@ -39,7 +39,7 @@ export async function connectNwc(options: NwcOptions): Promise<Lightning> {
       wallet.tell({ type: type === 'payment_sent' ? 'payment' : 'invoice', paymentHash }),
     onReconnected: () => wallet.tellFollowed(),
   });
-  const wallet = new Wallet({ client, network, nowMilliseconds, answerMilliseconds: timing.answerMilliseconds });
+  const wallet = new Wallet({ client, network, nowMilliseconds, answerMilliseconds: timing.answerMilliseconds, warn });
   try {
     await client.start();
     await wallet.learn();

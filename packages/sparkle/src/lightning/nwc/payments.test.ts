@@ -7,6 +7,7 @@ import {
   invoiceWith,
   notFound,
   order,
+  shortOrder,
   otherPreimage,
   outgoing,
   paymentHash,
@@ -54,14 +55,14 @@ test('time that runs out while a payment is held makes it unknown and never fail
   };
   const lightning = await wallet.connect();
   const bolt11 = invoiceWith();
-  assert.equal(await reasonOf(lightning.pay({ ...order, bolt11 })), 'timeout_unknown');
+  assert.equal(await reasonOf(lightning.pay({ ...shortOrder, bolt11 })), 'timeout_unknown');
   // The request may still be read by the wallet: nobody knows that there is no payment.
   assert.deepEqual(await lightning.payment(paymentHash), { state: 'pending' });
   isThere = true;
-  await lightning.pay({ ...order, bolt11 });
+  await lightning.pay({ ...shortOrder, bolt11 });
   assert.deepEqual(await lightning.payment(paymentHash), { state: 'pending' });
   state = 'settled';
-  await lightning.pay({ ...order, bolt11 });
+  await lightning.pay({ ...shortOrder, bolt11 });
   assert.deepEqual(await lightning.payment(paymentHash), { state: 'settled', preimage, feeMsat: 1_000n });
   assert.equal(wallet.asked('pay_invoice').length, 1);
 });
@@ -70,7 +71,7 @@ test('once nothing can be on its way any more, what the wallet never heard of is
   wallet.script = { pay_invoice: () => 'silence' };
   let ahead = 0;
   const lightning = await wallet.connect({ nowMilliseconds: () => Date.now() + ahead });
-  await reasonOf(lightning.pay({ ...order, bolt11: invoiceWith() }));
+  await reasonOf(lightning.pay({ ...shortOrder, bolt11: invoiceWith() }));
   ahead = 10_000;
   assert.deepEqual(await lightning.payment(paymentHash), { state: 'unknown' });
 });
@@ -182,7 +183,7 @@ test('what a wallet calls expired may be in flight, what it calls failed has fai
   const payment = await lightning.payment(paymentHash);
   assert.equal(payment.state, 'failed');
   wallet.script.pay_invoice = () => 'silence';
-  await reasonOf(lightning.pay({ ...order, bolt11: invoiceWith() }));
+  await reasonOf(lightning.pay({ ...shortOrder, bolt11: invoiceWith() }));
   assert.equal(wallet.asked('pay_invoice').length, 1);
   // The failure that the wallet tells of is of the first try.
   assert.deepEqual(await lightning.payment(paymentHash), { state: 'pending' });

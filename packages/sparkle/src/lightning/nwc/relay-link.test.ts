@@ -36,6 +36,7 @@ function dial(change: Partial<typeof timing> = {}): RelayLink {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     filters: () => [{ kinds: [1] }],
     onEvent: (each) => heard.push(each),
+    isKnown: () => false,
     onReady: () => (readyTimes += 1),
     sign,
     warn: (words) => warnings.push(words),

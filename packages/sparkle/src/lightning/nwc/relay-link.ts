@@ -19,6 +19,8 @@ export type LinkOptions = {
   url: string;
   filters: () => Filter[];
   onEvent: (event: VerifiedEvent) => void;
+  /** An event that was heard already is not worth checking a signature again. */
+  isKnown: (id: string) => boolean;
   /** The relay listens to us: again after every outage. */
   onReady: () => void;
   sign: (event: EventTemplate) => VerifiedEvent;
@@ -142,8 +144,8 @@ export class RelayLink {
   }
 
   #heard(event: unknown): void {
-    if (isEvent(event) && matchFilters(this.#options.filters(), event) && verifyEvent(event))
-      this.#options.onEvent(event);
+    const { filters, isKnown, onEvent } = this.#options;
+    if (isEvent(event) && !isKnown(event.id) && matchFilters(filters(), event) && verifyEvent(event)) onEvent(event);
   }
 
   #listened(): void {

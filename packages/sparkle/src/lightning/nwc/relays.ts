@@ -32,6 +32,7 @@ export class Relays {
         new RelayLink({
           ...{ url, filters, sign, warn, timing },
           onEvent: (event) => this.#heard(event),
+          isKnown: (id) => this.#seen.has(id),
           onReady: () => {
             for (const look of this.#waiting) look();
             onReady();

@@ -16,7 +16,7 @@ export const timing = {
   firstRetryMilliseconds: 10,
   lastRetryMilliseconds: 50,
   pingMilliseconds: 5_000,
-  answerMilliseconds: 2_000,
+  answerMilliseconds: 4_000,
 };
 
 export const clientSecret = sha256(utf8.decode('a client of a scripted wallet'));
@@ -145,7 +145,9 @@ const terms = {
 export const invoiceWith = (change: Partial<Parameters<typeof encodeInvoice>[0]> = {}): string =>
   encodeInvoice({ ...terms, timestampSeconds: Math.floor(Date.now() / 1000), ...change } as never, nodeSecret);
 
-export const order = { maxFeeMsat: 10_000n, maxCltvBlocks: 300, timeoutSeconds: 1 };
+export const order = { maxFeeMsat: 10_000n, maxCltvBlocks: 300, timeoutSeconds: 20 };
+/** For a wallet that does not answer. */
+export const shortOrder = { ...order, timeoutSeconds: 1 };
 
 /** What a look-up of a payment answers. */
 export const outgoing = (change: Record<string, unknown>): Answer => ({

@@ -66,7 +66,8 @@ export class Book {
   /** Looks at everything that has not ended, or at what has this hash; never two rounds at once. */
   lookAll(paymentHash: string | undefined): Promise<void> {
     const round = async (): Promise<void> => {
-      for (const entry of await this.#options.store.list())
+      // A store that was closed meanwhile has nothing to look at.
+      for (const entry of await this.#options.store.list().catch(() => []))
         if (entry.state === 'open' && (paymentHash === undefined || entry.paymentHash === paymentHash))
           // A node that is away is asked again with the next round.
           await this.look(entry).catch(() => undefined);

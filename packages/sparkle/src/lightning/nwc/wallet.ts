@@ -13,6 +13,7 @@ export type WalletOptions = {
   network: NetworkName;
   nowMilliseconds: () => number;
   answerMilliseconds: number;
+  warn: (words: string) => void;
 };
 
 /** More than any trader has under way; the oldest fall out. */
@@ -24,15 +25,17 @@ export class Wallet {
   readonly nowMilliseconds: () => number;
   readonly #client: NwcClient;
   readonly #answerMilliseconds: number;
+  readonly #warn: (words: string) => void;
   readonly #listeners = new Set<(event: LightningEvent) => void>();
   readonly #followed = new Map<string, LightningEvent['type']>();
   #info: InfoResult = { methods: [] };
 
-  constructor({ client, network, nowMilliseconds, answerMilliseconds }: WalletOptions) {
+  constructor({ client, network, nowMilliseconds, answerMilliseconds, warn }: WalletOptions) {
     this.#client = client;
     this.network = network;
     this.nowMilliseconds = nowMilliseconds;
     this.#answerMilliseconds = answerMilliseconds;
+    this.#warn = warn;
   }
 
   get info(): InfoResult {
@@ -87,7 +90,12 @@ export class Wallet {
   }
 
   tell(event: LightningEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners)
+      try {
+        listener(event);
+      } catch (error) {
+        this.#warn(`a listener failed: ${String(error)}`);
+      }
   }
 
   /** Notifications that an outage swallowed are made up for by a hint at everything that this process has begun. */
