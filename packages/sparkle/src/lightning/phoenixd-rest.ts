@@ -15,6 +15,7 @@ export type PhoenixdAsk = {
 export type PhoenixdReply = { status: number; json: unknown };
 
 const MAX_BYTES = 1024 * 1024;
+const PROBE_MILLISECONDS = 30_000;
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
 
 export function phoenixdUnavailable(reason: string, said: string): SparkleError {
@@ -65,6 +66,8 @@ export class PhoenixdRest {
     return new Promise((resolve, reject) => {
       const sent = request(new URL(path, this.#url), { method, headers, signal, agent: false }, resolve);
       sent.on('error', reject);
+      // A wallet that lost its power says nothing: without probes a payment would seem to run for ever.
+      sent.setSocketKeepAlive(true, PROBE_MILLISECONDS);
       sent.end(method === 'POST' ? body : undefined);
     });
   }

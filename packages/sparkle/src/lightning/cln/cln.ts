@@ -23,6 +23,8 @@ export type ClnOptions = {
   network: NetworkName;
   /** What the rune was made for: what it does not grant is not offered. */
   use: RuneUse;
+  /** The plugin's `hold-expiry-deadline`, for a node that does not tell it; what the node tells counts. */
+  holdExpiryDeadline?: number;
   /** Limit of one answer; payments have none. */
   timeoutMilliseconds: number;
   clock?: ClnClock;
@@ -44,6 +46,7 @@ const NETWORK_OF: Readonly<Record<string, NetworkName>> = {
 
 /** common/jsonrpc_errors.h. */
 const BAD_PARAMETER = -32602;
+const NO_SUCH_METHOD = -32601;
 
 /**
  * Core Lightning from 25.02 over clnrest, holding by the `hold` plugin from 0.3. Without the plugin it pays and makes
@@ -56,7 +59,7 @@ export async function cln(options: ClnOptions): Promise<Lightning> {
   const rest = new ClnRest({ url, rune, ca: await readCa(options.ca), timeoutMilliseconds });
   try {
     const nodeId = await readNodeId(rest, network);
-    const margin = use === 'pay' ? undefined : await readHoldMargin(rest);
+    const margin = use === 'pay' ? undefined : await readHoldMargin(rest, options.holdExpiryDeadline);
     return new ClnNode({ rest, nodeId, network, use, margin, clock });
   } catch (error) {
     rest.close();
@@ -89,7 +92,18 @@ async function readNodeId(rest: ClnRest, wanted: NetworkName): Promise<string> {
 }
 
 /** Blocks before its expiry at which the plugin gives a held payment back; `undefined` where there is no plugin. */
-async function readHoldMargin(rest: ClnRest): Promise<number | undefined> {
+async function readHoldMargin(rest: ClnRest, given: number | undefined): Promise<number | undefined> {
+  const plugin = await rest.ask({ method: 'listholdinvoices', params: { payment_hash: '00'.repeat(32) } });
+  if ('refusal' in plugin && plugin.refusal.code === NO_SUCH_METHOD) return undefined;
+  if ('refusal' in plugin) throw refused('listholdinvoices', plugin.refusal);
+  const margin = (await toldMargin(rest)) ?? given;
+  if (margin !== undefined) return margin;
+  throw new SparkleError('bad_config', `the node does not tell its ${HOLD_EXPIRY_OPTION}: it must be given`, {
+    field: 'holdExpiryDeadline',
+  });
+}
+
+async function toldMargin(rest: ClnRest): Promise<number | undefined> {
   const answer = await rest.ask({ method: 'listconfigs', params: { config: HOLD_EXPIRY_OPTION } });
   if (!('refusal' in answer))
     return readResult('listconfigs', answer.result, listconfigsShape).configs[HOLD_EXPIRY_OPTION]?.value_int;

@@ -63,6 +63,8 @@ export class FakeClnNode {
   readonly settledInParts: string[] = [];
   /** The name under which the plugin takes invoices; `undefined`: there is no plugin. */
   injectName: string | undefined = 'injectholdinvoice';
+  /** `silent`: the node does not tell the options of the plugin. */
+  configs: 'told' | 'silent' = 'told';
   /** `announced`: payers find the channels by themselves. */
   channels: 'announced' | 'private' = 'announced';
   /** `retrying`: `xpay` goes on looking for routes after its attempts have failed. */

@@ -57,7 +57,7 @@ const getinfo: Method = ({ key, network }) => ({
 
 const listconfigs: Method = (node, params) => {
   const config = text(params, 'config');
-  if (config !== 'hold-expiry-deadline' || node.injectName === undefined)
+  if (config !== 'hold-expiry-deadline' || node.injectName === undefined || node.configs === 'silent')
     throw new FakeRefusal(-32602, `config: Unknown config option '${config}'`);
   const value = { value_int: node.peer.holdExpiryMarginBlocks, source: 'default', plugin: '/plugins/hold' };
   return { configs: { [config]: value } };

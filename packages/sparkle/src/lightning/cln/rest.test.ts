@@ -141,6 +141,15 @@ describe('Core Lightning: clnrest', () => {
 
   test('the blocks at which held payments go back are those that the plugin was started with', async () => {
     assert.equal(world.payee.lightning.capabilities.holdExpiryMarginBlocks, 18);
+    const told = await cln({ ...options, holdExpiryDeadline: 3 });
+    assert.equal(told.capabilities.holdExpiryMarginBlocks, 18, 'what the node tells counts');
+    await told.close();
+    world.payee.node.configs = 'silent';
+    await refusal(cln(options), 'bad_config');
+    const given = await cln({ ...options, holdExpiryDeadline: 20 });
+    assert.equal(given.capabilities.holdExpiryMarginBlocks, 20);
+    await given.close();
+    world.payee.node.configs = 'told';
   });
 
   test('a node on another chain is refused', async () => {

@@ -23,6 +23,7 @@ export type Ask = { method: ClnMethod; params: Readonly<Record<string, unknown>>
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_CONNECTIONS = 8;
+const PROBE_MILLISECONDS = 30_000;
 /** clnrest answers a success with 201, and nothing else does. */
 const SUCCESS = 201;
 /** lightningd's common/json_command.h: what the rune's check says. */
@@ -122,6 +123,8 @@ export class ClnRest {
         readBody(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
       });
       request.on('error', reject);
+      // A node that lost its power says nothing: without probes a payment would seem to run for ever.
+      request.setSocketKeepAlive(true, PROBE_MILLISECONDS);
       request.end(body);
     });
   }
