@@ -6,6 +6,7 @@ import { benchProof } from './proof.ts';
 import { benchSpend } from './spend.ts';
 import { benchStart } from './start.ts';
 import { benchTrades } from './trades.ts';
+import { benchWatches } from './watches.ts';
 
 const aims: Record<string, string> = {
   spend: 'aim: 111 vB by key path, 154 sip3, at most 156 v1',
@@ -13,6 +14,7 @@ const aims: Record<string, string> = {
   bolt11: 'aim: faster than each, while checking the signature',
   bundle: 'aim: the protocol at most 40 kB gzip',
   trades: 'aim: p50 at most 300 ms from held to lock broadcast, 150 ms from preimage seen to settled',
+  watches: 'aim: with 100 outpoints watched at once, each spend told within two polls',
   start: 'aim: npm start under 180 s from an empty cache and 25 s warm, npm test under 180 s warm',
 };
 
@@ -23,6 +25,7 @@ const benches: Record<string, () => object | Promise<object>> = {
   bolt11: benchBolt11,
   bundle: benchBundle,
   trades: benchTrades,
+  watches: benchWatches,
   start: benchStart,
 };
 
