@@ -1,3 +1,3 @@
 import { agreementSuite } from './agreement.suite.ts';
 
-agreementSuite(['1-a', '1-b', '1-c'], { leastBlocks: 135 });
+agreementSuite(['1-a', '1-b', '1-c']);

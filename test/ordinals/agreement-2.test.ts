@@ -1,3 +1,3 @@
 import { agreementSuite } from './agreement.suite.ts';
 
-agreementSuite(['2-a', '2-b', '2-c'], { leastBlocks: 135 });
+agreementSuite(['2-a', '2-b', '2-c']);

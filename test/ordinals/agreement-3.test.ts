@@ -1,3 +1,3 @@
 import { agreementSuite } from './agreement.suite.ts';
 
-agreementSuite(['3-a', '3-b', '3-c'], { leastBlocks: 135 });
+agreementSuite(['3-a', '3-b', '3-c']);

@@ -1,3 +1,3 @@
 import { agreementSuite } from './agreement.suite.ts';
 
-agreementSuite(['4-a', '4-b', '4-c'], { leastBlocks: 135 });
+agreementSuite(['4-a', '4-c']);

@@ -13,7 +13,7 @@ import { fanOut, openScript, openWitness, randomMove, takings, type OpenCoin } f
 /** Coinbases can be spent after 100 blocks: this many are there when the first block of chance comes. */
 const FIRST_BLOCKS = 101;
 /** Of ids and outputs that a block did not touch, so many are compared after it; all are at the end. */
-const MOST_OLD = 10;
+const MOST_OLD = 6;
 
 type Place = { height: number; hash: string; timeSeconds: number };
 
@@ -97,7 +97,7 @@ class World implements AgreeWorld {
     const { ids, outputs, coinbases } = this.#last;
     await this.#compareReveals();
     const places = (await this.#comparePlaces(ids)).filter((place) => place.includes(':'));
-    await this.#compareOutputs(outputs);
+    await this.#compareAssets(outputs);
     const outpointOf = (place: string): string => place.slice(0, place.lastIndexOf(':'));
     const shared = (keys: string[]): number => keys.length - new Set(keys).size;
     return {
@@ -184,6 +184,12 @@ class World implements AgreeWorld {
   }
 
   async #compareOutputs(outputs: readonly string[]): Promise<void> {
+    const ask = (ordinals: Ordinals) => Promise.all(outputs.map((outpoint) => ordinals.inscriptionsIn(outpoint)));
+    const [local, ord] = [await ask(this.#bench.local), await ask(this.#bench.ord)];
+    assert.deepEqual(named(outputs, local), named(outputs, ord));
+  }
+
+  async #compareAssets(outputs: readonly string[]): Promise<void> {
     const ask = (ordinals: Ordinals) =>
       Promise.all(
         outputs.map(async (outpoint) => {

@@ -78,7 +78,7 @@ export async function startOrd(of: OrdOf): Promise<OrdServer> {
   return {
     url,
     caughtUp: () =>
-      until('ord to have the best block', isAtTip, { patienceMilliseconds: 60_000, everyMilliseconds: 10 }),
+      until('ord to have the best block', isAtTip, { patienceMilliseconds: 60_000, everyMilliseconds: 25 }),
     down: () => server.end('SIGTERM'),
     up,
     stop,

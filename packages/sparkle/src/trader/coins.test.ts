@@ -9,7 +9,7 @@ const P2TR = `5120${'07'.repeat(32)}`;
 const P2PKH = `76a914${'07'.repeat(20)}88ac`;
 const coin = (outpoint: string) => ({ outpoint, valueSats: 1000n, script: P2TR, confirmations: 1 });
 const outpoint = (byte: string) => `${byte.repeat(32)}:0`;
-const [free, carrying, unknown] = [outpoint('01'), outpoint('02'), outpoint('03')];
+const [free, carrying, unknown, disputed] = [outpoint('01'), outpoint('02'), outpoint('03'), outpoint('04')];
 const onRegtest: Policy = { network: 'regtest' };
 const lock = lockFor(holdTerms);
 const [, lockedCoin = ''] = lock.spent.map((spent) => spent.outpoint);
@@ -23,6 +23,7 @@ const purseOf = (outpoints: string[], coins = outpoints.map(coin), known: Known 
     ordinals: {
       assets: async (of: string) => {
         if (of === unknown) throw new SparkleError('not_indexed', 'not yet');
+        if (of === disputed) throw new SparkleError('sources_disagree', 'one says so, one says otherwise');
         const inscriptions = of === carrying ? [{ id: `${'aa'.repeat(32)}i0`, offsetSats: 0n }] : [];
         return { inscriptions, runes: 'none', marks: [], ...known };
       },
@@ -38,6 +39,10 @@ test('coins that carry an inscription, or of which the index cannot speak yet, p
   assert.deepEqual(await spendable([free, carrying, unknown]), [free]);
 });
 
+test('a coin about which two indexes disagree pays no fee, and the others do', async () => {
+  assert.deepEqual(await spendable([disputed, free]), [free]);
+});
+
 test('a coin with runes pays no fee; one of which nobody knows does where the wallet is trusted, as on networks of tests', async () => {
   const pays = async (known: Known, policy: Policy) =>
     (await purseOf([free], [coin(free)], known, policy).cardinals()).length === 1;
@@ -51,7 +56,7 @@ test('a coin with runes pays no fee; one of which nobody knows does where the wa
 
 test('what is being sold and what other trades have taken is left alone', async () => {
   assert.deepEqual(await spendable([free, sourceOutpoint, lockedCoin]), [free]);
-  assert.deepEqual(await spendable([free, outpoint('04')], outpoint('04')), [free]);
+  assert.deepEqual(await spendable([free, outpoint('05')], outpoint('05')), [free]);
 });
 
 test('the largest coin comes first: dust that somebody sent us would cost more than it pays, and stop a claim', async () => {

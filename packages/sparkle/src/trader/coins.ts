@@ -71,12 +71,12 @@ async function mayPay({ ordinals, network, runes }: PurseParts, coin: Coin): Pro
   return guardFee({ outpoint, unspent: coin, leastConfirmations: 1, assets, runePolicy }).failures.length === 0;
 }
 
-/** Fails closed: a coin about which the index cannot speak might carry an inscription, and is not spent on fees. */
+/** Fails closed: a coin of which the index cannot speak, or two indexes speak differently, might carry anything. */
 async function assetsOf(ordinals: Ordinals, outpoint: string): Promise<OutputAssets | undefined> {
   try {
     return await ordinals.assets(outpoint);
   } catch (error) {
-    if (error instanceof SparkleError && error.code === 'not_indexed') return undefined;
+    if (error instanceof SparkleError && ['not_indexed', 'sources_disagree'].includes(error.code)) return undefined;
     throw error;
   }
 }

@@ -76,8 +76,8 @@ const confirmed: Partial<Chain> = {
   unspent: async () => ({ valueSats: 1n, script: '', confirmations: 1 }),
 };
 
-test('an index that cannot say yet is an answer of its own', async () => {
-  for (const code of ['not_indexed', 'unknown_inscription'] as const) {
+test('an index that cannot say yet, or two that disagree, are an answer of their own', async () => {
+  for (const code of ['not_indexed', 'unknown_inscription', 'sources_disagree'] as const) {
     const ordinals = { locate: () => Promise.reject(new SparkleError(code, 'not yet')) };
     const view = await lookAt(eyes({ chain: confirmed, ordinals }), { facts }, 0);
     assert.equal(view.facts?.indexProblem, code);

@@ -56,6 +56,9 @@ async function facts(eyes: Eyes, at: NonNullable<Look['facts']>, tip: Tip): Prom
   return base.confirmations === 0 ? known : { ...known, ...(await assets(eyes.ordinals, { outpoint, inscriptionId })) };
 }
 
+/** What keeps an index from telling a place: the look goes on without, so that deadlines are seen all the same. */
+const INDEX_PROBLEMS: readonly string[] = ['not_indexed', 'unknown_inscription', 'sources_disagree'];
+
 /** "The index cannot say yet" is an answer of its own; it must never read as "nothing there". */
 async function assets(
   ordinals: Ordinals,
@@ -66,8 +69,7 @@ async function assets(
     const { inscriptions, runes } = await ordinals.assets(at.outpoint);
     return { satpoint, inscriptions: inscriptions.map(({ id }) => id), runes };
   } catch (error) {
-    if (error instanceof SparkleError && (error.code === 'not_indexed' || error.code === 'unknown_inscription'))
-      return { indexProblem: error.code };
+    if (error instanceof SparkleError && INDEX_PROBLEMS.includes(error.code)) return { indexProblem: error.code };
     throw error;
   }
 }
