@@ -1,12 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { EventRepository, LogLevel, type Event, type Filter, type IncomingMessage } from '@nostr-relay/common';
 import { NostrRelay } from '@nostr-relay/core';
 import { WebSocket, WebSocketServer } from 'ws';
-import { freePorts, KeptProcess, until } from './kept-process.ts';
-import { program } from './parts.ts';
 
 /** What a relay does with an event that somebody hands in. `lose`: says that it took it, and tells nobody. */
 export type Treatment = 'pass' | 'keep' | 'lose' | 'refuse';
@@ -167,34 +162,3 @@ export async function startRelay(): Promise<TestRelay> {
   await relay.up();
   return relay;
 }
-
-/** A relay that is not ours, nostr-rs-relay, on a free loopback port with a folder of its own. */
-export async function startRealRelay(): Promise<{ url: string; stop(): Promise<void> }> {
-  const { command, args } = await program('relay');
-  const dir = await mkdtemp(join(tmpdir(), 'sparkle-relay-'));
-  const [port = 0] = await freePorts(1);
-  const config = join(dir, 'config.toml');
-  const lines = [
-    ...['[info]', `relay_url = "ws://127.0.0.1:${port}/"`, 'name = "test"'],
-    ...['[database]', `data_directory = "${dir}"`],
-    ...['[network]', 'address = "127.0.0.1"', `port = ${port}`],
-  ];
-  await writeFile(config, lines.join('\n'));
-  const relay = new KeptProcess({ command, args: [...args, '--config', config, '--db', dir], dir });
-  relay.start();
-  await until(`nostr-rs-relay to answer: ${relay.said}`, () => !relay.running || answers(port));
-  if (!relay.running) throw new Error(`nostr-rs-relay ended: ${relay.said}`);
-  return {
-    url: `ws://127.0.0.1:${port}/`,
-    async stop() {
-      await relay.release('SIGTERM');
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
-}
-
-const answers = (port: number): Promise<boolean> =>
-  fetch(`http://127.0.0.1:${port}/`, { headers: { accept: 'application/nostr+json' } }).then(
-    ({ ok }) => ok,
-    () => false,
-  );

@@ -5,7 +5,8 @@ import { startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind
 import { LdkWorld } from '../../../../test/regtest/ldk.ts';
 import { NwcSide, nowSeconds, type NwcBackend } from '../../../../test/regtest/nwc.ts';
 import { withoutRelay } from '../../../../test/regtest/parts.ts';
-import { startRealRelay, startRelay } from '../../../../test/regtest/relay.ts';
+import { startRealRelay } from '../../../../test/regtest/real-relay.ts';
+import { startRelay } from '../../../../test/regtest/relay.ts';
 import type { Lightning } from './lightning.ts';
 import { lightningSuite, type Extra, type LightningWorld } from './lightning.suite.ts';
 import { memoryNetwork } from './memory.ts';
