@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { inspect, parseArgs } from 'node:util';
 import { benchBolt11 } from './bolt11.ts';
 import { benchBundle } from './bundle.ts';
+import { benchLnd } from './lnd.ts';
 import { benchProof } from './proof.ts';
 import { benchSpend } from './spend.ts';
 import { benchStart } from './start.ts';
@@ -15,6 +16,7 @@ const aims: Record<string, string> = {
   bundle: 'aim: the protocol at most 40 kB gzip',
   trades: 'aim: p50 at most 300 ms from held to lock broadcast, 150 ms from preimage seen to settled',
   watches: 'aim: with 100 outpoints watched at once, each spend told within two polls',
+  lnd: 'aim: less than 5 % more than the library alone',
   start: 'aim: npm start under 180 s from an empty cache and 25 s warm, npm test under 180 s warm',
 };
 
@@ -26,6 +28,7 @@ const benches: Record<string, () => object | Promise<object>> = {
   bundle: benchBundle,
   trades: benchTrades,
   watches: benchWatches,
+  lnd: benchLnd,
   start: benchStart,
 };
 
