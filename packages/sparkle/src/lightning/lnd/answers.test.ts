@@ -270,6 +270,20 @@ describe('a payment over LND', () => {
     await begun.pay(order(expired));
   });
 
+  test('that was seen to settle is remembered; one that was given no preimage is not', async () => {
+    const held = paymentOf({ htlcs: [inFlight(900)] });
+    const paid = paymentOf({ status: 'SUCCEEDED', payment_preimage: PREIMAGE, fee_msat: '7' });
+    const { node, asked } = lndThatSays({ sendPaymentV2: [held, paid] });
+    await node.pay(order());
+    const calls = asked.length;
+    assert.deepEqual(await node.payment(HASH), { state: 'settled', preimage: PREIMAGE, feeMsat: 7n });
+    assert.equal(asked.length, calls);
+    const lie = { ...paid, payment_preimage: OTHER_HASH };
+    const liar = lndThatSays({ sendPaymentV2: [held, lie], trackPaymentV2: [lie] }).node;
+    await liar.pay(order());
+    await refusal(liar.payment(HASH), 'bad_preimage');
+  });
+
   test('to the node itself is refused', async () => {
     const { node } = lndThatSays({});
     assert.equal((await refusal(node.pay(order(written())), 'no_route')).detail['reason'], 'own_invoice');

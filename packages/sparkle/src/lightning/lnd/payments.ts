@@ -19,6 +19,9 @@ type Deps = {
   watch: LndWatch;
 };
 
+/** So many payments that were seen to settle are remembered: most are asked for once more, at once. */
+const MOST_REMEMBERED = 1_000;
+
 type Order = { bolt11: string; paymentHash: string; isExpired: boolean };
 
 /** What the first messages about a payment decide: nothing yet, or that it is under way or over. */
@@ -27,6 +30,8 @@ type Verdict = 'wait' | 'under way' | SparkleError;
 /** Outgoing payments. LND keeps one per hash and refuses a second while the first is in flight or has succeeded. */
 export class LndPayments {
   readonly #deps: Deps;
+  /** Nothing can happen to a settled payment any more. */
+  readonly #settled = new Map<string, Payment>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -42,6 +47,8 @@ export class LndPayments {
   }
 
   async lookup(paymentHash: string): Promise<Payment> {
+    const remembered = this.#settled.get(paymentHash);
+    if (remembered !== undefined) return remembered;
     const found = await this.#first(paymentHash);
     if (found === undefined) return { state: 'unknown' };
     const payment = paymentOf(found);
@@ -85,9 +92,20 @@ export class LndPayments {
       patienceMilliseconds: request.timeoutSeconds * 1000 + rpc.patienceMilliseconds,
       ...{ judge: verdictOn, refused: refusalOf },
       decided: (stop) => watch.followed(event, stop),
-      got: (payment) => isOver(payment) && watch.over(event),
+      got: (payment) => {
+        if (!isOver(payment)) return;
+        this.#remember(payment);
+        watch.over(event);
+      },
       ended: (failure) => watch.lost(event, failure),
     });
+  }
+
+  #remember(payment: LndPayment): void {
+    if (payment.status !== 'SUCCEEDED' || !isItsPreimage(payment)) return;
+    this.#settled.set(payment.payment_hash, settled(payment));
+    const [oldest] = this.#settled.keys();
+    if (this.#settled.size > MOST_REMEMBERED && oldest !== undefined) this.#settled.delete(oldest);
   }
 
   /** What LND knows of the payment now: the first message of a stream that follows it. */
@@ -225,12 +243,11 @@ function expiryOf({ htlcs }: LndPayment): { expiryHeight?: number } {
   return heights.length === 0 ? {} : { expiryHeight: Math.max(...heights) };
 }
 
-function settled({ payment_hash, payment_preimage, fee_msat }: LndPayment): Payment {
-  const isIts =
-    /^[0-9a-f]{64}$/.test(payment_preimage) && hex.encode(sha256(hex.decode(payment_preimage))) === payment_hash;
-  if (!isIts)
-    throw new SparkleError('bad_preimage', `LND calls ${payment_hash} paid and gives no preimage of it`, {
-      paymentHash: payment_hash,
-    });
-  return { state: 'settled', preimage: payment_preimage, feeMsat: fee_msat };
+const isItsPreimage = ({ payment_hash, payment_preimage }: LndPayment): boolean =>
+  /^[0-9a-f]{64}$/.test(payment_preimage) && hex.encode(sha256(hex.decode(payment_preimage))) === payment_hash;
+
+function settled(payment: LndPayment): Payment {
+  const { payment_hash: paymentHash, payment_preimage: preimage, fee_msat: feeMsat } = payment;
+  if (isItsPreimage(payment)) return { state: 'settled', preimage, feeMsat };
+  throw new SparkleError('bad_preimage', `LND calls ${paymentHash} paid and gives no preimage of it`, { paymentHash });
 }
