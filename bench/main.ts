@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os';
 import { inspect, parseArgs } from 'node:util';
 import { benchBolt11 } from './bolt11.ts';
 import { benchBundle } from './bundle.ts';
+import { benchLive } from './live.ts';
 import { benchLnd } from './lnd.ts';
 import { benchProof } from './proof.ts';
 import { benchSpend } from './spend.ts';
@@ -15,6 +16,7 @@ const aims: Record<string, string> = {
   bolt11: 'aim: faster than each, while checking the signature',
   bundle: 'aim: the protocol at most 40 kB gzip',
   trades: 'aim: p50 at most 300 ms from held to lock broadcast, 150 ms from preimage seen to settled',
+  live: 'aim: under 150 MB with 1,000 live trades',
   watches: 'aim: with 100 outpoints watched at once, each spend told within two polls',
   lnd: 'aim: less than 5 % more than the library alone',
   start: 'aim: npm start under 180 s from an empty cache and 25 s warm, npm test under 180 s warm',
@@ -27,6 +29,7 @@ const benches: Record<string, () => object | Promise<object>> = {
   bolt11: benchBolt11,
   bundle: benchBundle,
   trades: benchTrades,
+  live: benchLive,
   watches: benchWatches,
   lnd: benchLnd,
   start: benchStart,

@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { ldkNodes, type OpenNodes } from './nodes.ts';
+import { ldkNodes, lndNodes, type OpenNodes } from './nodes.ts';
 import { jsonPrinter, type Printer, textPrinter } from './print.ts';
 import { type StoryName, tell } from './story.ts';
 import { createWorld, type World } from './world.ts';
 
 const STORIES: StoryName[] = ['hold-first', 'lock-first', 'refund'];
-const NODES: Readonly<Record<string, OpenNodes>> = { ldk: ldkNodes };
+const NODES: Readonly<Record<string, OpenNodes>> = { ldk: ldkNodes, lnd: lndNodes };
 const USAGE = 'npm start -- [--trade hold-first|lock-first|refund] [--lightning ldk|lnd] [--json] [--keep]';
 
 const options = {

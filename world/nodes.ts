@@ -1,5 +1,7 @@
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
+import { lnd } from 'sparkle-protocol/lightning/lnd/node';
 import type { Regtest } from '../test/regtest/bitcoind.ts';
+import { type Lnd, lndSynced, openLndChannel, startLnd } from '../test/regtest/lnd.ts';
 import { openChannel, openNode } from './lightning.ts';
 import { accessOf, type Name } from './party.ts';
 
@@ -25,4 +27,34 @@ export const ldkNodes: OpenNodes = async ({ regtest, dir, log }) => {
     seller: { lightning: nodes.seller, synced: () => nodes.seller.sync() },
     buyer: { lightning: nodes.buyer, synced: () => nodes.buyer.sync() },
   };
+};
+
+const CHANNEL_SATS = 2_000_000n;
+
+/** The driver of a node of the world, which trusts it with everything it has. */
+export const driverOf = (node: Lnd): Lightning =>
+  lnd({
+    access: { socket: node.socket, cert: { path: node.certPath }, macaroon: { path: node.macaroonPath } },
+    uses: ['receive', 'pay'],
+    adminMacaroon: 'allowed',
+    holdExpiryMarginBlocks: 18,
+    privateChannels: 'kept secret',
+    nowMilliseconds: () => Date.now(),
+    warn: () => {},
+  });
+
+/** Two LND processes of their own. */
+export const lndNodes: OpenNodes = async ({ regtest, log, onStop }) => {
+  log('starting two LND nodes and opening a channel between them');
+  const start = async (name: Name): Promise<Lnd> => {
+    const node = await startLnd({ regtest, name });
+    onStop(() => node.stop());
+    return node;
+  };
+  const [seller, buyer] = await Promise.all([start('seller'), start('buyer')]);
+  // With nothing on his side the seller has no anchor; the first payment would cost the buyer that anchor's 330 sats too.
+  const terms = { sats: CHANNEL_SATS, pushSats: 10_000n, kind: 'public' } as const;
+  await openLndChannel(regtest, { from: buyer, to: seller, ...terms });
+  const synced = () => lndSynced(regtest, [seller, buyer]);
+  return { seller: { lightning: driverOf(seller), synced }, buyer: { lightning: driverOf(buyer), synced } };
 };

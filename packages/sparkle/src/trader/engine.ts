@@ -11,7 +11,7 @@ import { findPreimage } from '../protocol/spend.ts';
 import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import type { Change } from '../protocol/trade/machine.ts';
-import { isEnded, lockOutpointOf, step, type Trade } from '../protocol/trade/step.ts';
+import { isEnded, lockOutpointOf, paymentHashOf, step, type Trade } from '../protocol/trade/step.ts';
 import type { Due, Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { chainIsUncertain, type Hands, refusalOf, runEffect } from './effects.ts';
@@ -60,6 +60,8 @@ export class Engine {
   readonly #listeners = new Set<Listener>();
   /** Locks that others may spend, by trade. */
   readonly #locks = new Map<string, { outpoint: string; paymentHash: string }>();
+  /** Live trades by payment hash. */
+  readonly #payments = new Map<string, string>();
 
   constructor(parts: Parts, hands: Hands, checkpoint: Checkpoint) {
     this.#parts = parts;
@@ -131,6 +133,12 @@ export class Engine {
     await Promise.all([...new Set([...live, ...speaking])].map((tradeId) => this.#attend(tradeId)));
   }
 
+  /** A hint of the Lightning node: the trade of that payment looks. A node may have thousands of payments that are not ours. */
+  async lookAtPayment(paymentHash: string): Promise<void> {
+    const tradeId = this.#payments.get(paymentHash);
+    if (tradeId !== undefined) await this.#attend(tradeId);
+  }
+
   #attend(tradeId: string): Promise<void> {
     return this.#lanes
       .later(tradeId, async () => {
@@ -160,7 +168,14 @@ export class Engine {
     const outpoint = trade.role === 'seller' ? lockOutpointOf(trade) : undefined;
     if (outpoint === undefined || trade.role === 'buyer') this.#locks.delete(trade.tradeId);
     else this.#locks.set(trade.tradeId, { outpoint, paymentHash: trade.terms.paymentHash });
+    const paymentHash = paymentHashOf(trade);
+    if (isEnded(trade)) this.#forgetPayment(trade.tradeId);
+    else if (paymentHash !== undefined) this.#payments.set(paymentHash, trade.tradeId);
     for (const listener of this.#listeners) listener(trade, type);
+  }
+
+  #forgetPayment(ended: string): void {
+    for (const [paymentHash, tradeId] of this.#payments) if (tradeId === ended) this.#payments.delete(paymentHash);
   }
 
   async #decide(tradeId: string, event: TradeEvent): Promise<Due[]> {

@@ -33,7 +33,6 @@ export type Purchase = {
 const REFUSAL_EXPIRY_SECONDS = 3600;
 /** A market that takes no letter and refuses none must not hold up what else is due: that is money. */
 const MOST_SAY_MILLISECONDS = 5_000;
-/** Live sales at one time: a request costs its sender nothing, and each becomes an invoice of our node. */
 const MOST_SALES = 200;
 
 /** A buyer, a seller, or both: one identity, one wallet, one Lightning node, and the trades between them. */
@@ -72,7 +71,7 @@ export class Trader {
         if (event.type === 'transaction') void this.#hearTransaction(event.raw);
         else if (event.type !== 'removed') wake();
       }),
-      lightning.subscribe(wake),
+      lightning.subscribe(({ paymentHash }) => void this.#engine.lookAtPayment(paymentHash)),
       clock.every(tickMilliseconds, wake),
       market.inbox(this.id, (envelope) => this.#hear(envelope)),
     );
@@ -198,7 +197,7 @@ export class Trader {
     const { chain, clock, store, log } = this.#parts;
     const offer = this.#offers.get(request.inscriptionId);
     if (offer === undefined) return this.#refuse(request, 'not_for_sale');
-    if ((await store.live()).filter(({ role }) => role === 'seller').length >= MOST_SALES)
+    if ((await store.live()).filter(({ role }) => role === 'seller').length >= (this.#parts.mostSales ?? MOST_SALES))
       return this.#refuse(request, 'busy');
     const at = { height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() };
     // Before a key index is spent: whoever restores from the phrase searches through all of them.
