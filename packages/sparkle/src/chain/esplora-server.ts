@@ -179,7 +179,11 @@ function preflight(request: IncomingMessage, response: ServerResponse, allowOrig
 async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method = '', url = '/' } = request;
   const body = await bodyOf(request);
-  if (body === undefined) return send(response, refused(413, 'The body is too long'));
+  if (body === undefined) {
+    // What is left of the body would be taken for the next request.
+    response.setHeader('connection', 'close');
+    return send(response, refused(413, 'The body is too long'));
+  }
   const path = url.split('?')[0] ?? '';
   send(response, await answerTo(serving, { method, path, body }).catch(failure));
 }
