@@ -30,7 +30,8 @@ const systemClock = {
 };
 
 /** phoenixd chooses fees and routes by its own rules, and the preimages of its invoices by itself. */
-const CAPABILITIES: LightningCapabilities = {
+/** What a phoenixd promises as a payer. */
+export const phoenixdCapabilities: LightningCapabilities = {
   pay: true,
   routeCap: false,
   feeCap: false,
@@ -58,7 +59,7 @@ export function phoenixd(options: PhoenixdOptions): Phoenixd {
   const rest = new PhoenixdRest(options);
   const payments = new PhoenixdPayments({ rest, network, ...clock });
   return {
-    capabilities: CAPABILITIES,
+    capabilities: phoenixdCapabilities,
     requestInvoice: (request) => requestInvoice(rest, { ...request, options }),
     settlement: (paymentHash) => settlementOf(rest, paymentHash),
     pay: (request) => payments.pay(request),

@@ -50,7 +50,7 @@ export class ClnNode implements Lightning {
     const common = { rest, nodeId, network, ...clock };
     const plugin = margin === undefined ? 'missing' : 'running';
     this.#deps = deps;
-    this.capabilities = capabilitiesOf(deps);
+    this.capabilities = clnCapabilities(deps);
     this.#invoices = new ClnInvoices({ ...common, plugin, recheckMilliseconds: RECHECK_MILLISECONDS });
     this.#payments = new ClnPayments(common);
     this.#watch = new Polling({
@@ -128,7 +128,8 @@ export class ClnNode implements Lightning {
 const sumOf = (amounts: readonly (bigint | undefined)[]): bigint =>
   amounts.reduce<bigint>((sum, each) => sum + (each ?? 0n), 0n);
 
-const capabilitiesOf = ({ use, margin }: ClnNodeDeps): LightningCapabilities => ({
+/** What a Core Lightning promises to whoever holds a rune for this use; `margin` is absent without the `hold` plugin. */
+export const clnCapabilities = ({ use, margin }: Pick<ClnNodeDeps, 'use' | 'margin'>): LightningCapabilities => ({
   pay: use !== 'receive',
   routeCap: use !== 'receive',
   feeCap: use !== 'receive',

@@ -56,7 +56,8 @@ export interface LdkNode extends Lightning {
   kill(): void;
 }
 
-const capabilities: LightningCapabilities = Object.freeze({
+/** What an embedded node promises. */
+export const ldkCapabilities: LightningCapabilities = Object.freeze({
   pay: true,
   routeCap: true,
   feeCap: true,
@@ -90,7 +91,7 @@ function checkOptions({ seed, network, caps }: LdkNodeOptions): void {
 function portOf(node: Running, network: NetworkName): LdkNode {
   const hash = (text: string): string => readHex32(text, 'paymentHash');
   return {
-    capabilities,
+    capabilities: ldkCapabilities,
     port: node.port,
     network: async () => network,
     nodeId: async () => node.core.nodeId,

@@ -71,7 +71,7 @@ export function lndOver(options: LndOptions, below: LndBelow): LndNode {
     payments,
     rpc,
     watch,
-    capabilities: capabilitiesOf(uses, holdExpiryMarginBlocks),
+    capabilities: lndCapabilities(uses, holdExpiryMarginBlocks),
   });
 }
 
@@ -132,7 +132,8 @@ function gate<Part>(of: { identity: () => Promise<LndIdentity>; isOpen: boolean;
   };
 }
 
-const capabilitiesOf = (uses: readonly LndUse[], holdExpiryMarginBlocks: number): LightningCapabilities => {
+/** What an LND promises to whoever holds a macaroon for these uses. */
+export const lndCapabilities = (uses: readonly LndUse[], holdExpiryMarginBlocks: number): LightningCapabilities => {
   const [pay, receive] = [uses.includes('pay'), uses.includes('receive')];
   return Object.freeze({
     ...{ pay, routeCap: pay, feeCap: pay },

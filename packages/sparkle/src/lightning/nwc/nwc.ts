@@ -7,7 +7,7 @@ import { parseConnection } from './connection.ts';
 import { NwcInvoices } from './invoices.ts';
 import { NwcPayments } from './payments.ts';
 import { Wallet } from './wallet.ts';
-import { balanceResultSchema } from './wire.ts';
+import { balanceResultSchema, type Method } from './wire.ts';
 
 export type NwcOptions = {
   /** The connection string: a credential that can spend. It is kept in memory only and shown nowhere. */
@@ -72,24 +72,38 @@ function port(wallet: Wallet, marginBlocks: number): Lightning {
   };
 }
 
-function capabilitiesOf(of: { wallet: Wallet; invoices: NwcInvoices; marginBlocks: number }): LightningCapabilities {
-  const { wallet, invoices, marginBlocks } = of;
-  const canLook = wallet.offers('lookup_invoice');
-  const hold = canLook && wallet.offers('make_hold_invoice') && wallet.offers('settle_hold_invoice');
+/** What the info event and `get_info` of a wallet say of it. */
+export type NwcStatement = { offers: (method: Method) => boolean; tellsHeight: boolean; marginBlocks: number };
+
+/** What a wallet over NWC promises by what it says of itself. */
+export function nwcCapabilities({ offers, tellsHeight, marginBlocks }: NwcStatement): LightningCapabilities {
+  const canLook = offers('lookup_invoice');
+  const hold = canLook && offers('make_hold_invoice') && offers('settle_hold_invoice');
   return {
     // A payment that cannot be looked up could never be known to have failed.
-    pay: canLook && wallet.offers('pay_invoice'),
+    pay: canLook && offers('pay_invoice'),
     routeCap: false,
     feeCap: false,
     hold,
-    cancel: hold && wallet.offers('cancel_hold_invoice'),
+    cancel: hold && offers('cancel_hold_invoice'),
     // Without a height neither a `settle_deadline` nor the height of an invoice means anything.
-    holdDeadline: hold && typeof wallet.info.block_height === 'number',
-    get finalCltv() {
-      return hold && !invoices.ignoresCltv;
-    },
+    holdDeadline: hold && tellsHeight,
+    finalCltv: hold,
     ownPreimage: false,
     holdExpiryMarginBlocks: marginBlocks,
+  };
+}
+
+function capabilitiesOf(of: { wallet: Wallet; invoices: NwcInvoices; marginBlocks: number }): LightningCapabilities {
+  const { wallet, invoices, marginBlocks } = of;
+  const offers = (method: Method): boolean => wallet.offers(method);
+  const said = nwcCapabilities({ offers, tellsHeight: typeof wallet.info.block_height === 'number', marginBlocks });
+  return {
+    ...said,
+    // Whether it keeps to the CLTV that it was asked for shows in its first invoice.
+    get finalCltv() {
+      return said.finalCltv && !invoices.ignoresCltv;
+    },
   };
 }
 

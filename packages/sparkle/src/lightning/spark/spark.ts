@@ -23,7 +23,8 @@ export type SparkOptions = {
  * A hold goes back by itself and never before; its end is a moment of the service provider, not a height; invoice and
  * route are the provider's. So no seller may trade with it: `trader/needs` refuses.
  */
-const CAPABILITIES: LightningCapabilities = {
+/** What a Spark wallet promises: it can buy hold-first, and sell nothing. */
+export const sparkCapabilities: LightningCapabilities = {
   pay: true,
   routeCap: false,
   feeCap: true,
@@ -57,7 +58,7 @@ export function spark({ wallet, network, nowSeconds = () => Math.floor(Date.now(
     slowestMilliseconds: SLOWEST_LOOK_MILLISECONDS,
   });
   return {
-    capabilities: CAPABILITIES,
+    capabilities: sparkCapabilities,
     network: async () => network,
     nodeId: () => unsupported('tell who signs its invoices: a node of the service provider does'),
     async createHoldInvoice(request) {
