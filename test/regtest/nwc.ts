@@ -18,6 +18,15 @@ export const quickTiming: ClientTiming = {
 
 export const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 
+export type NwcSideOptions = {
+  relays: readonly string[];
+  backend: NwcBackend;
+  /** Where the service keeps what it must not forget. */
+  path: string;
+  /** The operator's cap on every route, which a client cannot lower. */
+  maxCltvBlocks: number;
+};
+
 export type NwcBackend = {
   /** A getter's worth: a restart may put another node in its place. */
   lightning: () => Lightning;
@@ -29,20 +38,17 @@ export class NwcSide {
   readonly warnings: string[] = [];
   readonly connection: string;
   readonly grant: NwcGrant;
-  readonly #relays: readonly string[];
-  readonly #backend: NwcBackend;
-  readonly #path: string;
+  readonly #options: NwcSideOptions;
   #store: NwcStore | undefined;
   #service: NwcService | undefined;
   #wallet: Lightning | undefined;
 
-  constructor({ relays, backend, path }: { relays: readonly string[]; backend: NwcBackend; path: string }) {
+  constructor(options: NwcSideOptions) {
+    const { relays } = options;
     const { grant, connection } = newGrant({ name: 'suite', methods, budget: 'unlimited', relays });
     this.grant = grant;
     this.connection = connection;
-    this.#relays = relays;
-    this.#backend = backend;
-    this.#path = path;
+    this.#options = options;
   }
 
   get wallet(): Lightning {
@@ -51,12 +57,13 @@ export class NwcSide {
   }
 
   async open(): Promise<void> {
-    this.#store = await fileNwcStore({ path: this.#path, nowSeconds: nowSeconds() });
+    const { relays, backend, path, maxCltvBlocks } = this.#options;
+    this.#store = await fileNwcStore({ path, nowSeconds: nowSeconds() });
     const shared = { timing: quickTiming, warn: (words: string) => void this.warnings.push(words) };
     this.#service = await serveNwc({
-      ...{ grants: [this.grant], relays: this.#relays, store: this.#store, lightning: this.#backend.lightning() },
-      limits: { maxFeeMsat: () => 100_000n, maxCltvBlocks: 140, timeoutSeconds: 30 },
-      tip: async () => ({ height: await this.#backend.height(), hash: '' }),
+      ...{ grants: [this.grant], relays, store: this.#store, lightning: backend.lightning() },
+      limits: { maxFeeMsat: () => 100_000n, maxCltvBlocks, timeoutSeconds: 30 },
+      tip: async () => ({ height: await backend.height(), hash: '' }),
       ...{ nowSeconds, ...shared },
     });
     this.#wallet = await connectNwc({
@@ -74,6 +81,6 @@ export class NwcSide {
 
   async close(): Promise<void> {
     await this.shut();
-    await rm(this.#path, { force: true });
+    await rm(this.#options.path, { force: true });
   }
 }

@@ -7,6 +7,7 @@ import { NwcSide, nowSeconds, type NwcBackend } from '../../../../test/regtest/n
 import { withoutRelay } from '../../../../test/regtest/parts.ts';
 import { startRealRelay } from '../../../../test/regtest/real-relay.ts';
 import { startRelay } from '../../../../test/regtest/relay.ts';
+import { ROUTE_CAP } from './bench.suite.ts';
 import type { Lightning } from './lightning.ts';
 import { lightningSuite, type Extra, type LightningWorld } from './lightning.suite.ts';
 import { memoryNetwork } from './memory.ts';
@@ -29,7 +30,7 @@ type Nodes = {
 async function walletWorld(relay: Relay, nodes: Nodes): Promise<LightningWorld> {
   const home = await mkdtemp(join(tmpdir(), 'sparkle-nwc-'));
   const side = (name: 'payer' | 'payee'): NwcSide =>
-    new NwcSide({ relays: [relay.url], backend: nodes[name], path: join(home, name) });
+    new NwcSide({ relays: [relay.url], backend: nodes[name], path: join(home, name), maxCltvBlocks: ROUTE_CAP });
   const sides = { payer: side('payer'), payee: side('payee') };
   await Promise.all([sides.payer.open(), sides.payee.open()]);
   return {
