@@ -1,11 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { bitcoindChain } from 'sparkle-protocol/chain/bitcoind';
 import type { Chain } from 'sparkle-protocol/chain/chain';
+import { electrumChain } from 'sparkle-protocol/chain/electrum';
+import { firstBlock } from 'sparkle-protocol/chain/electrum-checkpoints';
 import { esploraChain } from 'sparkle-protocol/chain/esplora';
 import { startEsploraServer } from 'sparkle-protocol/chain/esplora-server';
 import { SATS, spendWithFee } from 'sparkle-protocol/chain/suite-hands';
 import { ownScript } from 'sparkle-protocol/chain/suite-keys';
 import { addressOf, startRegtest, type Regtest } from '../test/regtest/bitcoind.ts';
+import { startElectrumX, withoutElectrumx } from '../test/regtest/electrumx.ts';
 import { until } from '../world/lightning.ts';
 import { spread, type Spread } from './percentiles.ts';
 
@@ -23,6 +26,7 @@ const sources: Record<string, (regtest: Regtest) => Promise<Source | string>> = 
     const chain = bitcoindChain({ ...rpcOf(node), zmq: node.zmq, pollMilliseconds: 60_000, fallbackSatVb: 2 });
     return { chain, stop: () => chain.close() };
   },
+  'electrum, ElectrumX that polls its node each second': electrum,
   'esplora, own server, polled each second': (regtest) => esplora(regtest, 'recent', 1_000),
   'esplora, as with a public server, polled each second': (regtest) => esplora(regtest, 'watched', 1_000),
 };
@@ -31,6 +35,21 @@ const rpcOf = (node: Regtest['node']) => ({
   ...{ url: node.rpcUrl, timeoutMilliseconds: 30_000 },
   credentials: { user: node.rpcUser, password: node.rpcPassword },
 });
+
+async function electrum(regtest: Regtest): Promise<Source | string> {
+  if (withoutElectrumx !== false) return withoutElectrumx;
+  const server = await startElectrumX({ regtest, pollMilliseconds: 1_000 });
+  const chain = electrumChain({
+    ...{ url: server.url, network: 'regtest', checkpoint: firstBlock('regtest'), fallbackSatVb: 2 },
+    ...{ timeoutMilliseconds: 30_000, indexMilliseconds: 10_000, pollMilliseconds: 60_000 },
+    backoff: { firstMilliseconds: 100, mostMilliseconds: 5_000 },
+  });
+  const stop = async (): Promise<void> => {
+    await chain.close();
+    await server.stop();
+  };
+  return { chain, stop };
+}
 
 async function esplora({ node }: Regtest, mempool: 'recent' | 'watched', pollMilliseconds: number): Promise<Source> {
   const server = await startEsploraServer({ node: rpcOf(node), port: 0, searchBlocks: 1_000, indexBlocks: 0 });

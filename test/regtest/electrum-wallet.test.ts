@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { createHodlInvoice, getInvoice, settleHodlInvoice } from 'lightning';
+import { createHodlInvoice, createInvoice, getInvoice, openChannel, settleHodlInvoice } from 'lightning';
 import { startRegtest, withoutBitcoind, type Regtest } from './bitcoind.ts';
 import { startElectrumWallet, withoutElectrum, type ElectrumWallet } from './electrum-wallet.ts';
 import { startElectrumX, withoutElectrumx, type ElectrumX } from './electrumx.ts';
 import { until } from './kept-process.ts';
-import { startLnd, type Lnd } from './lnd.ts';
+import { fundLnd, startLnd, type Lnd } from './lnd.ts';
 import { withoutLnd } from './parts.ts';
 
 const skip = withoutBitcoind || withoutElectrumx || withoutElectrum || withoutLnd;
@@ -43,5 +43,28 @@ describe('the Electrum wallet as a payer', { skip }, () => {
     assert.ok(payments.every(({ timeout }) => timeout >= height + 171));
     await settleHodlInvoice({ lnd: lnd.lnd, secret: preimage });
     assert.deepEqual([(await paying).success, (await paying).preimage], [true, preimage]);
+  });
+
+  test('killed and started again it still has its channel and pays a plain invoice', async () => {
+    await wallet.down('kill');
+    await wallet.up();
+    const { id, request } = await createInvoice({ lnd: lnd.lnd, tokens: 12_345 });
+    await until('the payment to be made', async () => (await wallet.pay(request)).success);
+    assert.equal((await getInvoice({ lnd: lnd.lnd, id })).is_confirmed, true);
+  });
+
+  test('an LND node opens a channel to it', async () => {
+    await fundLnd(regtest, { node: lnd, sats: 2_000_000n });
+    await electrumx.caughtUp();
+    const { transaction_id: txid } = await openChannel({
+      ...{ lnd: lnd.lnd, partner_public_key: wallet.nodeId, partner_socket: wallet.peerSocket },
+      ...{ local_tokens: 500_000, is_private: true, chain_fee_tokens_per_vbyte: 2 },
+    });
+    await until('the funding transaction', async () => (await regtest.rpc<string[]>('getrawmempool')).includes(txid));
+    await regtest.mine(6);
+    await until('both ends to call it open', async () => {
+      const channels = await wallet.command<{ state: string; channel_point: string }[]>('list_channels');
+      return channels.some((channel) => channel.channel_point.startsWith(txid) && channel.state === 'OPEN');
+    });
   });
 });

@@ -52,9 +52,15 @@ export async function askElectrum(port: number, method: string, params: readonly
   }
 }
 
-type Setup = { regtest: Regtest; dir: string; ports: number[]; certificate: Certificate | undefined };
+type Setup = {
+  regtest: Regtest;
+  dir: string;
+  ports: number[];
+  certificate: Certificate | undefined;
+  pollMilliseconds: number;
+};
 
-function settingsFor({ regtest, dir, ports, certificate }: Setup): Record<string, string> {
+function settingsFor({ regtest, dir, ports, certificate, pollMilliseconds }: Setup): Record<string, string> {
   const { rpcPort, rpcUser, rpcPassword } = regtest.node;
   const [port, rpc, tls] = ports;
   const overTls = certificate === undefined ? [] : [`ssl://127.0.0.1:${tls}`];
@@ -65,8 +71,8 @@ function settingsFor({ regtest, dir, ports, certificate }: Setup): Record<string
     ...(certificate === undefined ? {} : { SSL_CERTFILE: join(dir, 'cert.pem'), SSL_KEYFILE: join(dir, 'key.pem') }),
     ...{ ALLOW_ROOT: '1', PEER_DISCOVERY: 'off', PEER_ANNOUNCE: '', LOG_LEVEL: 'warning' },
     ...{ COST_SOFT_LIMIT: '0', COST_HARD_LIMIT: '0', INITIAL_CONCURRENT: '100' },
-    // Milliseconds; 5 seconds each by default.
-    ...{ DAEMON_POLL_INTERVAL_BLOCKS: '50', DAEMON_POLL_INTERVAL_MEMPOOL: '50' },
+    DAEMON_POLL_INTERVAL_BLOCKS: String(pollMilliseconds),
+    DAEMON_POLL_INTERVAL_MEMPOOL: String(pollMilliseconds),
   };
 }
 
@@ -95,17 +101,22 @@ async function isIndexed(of: { regtest: Regtest; port: number; txid: string }): 
 
 /**
  * Starts an ElectrumX of its own on a regtest node, on free loopback ports, and returns when it answers. Call `stop` in
- * `after`; a process that forgets it or is killed leaves nothing behind either.
+ * `after`; a process that forgets it or is killed leaves nothing behind either. It asks its node for news every
+ * `pollMilliseconds`, 50 when nothing is said; by itself it would every 5 seconds.
  */
-export async function startElectrumX(of: { regtest: Regtest; certificate?: Certificate }): Promise<ElectrumX> {
-  const { regtest, certificate } = of;
+export async function startElectrumX(of: {
+  regtest: Regtest;
+  certificate?: Certificate;
+  pollMilliseconds?: number;
+}): Promise<ElectrumX> {
+  const { regtest, certificate, pollMilliseconds = 50 } = of;
   const part = await program('electrumx');
   const dir = await mkdtemp(join(tmpdir(), 'sparkle-electrumx-'));
   const ports = await freePorts(3);
   const [port = 0, , tls = 0] = ports;
   await writeFile(join(dir, 'cert.pem'), certificate?.cert ?? '');
   await writeFile(join(dir, 'key.pem'), certificate?.key ?? '');
-  const env = { ...part.env, ...settingsFor({ regtest, dir, ports, certificate }) };
+  const env = { ...part.env, ...settingsFor({ regtest, dir, ports, certificate, pollMilliseconds }) };
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const kept = new KeptProcess({ command: '/usr/bin/env', args: [...words, part.command, ...part.args], dir });
   const answers = async (): Promise<boolean> => {

@@ -3,6 +3,7 @@ import { hex } from '@scure/base';
 import { z } from 'zod';
 import { hex32, type ElectrumLink } from './electrum-link.ts';
 import { unavailable } from './electrum-socket.ts';
+import { sharedWork } from './shared-work.ts';
 import type { HistoryEntry } from './electrum-transactions.ts';
 import { changing, dishonest, Misfit } from './electrum-trouble.ts';
 
@@ -33,6 +34,7 @@ type Known = { status: string | null; entries: readonly HistoryEntry[]; session:
 export class ElectrumScripts {
   readonly #link: ElectrumLink;
   readonly #known = new Map<string, Known>();
+  readonly #fetchOnce = sharedWork<HistoryEntry[]>();
   readonly #checkNotHidden: (txid: string) => Promise<void>;
 
   constructor(of: { link: ElectrumLink; checkNotHidden(txid: string): Promise<void> }) {
@@ -54,7 +56,8 @@ export class ElectrumScripts {
     const before = this.#known.get(scripthash);
     if (before !== undefined && before.status === status)
       return this.#keep(scripthash, { ...before, session: this.#link.session });
-    const entries = await this.#fetch(scripthash);
+    // The same status commits to the same history, whoever asks.
+    const entries = await this.#fetchOnce(`${scripthash}:${status}`, () => this.#fetch(scripthash));
     if (statusOf(entries) !== status) await this.#blame(scripthash, status);
     const now = new Set(entries.map(({ txid }) => txid));
     for (const { txid } of before?.entries ?? []) if (!now.has(txid)) await this.#checkNotHidden(txid);

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
+import type { Header } from '../protocol/header.ts';
 import { checkMerkleBranch } from '../protocol/merkle.ts';
 import { readTransaction, type Transaction } from '../protocol/transaction.ts';
 import type { HeaderChain } from './electrum-headers.ts';
 import { readServersHeader } from './electrum-headers.ts';
 import { hex32, type ElectrumLink } from './electrum-link.ts';
 import { unavailable } from './electrum-socket.ts';
+import { sharedWork } from './shared-work.ts';
 import { changing, dishonest, Misfit } from './electrum-trouble.ts';
 
 /** A line of a script's history: `height` is 0 or -1 while the transaction is only in the mempool. */
@@ -42,6 +44,8 @@ export class ElectrumTransactions {
   readonly #headers: HeaderChain;
   readonly #bodies = new Map<string, Body>();
   readonly #proofs = new Map<string, Place>();
+  readonly #fetchOnce = sharedWork<Body | undefined>();
+  readonly #proveOnce = sharedWork<Place>();
   #characters = 0;
 
   constructor(of: { link: ElectrumLink; headers: HeaderChain }) {
@@ -66,9 +70,11 @@ export class ElectrumTransactions {
   async known(txid: string): Promise<Body | undefined> {
     const kept = this.#bodies.get(txid);
     if (kept === undefined) {
-      const body = await this.fetch(txid);
-      if (body !== undefined) this.#keep(txid, body);
-      return body;
+      return this.#fetchOnce(txid, async () => {
+        const body = await this.fetch(txid);
+        if (body !== undefined) this.#keep(txid, body);
+        return body;
+      });
     }
     this.#bodies.delete(txid);
     this.#bodies.set(txid, kept);
@@ -96,6 +102,11 @@ export class ElectrumTransactions {
     const header = await this.#headers.at(height);
     const shown = this.#proofs.get(txid);
     if (shown?.height === height && shown.hash === header.hash) return shown;
+    return this.#proveOnce(`${txid}:${header.hash}`, () => this.#proveIn({ txid, height, raw, header }));
+  }
+
+  async #proveIn(claim: { txid: string; height: number; raw: string; header: Header }): Promise<Place> {
+    const { txid, height, raw, header } = claim;
     const answer = await this.#link.ask('blockchain.transaction.get_merkle', [txid, height]);
     if ('refusal' in answer)
       throw changing(`it does not show transaction ${txid} at height ${height}`, { txid, height });
