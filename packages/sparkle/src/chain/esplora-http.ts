@@ -111,6 +111,7 @@ function readRetryAfter(text: string | null, nowSeconds: number): number | undef
 }
 
 class TooLong extends Error {}
+class TooLate extends Error {}
 
 /** Reads no further than `maxBytes`: an answer without end must not fill the memory. */
 async function readBody(response: Response, maxBytes: number): Promise<string> {
@@ -140,7 +141,9 @@ class Http implements EsploraHttp {
   private readonly options: EsploraHttpOptions;
   private readonly turn = inTurns(MAX_IN_FLIGHT);
   private readonly pause = new Pause();
-  private readonly closing = new AbortController();
+  /** Each request has its own: one signal for all, combined with theirs, would keep a trace of every request. */
+  private readonly underWay = new Set<AbortController>();
+  private closed = false;
 
   constructor(options: EsploraHttpOptions) {
     const url = readUrl(options.url);
@@ -165,7 +168,8 @@ class Http implements EsploraHttp {
   }
 
   close(): void {
-    this.closing.abort();
+    this.closed = true;
+    for (const controller of this.underWay) controller.abort(new Error('closed'));
   }
 
   private async get({ path, maxBytes }: Question<unknown>): Promise<string | undefined> {
@@ -184,22 +188,31 @@ class Http implements EsploraHttp {
   private send(wanted: Wanted): Promise<Answer> {
     return this.turn(async () => {
       this.assertNoPause();
-      const { timeoutMilliseconds, nowSeconds } = this.options;
-      const signal = AbortSignal.any([AbortSignal.timeout(timeoutMilliseconds), this.closing.signal]);
+      const controller = new AbortController();
+      const timer = setTimeout(() => controller.abort(new TooLate()), this.options.timeoutMilliseconds);
+      this.underWay.add(controller);
+      if (this.closed) controller.abort(new Error('closed'));
       try {
-        const response = await fetch(`${this.base}${wanted.path}`, { ...wanted.init, signal, redirect: 'error' });
-        const { status, headers } = response;
-        if (status === 429 || (status === 503 && headers.has('retry-after'))) {
-          this.pause.begin(readRetryAfter(headers.get('retry-after'), nowSeconds()));
-          await response.body?.cancel();
-          this.assertNoPause();
-        }
-        this.pause.forget();
-        return { status, text: await readBody(response, wanted.maxBytes) };
+        return await this.exchange(wanted, controller.signal);
       } catch (cause) {
         throw cause instanceof SparkleError ? cause : this.failed(wanted, cause);
+      } finally {
+        clearTimeout(timer);
+        this.underWay.delete(controller);
       }
     });
+  }
+
+  private async exchange({ path, maxBytes, init }: Wanted, signal: AbortSignal): Promise<Answer> {
+    const response = await fetch(`${this.base}${path}`, { ...init, signal, redirect: 'error' });
+    const { status, headers } = response;
+    if (status === 429 || (status === 503 && headers.has('retry-after'))) {
+      this.pause.begin(readRetryAfter(headers.get('retry-after'), this.options.nowSeconds()));
+      await response.body?.cancel();
+      this.assertNoPause();
+    }
+    this.pause.forget();
+    return { status, text: await readBody(response, maxBytes) };
   }
 
   private assertNoPause(): void {
@@ -212,7 +225,7 @@ class Http implements EsploraHttp {
     if (cause instanceof TooLong)
       return this.failure('oversized', `its answer to ${path} is longer than ${maxBytes} bytes`, { path, maxBytes });
     const milliseconds = this.options.timeoutMilliseconds;
-    if (cause instanceof Error && cause.name === 'TimeoutError')
+    if (cause instanceof TooLate)
       return this.failure('timeout', `no answer to ${path} within ${milliseconds} ms`, { path, milliseconds });
     const { host } = this;
     return unavailable({ host, reason: 'unreachable', sentence: 'it cannot be reached', cause });
