@@ -6,7 +6,7 @@ import { fairWeather, memoryMarket, Square } from 'sparkle-protocol/market/memor
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
 import { newPhrase, rescueSeed } from 'sparkle-protocol/protocol/keys';
 import type { Offer, TradeMode } from 'sparkle-protocol/protocol/trade/terms';
-import { silentLog } from 'sparkle-protocol/trader/log';
+import { type Log, silentLog } from 'sparkle-protocol/trader/log';
 import { type Inscribed, type Regtest, startRegtest } from '../test/regtest/bitcoind.ts';
 import type { Nodes, OpenNodes } from './nodes.ts';
 import { accessOf, createParty, type Name, type Party } from './party.ts';
@@ -35,8 +35,15 @@ type Verbose = { vsize: number; fee?: number; blockhash?: string; vin: { txid?: 
 
 type Undo = (() => Promise<unknown>)[];
 
+type Given = {
+  log: (what: string) => void;
+  openNodes: OpenNodes;
+  /** Where both traders log; nowhere unless given. */
+  traderLog?: Log;
+};
+
 /** Builds it all, or nothing: what was started before a failure is torn down again. */
-export async function createWorld(given: { log: (what: string) => void; openNodes: OpenNodes }): Promise<World> {
+export async function createWorld(given: Given): Promise<World> {
   const undo: Undo = [];
   const stop = async () => {
     for (const step of undo.splice(0).toReversed()) await step();
@@ -49,7 +56,7 @@ export async function createWorld(given: { log: (what: string) => void; openNode
   }
 }
 
-async function build(undo: Undo, { log, openNodes }: Parameters<typeof createWorld>[0]): Promise<Omit<World, 'stop'>> {
+async function build(undo: Undo, { log, openNodes, traderLog = silentLog }: Given): Promise<Omit<World, 'stop'>> {
   const dir = await mkdtemp(join(tmpdir(), 'sparkle-world-'));
   undo.push(() => rm(dir, { recursive: true, force: true }));
   log('starting a private regtest chain');
@@ -61,7 +68,7 @@ async function build(undo: Undo, { log, openNodes }: Parameters<typeof createWor
   const party = async (name: Name): Promise<Party> => {
     const seed = rescueSeed(newPhrase(randomBytes(16)));
     const own = { market: memoryMarket(square), lightning: nodes[name].lightning, dir: join(dir, name), seed };
-    const created = await createParty({ name, node: accessOf(regtest), log: silentLog, ...own });
+    const created = await createParty({ name, node: accessOf(regtest), log: traderLog, ...own });
     undo.push(() => created.stop());
     await created.trader.start();
     return created;
