@@ -1,4 +1,5 @@
 import { hex } from '@scure/base';
+import type { ChainEvent } from '../chain/chain.ts';
 import type { Envelope } from '../market/market.ts';
 import { checkRequest } from '../protocol/checks.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
@@ -66,11 +67,7 @@ export class Trader {
     await this.#engine.resume();
     const wake = () => void this.look();
     this.#stops.push(
-      chain.subscribe((event) => {
-        // The mempool never stands still: of its transactions only those that spend a lock of ours matter before a block.
-        if (event.type === 'transaction') void this.#hearTransaction(event.raw);
-        else if (event.type !== 'removed') wake();
-      }),
+      chain.subscribe((event) => this.#hearChain(event, wake)),
       lightning.subscribe(({ paymentHash }) => void this.#engine.lookAtPayment(paymentHash)),
       clock.every(tickMilliseconds, wake),
       market.inbox(this.id, (envelope) => this.#hear(envelope)),
@@ -142,6 +139,24 @@ export class Trader {
   /** Resolves when nothing is being worked on. */
   idle(): Promise<void> {
     return this.#engine.idle();
+  }
+
+  #hearChain(event: ChainEvent, wake: () => void): void {
+    switch (event.type) {
+      case 'tip':
+      case 'reorg':
+        return wake();
+      case 'transaction':
+        return void this.#hearTransaction(event.raw);
+      case 'removed':
+        // The mempool never stands still: of its transactions only those that spend a lock of ours matter before a block.
+        return;
+      case 'disagreement': {
+        // Nothing to look at: whoever asks is refused an answer, and asks again.
+        const { about } = event;
+        this.#parts.log.warn({ code: 'sources_disagree', about }, 'the sources of the chain contradict each other');
+      }
+    }
   }
 
   /** Never rejects: what a source calls a transaction and is none is no reason to stop listening. */
