@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { findBitcoind } from './bitcoind.mjs';
 import { ensureInstalled } from './install.mjs';
+import { findPart } from './parts.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -10,6 +11,7 @@ const say = (line) => process.stderr.write(`${line}\n`);
 try {
   await findBitcoind({ log: say });
   await ensureInstalled({ log: say });
+  if (/--lightning[ =]lnd\b/.test(process.argv.slice(2).join(' '))) await findPart('lnd', { log: say });
 } catch (error) {
   say(error.message);
   process.exit(error.exitCode ?? 1);
