@@ -3,8 +3,11 @@ import { EventRepository, LogLevel, type Event, type Filter, type IncomingMessag
 import { NostrRelay } from '@nostr-relay/core';
 import { WebSocket, WebSocketServer } from 'ws';
 
-/** What a relay does with an event that somebody hands in. `lose`: says that it took it, and tells nobody. */
-export type Treatment = 'pass' | 'keep' | 'lose' | 'refuse';
+/**
+ * What a relay does with an event that somebody hands in. `lose`: says that it took it, and tells nobody. `mute`: tells
+ * everybody, and says nothing of it.
+ */
+export type Treatment = 'pass' | 'mute' | 'keep' | 'lose' | 'refuse';
 
 /** A relay in this process that can be as bad as relays are. */
 export type TestRelay = {
@@ -148,6 +151,7 @@ class InProcessRelay implements TestRelay {
       this.events.push(event);
       const treatment = this.#treatment(event);
       if (treatment === 'keep') this.#kept.push({ socket: client.socket, event });
+      if (treatment === 'mute') return this.#relay.broadcast(event);
       if (treatment !== 'pass')
         return client.socket.send(
           JSON.stringify(['OK', event.id, treatment !== 'refuse', treatment === 'refuse' ? 'blocked: no' : '']),

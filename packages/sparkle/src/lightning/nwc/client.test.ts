@@ -154,6 +154,23 @@ test('a relay that refuses, and one that takes and tells nobody, leave the outco
   assert.equal(await reasonOf(lightning.payment(paymentHash)), 'timeout_unknown');
 });
 
+test('a relay that says nothing of what it delivers keeps no answer from coming, however late', async () => {
+  wallet.relay.treat(({ kind }) => (kind === kinds.request ? 'mute' : 'pass'));
+  const lightning = await wallet.connect({ timing: { ...timing, relayMilliseconds: 1_000 } });
+  const late: { answer?: () => void } = {};
+  wallet.script.lookup_invoice = (request) => {
+    late.answer = () => wallet.relay.inject(wallet.reply(request, settled) as never);
+    return 'silence';
+  };
+  const looking = lightning.invoice(paymentHash);
+  await eventually('the request', async () => late.answer);
+  const end = performance.now() + 1_100;
+  // What the relay did not say in its time is no refusal.
+  await eventually('its time to be over', async () => (performance.now() > end ? true : undefined));
+  late.answer?.();
+  assert.equal((await looking).state, 'settled');
+});
+
 test('a relay that is away is found again, told of once, and what may have been missed is hinted at', async () => {
   wallet.script = { make_hold_invoice: () => incoming({ invoice: invoiceWith() }) };
   const lightning = await wallet.connect();

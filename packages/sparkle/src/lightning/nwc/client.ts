@@ -133,8 +133,9 @@ export class NwcClient {
         settle({ error: unavailable('timeout_unknown', `the wallet does not answer ${method}`) });
       const timer = setTimeout(late, wait);
       this.#waiting.set(event.id, { method, scheme, settle });
-      void this.#relays.publish(event).then((taken) => {
-        if (!taken) settle({ error: unavailable('unreachable', `no relay of the wallet connection takes ${method}`) });
+      void this.#relays.publish(event).then((handing) => {
+        if (handing === 'refused')
+          settle({ error: unavailable('unreachable', `no relay of the wallet connection takes ${method}`) });
       });
     });
   }

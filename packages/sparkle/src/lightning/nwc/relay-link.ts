@@ -31,7 +31,13 @@ export type LinkOptions = {
 const MAX_PAYLOAD = 512 * 1024;
 const SUBSCRIPTION = 'nwc';
 
-type Publishing = { resolve: (taken: boolean) => void; timer: NodeJS.Timeout };
+/**
+ * What became of an event that was handed in. `unknown`: the relay said nothing, which of events that it does not store
+ * some never do (nostr-rs-relay), so that it may have been delivered all the same.
+ */
+export type Handing = 'taken' | 'refused' | 'unknown';
+
+type Publishing = { resolve: (handing: Handing) => void; timer: NodeJS.Timeout };
 
 /** One connection to one relay, made again for ever with growing waits; an outage is told once, and its end. */
 export class RelayLink {
@@ -55,11 +61,10 @@ export class RelayLink {
     return this.#ready;
   }
 
-  /** Whether the relay has taken the event. `false` may also be a lost answer. */
-  publish(event: VerifiedEvent): Promise<boolean> {
-    if (!this.#ready) return Promise.resolve(false);
+  publish(event: VerifiedEvent): Promise<Handing> {
+    if (!this.#ready) return Promise.resolve('refused');
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#published(event.id, false), this.#options.timing.relayMilliseconds);
+      const timer = setTimeout(() => this.#published(event.id, 'unknown'), this.#options.timing.relayMilliseconds);
       this.#publishing.set(event.id, { resolve, timer });
       this.#send(['EVENT', event]);
     });
@@ -122,7 +127,7 @@ export class RelayLink {
     this.#socket = undefined;
     this.#ready = false;
     clearInterval(this.#pulse);
-    for (const id of this.#publishing.keys()) this.#published(id, false);
+    for (const id of this.#publishing.keys()) this.#published(id, 'unknown');
     socket?.terminate();
   }
 
@@ -137,7 +142,8 @@ export class RelayLink {
     const [type, first, second, third]: unknown[] = message;
     if (type === 'EVENT' && first === SUBSCRIPTION) this.#heard(second);
     if (type === 'EOSE' && first === SUBSCRIPTION) this.#listened();
-    if (type === 'OK' && typeof first === 'string') this.#published(first, isTaken(second, third));
+    if (type === 'OK' && typeof first === 'string')
+      this.#published(first, isTaken(second, third) ? 'taken' : 'refused');
     if (type === 'AUTH' && typeof first === 'string') this.#authenticate(first);
     // The relay has ended our subscription; without one nothing is heard, so the connection is of no use.
     if (type === 'CLOSED' && first === SUBSCRIPTION && !isAuthWanted(second)) this.#socket?.close();
@@ -157,20 +163,20 @@ export class RelayLink {
     this.#options.onReady();
   }
 
-  #published(id: string, taken: boolean): void {
+  #published(id: string, handing: Handing): void {
     const publishing = this.#publishing.get(id);
     if (publishing === undefined) return;
     this.#publishing.delete(id);
     clearTimeout(publishing.timer);
-    publishing.resolve(taken);
+    publishing.resolve(handing);
   }
 
   /** NIP-42: relays of wallet services may talk to their own users only. */
   #authenticate(challenge: string): void {
     const event = this.#options.sign(makeAuthEvent(this.#options.url, challenge));
-    const timer = setTimeout(() => this.#published(event.id, false), this.#options.timing.relayMilliseconds);
-    const resolve = (taken: boolean): void => {
-      if (taken) this.#subscribe();
+    const timer = setTimeout(() => this.#published(event.id, 'unknown'), this.#options.timing.relayMilliseconds);
+    const resolve = (handing: Handing): void => {
+      if (handing === 'taken') this.#subscribe();
     };
     this.#publishing.set(event.id, { resolve, timer });
     this.#send(['AUTH', event]);

@@ -1,6 +1,6 @@
 import type { Filter } from 'nostr-tools/filter';
 import type { EventTemplate, VerifiedEvent } from 'nostr-tools/pure';
-import { RelayLink, type LinkTiming } from './relay-link.ts';
+import { RelayLink, type Handing, type LinkTiming } from './relay-link.ts';
 
 export type RelaysOptions = {
   urls: readonly string[];
@@ -56,13 +56,13 @@ export class Relays {
     });
   }
 
-  /** Tells all relays that are there. Whether any of them took it. */
-  async publish(event: VerifiedEvent): Promise<boolean> {
-    const taken = this.#links.filter((link) => link.ready).map((link) => link.publish(event));
+  /** Tells all relays that are there: the best that came of it. `refused` means that surely nobody was told. */
+  async publish(event: VerifiedEvent): Promise<Handing> {
+    const handed = this.#links.filter((link) => link.ready).map((link) => link.publish(event));
     // The first that took it is enough; a slow relay keeps nobody waiting.
     return new Promise((resolve) => {
-      for (const each of taken) void each.then((isTaken) => isTaken && resolve(true));
-      void Promise.all(taken).then((all) => resolve(all.includes(true)));
+      for (const each of handed) void each.then((handing) => handing === 'taken' && resolve('taken'));
+      void Promise.all(handed).then((all) => resolve(all.includes('unknown') ? 'unknown' : 'refused'));
     });
   }
 

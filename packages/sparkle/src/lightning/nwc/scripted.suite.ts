@@ -8,6 +8,7 @@ import { startRelay, type TestRelay } from '../../../../../test/regtest/relay.ts
 import { writeConnection } from './connection.ts';
 import { Conversation, type Scheme } from './conversation.ts';
 import { connectNwc, type NwcOptions } from './nwc.ts';
+import type { Handing } from './relay-link.ts';
 import { Relays } from './relays.ts';
 import { kinds, type Method } from './wire.ts';
 
@@ -98,7 +99,7 @@ export class ScriptedWallet {
     return this.conversation.sign({ ...of, created_at: Math.floor(Date.now() / 1000) });
   }
 
-  publish(of: { kind: number; tags: string[][]; content: string }): Promise<boolean> {
+  publish(of: { kind: number; tags: string[][]; content: string }): Promise<Handing> {
     return this.#relays.publish(this.sign(of));
   }
 
@@ -106,7 +107,7 @@ export class ScriptedWallet {
     return this.conversation.encrypt({ scheme: this.#scheme, text: JSON.stringify(body) });
   }
 
-  notify(type: string, paymentHash: string): Promise<boolean> {
+  notify(type: string, paymentHash: string): Promise<Handing> {
     const body = { notification_type: type, notification: { payment_hash: paymentHash } };
     const kind = this.#scheme === 'nip04' ? kinds.notificationNip04 : kinds.notification;
     return this.publish({ kind, tags: [['p', this.conversation.peer]], content: this.encrypted(body) });

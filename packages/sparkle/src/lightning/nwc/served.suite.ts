@@ -11,6 +11,7 @@ import { memoryNetwork, type MemoryNetwork, type MemoryNode } from '../memory.ts
 import { parseConnection } from './connection.ts';
 import type { Conversation, Scheme } from './conversation.ts';
 import { newGrant, type NwcGrant } from './grant.ts';
+import type { Handing } from './relay-link.ts';
 import { Relays } from './relays.ts';
 import { timing } from './scripted.suite.ts';
 import { fileNwcStore, type NwcStore } from './serve-store.ts';
@@ -57,7 +58,7 @@ export class RawClient {
     return this.conversation.sign({ kind: kinds.request, created_at, tags, content });
   }
 
-  send(event: VerifiedEvent): Promise<boolean> {
+  send(event: VerifiedEvent): Promise<Handing> {
     return this.#relays.publish(event);
   }
 
