@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 /** Memory of a process with 1,000 live purchases and the 1,000 sales they belong to, in a process of its own. */
 export function benchLive(): Promise<object> {
-  const flags = ['--expose-gc', '--conditions=source', '--import', 'tsx'];
+  const flags = ['--expose-gc', '--conditions=sparkle-source', '--import', 'tsx'];
   const file = fileURLToPath(new URL('live-trades.ts', import.meta.url));
   const child = spawn(process.execPath, [...flags, file], { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';

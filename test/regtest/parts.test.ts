@@ -243,7 +243,7 @@ describe('parts in tests', () => {
       import { program, withoutOrd } from ${JSON.stringify(join(root, 'test/regtest/parts.ts'))};
       console.log(withoutOrd);
       console.log(await program('ord').then(({ version }) => version, (error) => error.message));`;
-    const flags = ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', code];
+    const flags = ['--conditions=sparkle-source', '--import', 'tsx', '--input-type=module', '-e', code];
     const { stdout } = spawnSync(process.execPath, flags, { cwd: root, env, encoding: 'utf8' });
     return stdout.trimEnd().split('\n');
   }
