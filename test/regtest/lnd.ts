@@ -61,6 +61,9 @@ function flagsFor({ regtest, dir, name, ports }: { regtest: Regtest; dir: string
   ];
 }
 
+/** It takes 3 to 8 seconds, and many times that while the machine builds and tests other things. */
+const starting = { patienceMilliseconds: 180_000 };
+
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
@@ -94,16 +97,17 @@ class LndProcess {
       if (!this.process.running) throw new Error(`LND ended while starting: ${this.process.said.trim()}`);
       return existsSync(this.macaroonPath) && (await answers(this.rpcPort));
     };
-    await until('LND to listen', listens, { patienceMilliseconds: 180_000 });
+    await until('LND to listen', listens, starting);
     const base64 = (path: string): string => readFileSync(path).toString('base64');
     const credentials = { cert: base64(this.certPath), macaroon: base64(this.macaroonPath) };
     const { lnd } = authenticatedLndGrpc({ socket: `localhost:${this.rpcPort}`, ...credentials });
     let nodeId = '';
-    await until('LND to catch up', async () => {
+    const hasCaughtUp = async (): Promise<boolean> => {
       const info = await getWalletInfo({ lnd }).catch(() => undefined);
       nodeId = info?.public_key ?? '';
       return info !== undefined && info.is_synced_to_chain && info.current_block_height >= (await regtest.height());
-    });
+    };
+    await until('LND to catch up', hasCaughtUp, starting);
     this.lnd = lnd;
     return nodeId;
   }

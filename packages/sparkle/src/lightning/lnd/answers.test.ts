@@ -1,94 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { encodeInvoice } from '../../protocol/bolt11.ts';
-import { refusal, sha256Of } from '../bench.suite.ts';
-import { lndOver, type LndNode } from './node.ts';
-import type { LndServices } from './rpc.ts';
-
-/** Generator of secp256k1: the node whose secret key is 1. */
-const NODE_ID = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798';
-const NODE_KEY = new Uint8Array(32).fill(0).with(31, 1);
-const PREIMAGE = sha256Of('00');
-const HASH = sha256Of(PREIMAGE);
-const OTHER_HASH = sha256Of('01');
-const NOW_SECONDS = 1_700_000_000;
-const TERMS = { amountMsat: 7_000_001n, finalCltv: 40, expirySeconds: 3600, description: 'one item' };
-
-type Answer = object | Error | ((request: Record<string, unknown>) => object);
-
-const written = (change: Partial<Parameters<typeof encodeInvoice>[0]> = {}, key = NODE_KEY): string =>
-  encodeInvoice(
-    {
-      ...{ network: 'regtest', amountMsat: TERMS.amountMsat, timestampSeconds: NOW_SECONDS, payeeSource: 'recovered' },
-      ...{ paymentHash: HASH, paymentSecret: OTHER_HASH, description: TERMS.description, expirySeconds: 3600 },
-      ...{ minFinalCltv: TERMS.finalCltv, features: [8, 14], routeHints: [], fallbacks: [] },
-      ...change,
-    } as Parameters<typeof encodeInvoice>[0],
-    key,
-  );
-
-const failure = (code: number, details: string): Error => Object.assign(new Error(details), { code, details });
-
-const INFO = { identity_pubkey: NODE_ID, version: '0.21.0-beta', chains: [{ network: 'regtest' }] };
-const DENIED = failure(2, 'permission denied');
-
-/** A stream as grpc-js makes them, whose messages come in the next turn. */
-function streamOf(messages: readonly Answer[]) {
-  const listeners = new Map<string, (value?: unknown) => void>();
-  queueMicrotask(() => {
-    for (const message of messages)
-      if (message instanceof Error) listeners.get('error')?.(message);
-      else listeners.get('data')?.(message);
-  });
-  return { on: (event: string, listener: () => void) => listeners.set(event, listener), cancel: () => undefined };
-}
-
-/** An LND that gives these answers: to a call one, to a stream a list of messages. */
-function lndThatSays(answers: Record<string, Answer | readonly Answer[]>): { node: LndNode; asked: object[] } {
-  const asked: object[] = [];
-  const all: Record<string, Answer | readonly Answer[]> = {
-    ...{ getInfo: INFO, checkMacaroonPermissions: DENIED },
-    ...answers,
-  };
-  const service = new Proxy(
-    {},
-    {
-      get:
-        (_, name: string) =>
-        (request: Record<string, unknown>, __: object, done?: (e: unknown, a?: unknown) => void) => {
-          asked.push({ name, ...request });
-          const said = all[name] ?? failure(2, `nobody expected ${name}`);
-          if (done === undefined) return streamOf(said as readonly Answer[]);
-          const answer = typeof said === 'function' ? said(request) : said;
-          return answer instanceof Error ? done(answer) : done(null, answer);
-        },
-    },
-  );
-  const services: LndServices = { default: service, invoices: service, router: service };
-  const link = { open: async () => ({ services, close: () => undefined }), isReachable: async () => true };
-  const options = {
-    access: { socket: 'localhost:1', macaroon: { hex: '00' } },
-    ...{ uses: ['receive', 'pay'] as const, adminMacaroon: 'refused' as const, holdExpiryMarginBlocks: 18 },
-    ...{ privateChannels: 'named' as const, nowMilliseconds: () => NOW_SECONDS * 1000, warn: () => undefined },
-  };
-  const below = { link, macaroon: async () => new Uint8Array(40), patienceMilliseconds: 1_000 };
-  return { node: lndOver(options, below), asked };
-}
-
-const bytes = (hexText: string): Buffer => Buffer.from(hexText, 'hex');
-const htlc = (change: object) => ({ amt_msat: '1000', expiry_height: 900, state: 'ACCEPTED', ...change });
-const invoiceOf = (change: object) => ({
-  ...{ payment_request: written(), r_hash: bytes(HASH), r_preimage: bytes(''), state: 'OPEN' },
-  ...{ amt_paid_msat: '0', htlcs: [], ...change },
-});
-const paymentOf = (change: object) => ({
-  ...{ payment_hash: HASH, payment_preimage: '0'.repeat(64), status: 'IN_FLIGHT', fee_msat: '0' },
-  ...{ failure_reason: 'FAILURE_REASON_NONE', htlcs: [], ...change },
-});
-/** An invoice of somebody else. */
-const PAYABLE = (change = {}): string => written(change, new Uint8Array(32).fill(5));
-const order = (bolt11 = PAYABLE()) => ({ bolt11, maxFeeMsat: 5n, maxCltvBlocks: 77, timeoutSeconds: 30 });
-const inFlight = (height: number, status = 'IN_FLIGHT') => ({ status, route: { total_time_lock: height } });
+import { refusal } from '../bench.suite.ts';
+import {
+  NODE_ID,
+  PREIMAGE,
+  HASH,
+  OTHER_HASH,
+  NOW_SECONDS,
+  TERMS,
+  written,
+  failure,
+  INFO,
+  DENIED,
+  lndThatSays,
+  bytes,
+  htlc,
+  channelOf,
+  pending,
+  invoiceOf,
+  paymentOf,
+  PAYABLE,
+  order,
+  inFlight,
+  type Answer,
+} from './answering.suite.ts';
 
 describe('an invoice that LND gives', () => {
   test('for another hash than the chosen one is refused: its preimage would not open the lock (D22)', async () => {
@@ -163,6 +98,36 @@ describe('what LND holds', () => {
     const htlcs = [htlc({ state: 'CANCELED' })];
     const { node } = lndThatSays({ lookupInvoiceV2: invoiceOf({ state: 'ACCEPTED', htlcs }) });
     assert.deepEqual(await node.invoice(HASH), { state: 'held', amountMsat: 0n, expiryHeight: 0, parts: 0 });
+  });
+
+  test('is not what the invoice says but what is in the channels: LND forgets parts when it is killed', async () => {
+    const htlcs = [
+      htlc({ htlc_index: '0', amt_msat: '1', expiry_height: 901 }),
+      htlc({ htlc_index: '1', amt_msat: '2', expiry_height: 902 }),
+      htlc({ htlc_index: '2', amt_msat: '4', expiry_height: 903 }),
+      htlc({ htlc_index: '3', amt_msat: '8', expiry_height: 904 }),
+      htlc({ htlc_index: '9', amt_msat: '16', expiry_height: 905, chan_id: '77' }),
+    ];
+    const pending_htlcs = [
+      pending({ htlc_index: '0', incoming: false }),
+      pending({ htlc_index: '1', hash_lock: bytes(OTHER_HASH) }),
+      pending({ htlc_index: '3' }),
+    ];
+    const channels = [channelOf({ chan_id: '5', alias_scids: ['1'], pending_htlcs })];
+    const accepted = invoiceOf({ state: 'ACCEPTED', htlcs });
+    const { node } = lndThatSays({ lookupInvoiceV2: accepted, listChannels: { channels } });
+    // The channel of the last one is closed: it is claimed on the chain.
+    assert.deepEqual(await node.invoice(HASH), { state: 'held', amountMsat: 24n, expiryHeight: 904, parts: 2 });
+  });
+
+  test('that is settled while we look is settled', async () => {
+    let looks = 0;
+    const lookupInvoiceV2 = () => {
+      looks += 1;
+      return invoiceOf({ state: looks === 1 ? 'ACCEPTED' : 'SETTLED', htlcs: [htlc({})], amt_paid_msat: '1000' });
+    };
+    const { node } = lndThatSays({ lookupInvoiceV2, listChannels: { channels: [channelOf({})] } });
+    assert.deepEqual(await node.invoice(HASH), { state: 'settled', amountMsat: 1000n });
   });
 
   test('64-bit numbers come as strings and stay exact (D27)', async () => {

@@ -5,9 +5,10 @@ import { SparkleError } from '../../protocol/errors.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { HoldInvoiceRequest, Invoice } from '../lightning.ts';
 import { says, unknownOutcome } from './failures.ts';
+import { acceptedParts, heldOf } from './held.ts';
 import { failureIn, known, type LndRpc } from './rpc.ts';
 import type { LndWatch } from './watch.ts';
-import { wire, type LndInvoice } from './wire.ts';
+import { wire, type LndIncoming, type LndInvoice } from './wire.ts';
 
 /** LND 0.21 makes no invoice with less. */
 const LEAST_FINAL_CLTV = 24;
@@ -48,7 +49,12 @@ export class LndInvoices {
     const event = { type: 'invoice', paymentHash } as const;
     if (invoice.state === 'OPEN' || invoice.state === 'ACCEPTED') this.#deps.watch.follow(event);
     else this.#deps.watch.forget(event);
-    return stateOf(invoice);
+    if (invoice.state !== 'ACCEPTED') return stateOf(invoice, []);
+    const channels = await this.#incoming();
+    if (acceptedParts(invoice, channels).length === acceptedParts(invoice, []).length)
+      return stateOf(invoice, channels);
+    // Parts that are gone may have been settled or given back since LND said that it holds them.
+    return stateOf((await this.#find(paymentHash)) ?? invoice, channels);
   }
 
   async settle(preimage: string): Promise<void> {
@@ -154,6 +160,10 @@ export class LndInvoices {
     }
   }
 
+  async #incoming(): Promise<LndIncoming[]> {
+    return (await known(this.#deps.rpc.ask('listChannels', {}, wire.incoming))).channels;
+  }
+
   /** Throws `bad_invoice` when it is not this node's, or for another network. */
   async #decode(bolt11: string): Promise<Invoice11> {
     const { nodeId, network } = await known(this.#deps.identity());
@@ -184,27 +194,15 @@ const notAsAsked = ({ kind, other }: { kind: string; other: string[] }): Sparkle
     differs: other,
   });
 
-function stateOf(invoice: LndInvoice): Invoice {
+function stateOf(invoice: LndInvoice, channels: readonly LndIncoming[]): Invoice {
   switch (invoice.state) {
     case 'OPEN':
       return { state: 'open' };
+    case 'ACCEPTED':
+      return heldOf(invoice, channels);
     case 'CANCELED':
       return { state: 'canceled' };
     case 'SETTLED':
       return { state: 'settled', amountMsat: invoice.amt_paid_msat };
-    case 'ACCEPTED':
-      return heldOf(invoice);
   }
-}
-
-/** LND keeps the parts it has refused in the list, with expiries of their own. */
-function heldOf({ htlcs }: LndInvoice): Invoice {
-  const parts = htlcs.filter(({ state }) => state === 'ACCEPTED');
-  return {
-    state: 'held',
-    amountMsat: parts.reduce((sum, { amt_msat }) => sum + amt_msat, 0n),
-    // No accepted part: nothing holds this payment any more.
-    expiryHeight: parts.length === 0 ? 0 : Math.min(...parts.map(({ expiry_height }) => expiry_height)),
-    parts: parts.length,
-  };
 }

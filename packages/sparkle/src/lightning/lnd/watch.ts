@@ -166,9 +166,15 @@ export class LndWatch {
     if (this.#state !== 'up' || since !== this.#upSince) return;
     if (!answers) return this.#down(unreachable('no answer'));
     this.#failures = 0;
-    if (this.#hasWarned) this.#deps.warn('LND is heard again');
-    this.#hasWarned = false;
+    if (this.#hasWarned) this.#steadyAgain();
     this.#later(HEARTBEAT_MILLISECONDS, () => void this.#beat());
+  }
+
+  /** A node that crashed gives back what it forgot only when its channels are up again, and tells nobody. */
+  #steadyAgain(): void {
+    this.#hasWarned = false;
+    this.#deps.warn('LND is heard again');
+    for (const event of this.#live.values()) this.#tell(event);
   }
 
   #open(event: LightningEvent): void {

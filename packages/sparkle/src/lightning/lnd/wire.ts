@@ -9,6 +9,7 @@ const int64 = z
   .transform(BigInt);
 const uint32 = z.number().int().nonnegative();
 const bytes = z.instanceof(Uint8Array).transform((value) => hex.encode(Uint8Array.from(value)));
+const scid = z.string();
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
 const networkNames: Readonly<Record<string, NetworkName>> = {
@@ -44,7 +45,13 @@ export const wire = {
     state: z.enum(['OPEN', 'SETTLED', 'CANCELED', 'ACCEPTED']),
     amt_paid_msat: int64,
     htlcs: z.array(
-      z.object({ amt_msat: int64, expiry_height: uint32, state: z.enum(['ACCEPTED', 'SETTLED', 'CANCELED']) }),
+      z.object({
+        chan_id: scid,
+        htlc_index: z.string(),
+        amt_msat: int64,
+        expiry_height: uint32,
+        state: z.enum(['ACCEPTED', 'SETTLED', 'CANCELED']),
+      }),
     ),
   }),
   payment: z.object({
@@ -58,6 +65,16 @@ export const wire = {
       z.object({
         status: z.enum(['IN_FLIGHT', 'SUCCEEDED', 'FAILED']),
         route: z.object({ total_time_lock: uint32 }).nullable(),
+      }),
+    ),
+  }),
+  incoming: z.object({
+    channels: z.array(
+      z.object({
+        chan_id: scid,
+        alias_scids: z.array(scid),
+        zero_conf_confirmed_scid: scid,
+        pending_htlcs: z.array(z.object({ incoming: z.boolean(), hash_lock: bytes, htlc_index: z.string() })),
       }),
     ),
   }),
@@ -77,5 +94,6 @@ export const wire = {
 } as const;
 
 export type LndInvoice = z.output<typeof wire.invoice>;
+export type LndIncoming = z.output<typeof wire.incoming>['channels'][number];
 export type LndPayment = z.output<typeof wire.payment>;
 export type LndChannel = z.output<typeof wire.channels>['channels'][number];
