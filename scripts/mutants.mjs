@@ -12,6 +12,7 @@ if (!existsSync(outfile)) {
   await build({
     stdin: { contents, resolveDir: process.cwd(), loader: 'ts' },
     ...{ outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error', ignoreAnnotations: true },
+    alias: { 'node:test': resolve('scripts/at-once.mjs') },
   });
 }
 await import(pathToFileURL(outfile).href);

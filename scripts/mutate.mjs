@@ -15,7 +15,7 @@ export const subjects = {
   lock: { files: ['lock', 'descriptor'], tests: testsOf('lock', 'descriptor') },
   spend: {
     files: ['spend', 'claim', 'refund', 'lock-tx', 'layout', 'promises', 'fees'],
-    tests: testsOf('spend', 'claim', 'refund', 'lock-tx', 'layout', 'promises', 'fees'),
+    tests: testsOf('spend', 'claim', 'refund', 'lock-tx', 'promises', 'fees', 'layout'),
   },
 };
 
