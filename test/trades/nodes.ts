@@ -47,6 +47,10 @@ export class LndProcesses {
     return node;
   }
 
+  isAway(name: string): boolean {
+    return this.#away.has(name);
+  }
+
   /** `kill -9`. */
   async kill(name: string): Promise<void> {
     this.#away.add(name);

@@ -47,7 +47,7 @@ function around(text: string, form: string): string {
 function dump(value: unknown): string {
   if (!(value instanceof Error)) return JSON.stringify(value, printable) ?? String(value);
   const { cause, stack, message } = value;
-  const own = JSON.stringify({ ...value }, printable);
+  const own = JSON.stringify(Object.fromEntries(Object.entries(value)), printable);
   return [message, stack ?? '', own, cause === undefined ? '' : dump(cause)].join('\n');
 }
 

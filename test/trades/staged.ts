@@ -97,6 +97,15 @@ export class Staged {
     });
   }
 
+  /** Returns the payment hash once the seller's node holds the payment. */
+  async held(): Promise<string> {
+    await this.waitFor('the seller has made his invoice', ({ sold }) => sold !== undefined);
+    const hash = await this.paymentHash();
+    const { lightning } = this.world.seller;
+    await this.waitFor('the payment is held', async () => (await lightning.invoice(hash)).state === 'held');
+    return hash;
+  }
+
   /** The hash the payment is for. */
   async paymentHash(): Promise<string> {
     const { sold } = await this.both();

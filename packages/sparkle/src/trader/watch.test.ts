@@ -70,6 +70,24 @@ test('a chain that never stands still is reported, not guessed', async () => {
   );
 });
 
+test('a Lightning node that is away hides nothing of the chain; alone, it fails the look', async () => {
+  const away = () => Promise.reject(new SparkleError('lightning_unavailable', 'away'));
+  const lightning = { payment: away, invoice: away };
+  const chain = { unspent: async () => ({ valueSats: 1n, script: '', confirmations: 3 }) };
+  const hash = 'ff'.repeat(32);
+  for (const asked of [{ invoice: hash }, { payment: hash }]) {
+    const view = await lookAt(eyes({ chain, lightning }), { lock, ...asked }, 7);
+    assert.deepEqual(view, { tip: tipAt(10), nowSeconds: 7, lock: { state: 'unspent', confirmations: 3 } });
+    await assert.rejects(lookAt(eyes({ chain, lightning }), asked, 0), /away/);
+  }
+});
+
+test('a Lightning node that fails otherwise fails the look', async () => {
+  const lightning = { invoice: () => Promise.reject(new SparkleError('bad_config', 'broken')) };
+  const chain = { unspent: async () => ({ valueSats: 1n, script: '', confirmations: 3 }) };
+  await assert.rejects(lookAt(eyes({ chain, lightning }), { lock, invoice: 'ff'.repeat(32) }, 0), /broken/);
+});
+
 const facts = { outpoint: lock.outpoint, inscriptionId: `${'ee'.repeat(32)}i0` };
 const confirmed: Partial<Chain> = {
   transaction: async () => found(10),

@@ -10,7 +10,8 @@ const LOOKS = 5;
 
 /**
  * Looks at what a trade asks for and answers with one picture that belongs to one best block: when the block changes
- * while looking (a new block, a reorg), the look is thrown away and done again.
+ * while looking (a new block, a reorg), the look is thrown away and done again. What a Lightning node that is away would
+ * have said is absent from it; when only that was asked for, the look fails.
  */
 export async function lookAt(eyes: Eyes, look: Look, nowSeconds: number): Promise<View> {
   for (let attempt = 0; attempt < LOOKS; attempt++) {
@@ -22,13 +23,24 @@ export async function lookAt(eyes: Eyes, look: Look, nowSeconds: number): Promis
 }
 
 async function seen(eyes: Eyes, look: Look, tip: Tip): Promise<Omit<View, 'tip' | 'nowSeconds'>> {
-  const { chain, lightning } = eyes;
+  const { chain } = eyes;
+  const looksAtChain = look.lock !== undefined || look.source !== undefined || look.facts !== undefined;
   return {
     ...(look.lock === undefined ? {} : { lock: await output(chain, look.lock, tip) }),
     ...(look.source === undefined ? {} : { source: await output(chain, look.source, tip) }),
+    ...(await money(eyes.lightning, look).catch((error: unknown) => {
+      // Refunds and claims have deadlines that do not wait for a Lightning node to come back.
+      if (looksAtChain && error instanceof SparkleError && error.code === 'lightning_unavailable') return {};
+      throw error;
+    })),
+    ...(look.facts === undefined ? {} : { facts: await facts(eyes, look.facts, tip) }),
+  };
+}
+
+async function money(lightning: Lightning, look: Look): Promise<Pick<View, 'payment' | 'invoice'>> {
+  return {
     ...(look.payment === undefined ? {} : { payment: await lightning.payment(look.payment) }),
     ...(look.invoice === undefined ? {} : { invoice: await lightning.invoice(look.invoice) }),
-    ...(look.facts === undefined ? {} : { facts: await facts(eyes, look.facts, tip) }),
   };
 }
 

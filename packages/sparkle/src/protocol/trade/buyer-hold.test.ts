@@ -151,6 +151,10 @@ describe('the buyer in hold-first, before he reveals', () => {
       assert.deepEqual(deeds(unsent, looked(HEIGHT + 2, { payment: pending, lock: lockAt(1) })), ['build_claim']);
     });
 
+    test('he keeps the preimage to himself while his node cannot say whether the payment is still held', () => {
+      assert.deepEqual(deeds(unsent, looked(HEIGHT + 2, { lock: lockAt(1) })), []);
+    });
+
     test('the same claim may be sent again', () => {
       const planned = after(unsent, looked(HEIGHT + 2, { payment: pending, lock: lockAt(1) }));
       const first = step(holdBuyer.claiming, { type: 'claim_built', at: at(HEIGHT + 1), claim }).effects;

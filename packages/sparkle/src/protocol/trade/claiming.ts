@@ -61,6 +61,8 @@ export function claimLooked(trade: Claiming, { view, at }: Event<'looked'>): Aft
   // Whoever has his payment back has no right to the inscription any more, and nothing to lose by leaving it.
   if (isUnclaimed && view.payment?.state === 'failed')
     return end(seen, { outcome: 'abandoned', codes: ['payment_failed'] });
+  // The node cannot say whether the hold still stands: the preimage stays hidden.
+  if (!seen.revealed && view.payment === undefined) return stay(seen);
   if (!seen.revealed) return unrevealed(seen, view.lock, at.height);
   switch (view.lock?.state) {
     case 'spent':

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { invoiceCancelHeight, lastPayHeight } from '../deadlines.ts';
 import type { TradeEvent } from './event.ts';
+import { step } from './step.ts';
 import {
   abortFor,
   after,
@@ -179,6 +180,12 @@ describe('the seller in lock-first', () => {
   test('refunding: every block sends it again and raises its fee', () => {
     const again = looked(R + 1, { invoice: canceled, lock: spentBy(refund, 0) });
     assert.deepEqual(deeds(refunded, again), ['broadcast', 'build_refund']);
+  });
+
+  test('refunding: while the node cannot say what became of the invoice, nothing is sent and nothing is lost', () => {
+    const claim = claimFor(lockTerms);
+    for (const lock of [unspent(301), spentBy(claim, 0), spentBy(claim, 6), spentBy(refund, 6)])
+      assert.deepEqual(step(refunded, looked(R + 7, { lock })), { trade: refunded, effects: [] });
   });
 
   test('refunding: a claim without a settled invoice is outbid while it is unconfirmed', () => {

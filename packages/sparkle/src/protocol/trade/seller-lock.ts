@@ -193,18 +193,20 @@ function refund(trade: In<'waiting'>, height: number): After {
 function refundLooked(trade: In<'refunding'>, { view, at }: Event<'looked'>): After {
   const instead = lockIsImpossible(trade, view.source);
   if (instead !== undefined) return replaced(trade, instead);
+  // Nobody races this refund, and whether the invoice is surely canceled is for the node to say.
+  if (view.invoice === undefined) return stay(trade);
   const news = refundNews(trade, view.lock, at.height);
   switch (news.news) {
     case 'preimage':
       // Only a settled invoice gives the preimage away, and this one is canceled: the node has failed us.
       return view.lock?.state === 'spent' && view.lock.spender.confirmations > 0
-        ? ended(trade, view.invoice?.state === 'settled' ? 'traded' : 'lost', ['claimed_unpaid'], news.txid)
+        ? ended(trade, view.invoice.state === 'settled' ? 'traded' : 'lost', ['claimed_unpaid'], news.txid)
         : pushRefund(trade, at.height);
     case 'refunded':
       return ended(trade, 'refunded', [], news.txid);
     case 'push': {
       // An invoice that was still being made when the trade was given up: no refund is signed beside it.
-      const payable = view.invoice?.state === 'open' || view.invoice?.state === 'held';
+      const payable = view.invoice.state === 'open' || view.invoice.state === 'held';
       const effects = payable ? [cancelAgain(trade, at.height), ...news.effects] : news.effects;
       return go({ ...trade, plannedAt: at.height }, ...effects);
     }

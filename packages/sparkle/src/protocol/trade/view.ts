@@ -8,6 +8,7 @@ export type View = {
   lock?: OutputView;
   /** The output that the lock transaction spends first: the one that held the inscription before. */
   source?: OutputView;
+  /** Absent, though looked for, while the Lightning node is away; so is `invoice`. */
   payment?: PaymentView;
   invoice?: InvoiceView;
   facts?: LockFacts;
