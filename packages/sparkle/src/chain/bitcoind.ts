@@ -11,7 +11,7 @@ import { SpendSearch } from './bitcoind-spends.ts';
 import { watchNode } from './bitcoind-watch.ts';
 import { checkZmqEndpoints, type ZmqEndpoints } from './bitcoind-zmq.ts';
 import type { BlockSource, Chain, ChainEvent } from './chain.ts';
-import { blockHashOf, readRawBlock, transactionsIn, type RawBlock } from './raw-block.ts';
+import { readRawBlock, transactionsIn, type RawBlock } from './raw-block.ts';
 
 export type BitcoindChainOptions = BitcoindRpcOptions & {
   /** Where the node publishes changes; `{}` when it does not, then it is only polled. */
@@ -57,7 +57,7 @@ async function readBlock(rpc: BitcoindRpc, hash: string): Promise<RawBlock | und
   if ('refusal' in answer && answer.refusal.code === NOT_FOUND) return undefined;
   const raw = 'refusal' in answer ? undefined : hexBytes.safeParse(answer.result).data;
   const block = raw === undefined ? undefined : readRawBlock(raw);
-  if (block !== undefined && blockHashOf(block) === hash) return block;
+  if (block?.hash === hash) return block;
   const reason = 'refusal' in answer ? answer.refusal.reason : 'its bytes are another block';
   throw new SparkleError('chain_unavailable', `the node must have block ${hash}; ${reason}`, { hash, reason });
 }

@@ -187,7 +187,7 @@ describe('an Electrum server that fakes a confirmation', () => {
     });
     server.chain.mempool.push(short);
     server.chain.mine();
-    await assert.rejects(chain.transaction(txidOf(short)), caughtAt('fake_confirmation'));
+    await assert.rejects(chain.transaction(txidOf(short)), unavailableFor('unproven'));
   });
 
   test('a transaction at a height where it is not, without any proof, is not believed', async () => {

@@ -1,60 +1,21 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { sha256 } from '@noble/hashes/sha2.js';
-import { concatBytes } from '@noble/hashes/utils.js';
 import { hex } from '@scure/base';
 import { readHeader } from '../protocol/header.ts';
+import { merkleBranchOf, merkleRootOf } from '../protocol/merkle.ts';
 import { readTransaction, txidOf, writeTransaction } from '../protocol/transaction.ts';
 import vectors from '../protocol/header.vectors.json' with { type: 'json' };
 import { scripthashOf, statusOf } from './electrum-scripts.ts';
 import type { HistoryEntry } from './electrum-transactions.ts';
+import { mineHeader, REGTEST_BITS } from './mined-header.suite.ts';
 import { ownScript } from './suite-keys.ts';
 
 const GENESIS = vectors.headers.find(({ name }) => name === 'block 0 of regtest')?.raw ?? '';
-const EASIEST = 0x207f_ffff;
-
-const swapped = (text: string): string => hex.encode(hex.decode(text).reverse());
-const doubleHash = (bytes: Uint8Array): Uint8Array => sha256(sha256(bytes));
-
-/** The root and the branch of a leaf; hashes in display order. */
-function merkle(txids: readonly string[], position: number): { root: string; branch: string[] } {
-  let level = txids.map((txid) => hex.decode(txid).reverse());
-  const branch: string[] = [];
-  for (let at = position; level.length > 1; at = Math.floor(at / 2)) {
-    const padded = level.length % 2 === 0 ? level : [...level, ...level.slice(-1)];
-    branch.push(swapped(hex.encode(padded[at % 2 === 0 ? at + 1 : at - 1] ?? new Uint8Array())));
-    const pairs = Array.from({ length: padded.length / 2 }, (_, pair) => padded.slice(2 * pair, 2 * pair + 2));
-    level = pairs.map((pair) => doubleHash(concatBytes(...pair)));
-  }
-  return { root: swapped(hex.encode(level[0] ?? new Uint8Array(32))), branch };
-}
 
 export type Block = { raw: string; transactions: string[] };
 
 /** What a block is made with; work is done for it unless it is to have none. */
 export type BlockChange = { previous?: string; bits?: number; timeSeconds?: number; work?: 'done' | 'missing' };
-
-function mined(on: {
-  previous: string;
-  root: string;
-  timeSeconds: number;
-  bits: number;
-  work: 'done' | 'missing';
-}): string {
-  const bytes = new Uint8Array(80);
-  const view = new DataView(bytes.buffer);
-  view.setInt32(0, 4, true);
-  bytes.set(hex.decode(on.previous).reverse(), 4);
-  bytes.set(hex.decode(on.root).reverse(), 36);
-  view.setUint32(68, on.timeSeconds, true);
-  view.setUint32(72, on.bits, true);
-  for (let nonce = 0; ; nonce += 1) {
-    view.setUint32(76, nonce, true);
-    // On regtest every second hash is good: those below 7fffff.
-    const highest = doubleHash(bytes)[31] ?? 0;
-    if (on.work === 'done' ? highest < 0x7f : highest > 0x7f) return hex.encode(bytes);
-  }
-}
 
 /** A chain without any rules: what it holds is what a test puts in. */
 export class FakeChain {
@@ -86,9 +47,9 @@ export class FakeChain {
   mine(change: BlockChange = {}): Block {
     const transactions = [this.make({ script: '51' }), ...this.mempool];
     const last = readHeader(this.blocks.at(-1)?.raw ?? '');
-    const { previous = last.hash, bits = EASIEST, timeSeconds = last.timeSeconds + 600, work = 'done' } = change;
-    const { root } = merkle(transactions.map(txidOf), 0);
-    const block = { raw: mined({ previous, root, timeSeconds, bits, work }), transactions };
+    const { previous = last.hash, bits = REGTEST_BITS, timeSeconds = last.timeSeconds + 600, work = 'done' } = change;
+    const merkleRoot = merkleRootOf(transactions.map(txidOf));
+    const block = { raw: mineHeader({ previous, merkleRoot, timeSeconds, bits, work }), transactions };
     this.blocks.push(block);
     this.mempool = [];
     return block;
@@ -97,7 +58,7 @@ export class FakeChain {
   branch(txid: string, height: number): { block_height: number; pos: number; merkle: string[] } {
     const txids = (this.blocks[height]?.transactions ?? []).map(txidOf);
     const pos = txids.indexOf(txid);
-    return { block_height: height, pos, merkle: merkle(txids, pos).branch };
+    return { block_height: height, pos, merkle: [...merkleBranchOf({ txids, position: pos }).hashes] };
   }
 
   find(txid: string): string | undefined {

@@ -125,6 +125,9 @@ export class ElectrumTransactions {
     const { txid, height, hash, error } = claim;
     const detail = { txid, height, hash, fault: error.detail['reason'] };
     if ((await this.#serversHash(height)) !== hash) throw changing('the block of a transaction was replaced', detail);
+    // Such a transaction may be there indeed; no proof can tell.
+    if (error.detail['reason'] === 'transaction_is_node')
+      throw unavailable('unproven', `no server can show that ${txid} is in a block: it has 64 bytes`, detail);
     const sentence = `it says that transaction ${txid} is in block ${hash}, and its proof does not show it`;
     throw dishonest('fake_confirmation', `${sentence}: ${error.message}`, detail, error);
   }

@@ -1,17 +1,12 @@
 import { z } from 'zod';
+import { coinbaseHeight } from '../protocol/coinbase.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import { checkWork, readHeader, type Header } from '../protocol/header.ts';
+import { checkMerkleBranch } from '../protocol/merkle.ts';
 import { networks, type NetworkName } from '../protocol/network.ts';
 import { txidOf } from '../protocol/transaction.ts';
-import {
-  coinbaseHeight,
-  hasWork,
-  isHardEnough,
-  merkleRootOf,
-  readBlockHeader,
-  type BlockHeader,
-  type MerkleProof,
-} from './block-proof.ts';
 import type { Tip } from './chain.ts';
+import { isHardEnough } from './difficulty-floor.ts';
 import { unavailable, type EsploraHttp, type Reason } from './esplora-http.ts';
 
 export const SMALL_BYTES = 64_000;
@@ -33,7 +28,7 @@ const proofShape = z.object({
 export type MerkleAnswer = z.infer<typeof proofShape>;
 
 /** A block whose header and height are shown by work and not by somebody's word. */
-export type ProvenBlock = { header: BlockHeader; height: number };
+export type ProvenBlock = { header: Header; height: number };
 
 export type BlocksOptions = { network: NetworkName; maxTipAgeSeconds: number; nowSeconds: () => number };
 
@@ -119,10 +114,15 @@ export class EsploraBlocks {
     return this.http.json({ path: `/tx/${txid}/merkle-proof`, maxBytes: SMALL_BYTES, shape: proofShape });
   }
 
-  /** Throws `dishonest_source` when the way does not lead from the transaction to the block's root. */
-  assertIn({ merkleRoot, hash: blockHash }: BlockHeader, proof: MerkleProof): void {
-    if (rootOf(proof) !== merkleRoot)
-      throw this.lie('fake_confirmation', `transaction ${proof.txid} is not in block ${blockHash}, as its proof shows`);
+  /** Throws `dishonest_source` when the proof does not lead from the transaction to the block's root. */
+  assertIn({ hash: blockHash, merkleRoot }: Header, shown: { raw: string; proof: MerkleAnswer }): void {
+    const fault = faultOf({ ...shown, merkleRoot });
+    if (fault === undefined) return;
+    // Such a transaction may be there indeed; no proof can tell.
+    if (fault === 'transaction_is_node')
+      throw this.silent('unproven', `a transaction of 64 bytes cannot be shown to be in block ${blockHash}`, {});
+    const txid = txidOf(shown.raw);
+    throw this.lie('fake_confirmation', `transaction ${txid} is not in block ${blockHash}, as its proof shows`);
   }
 
   lie(what: string, sentence: string): SparkleError {
@@ -147,7 +147,7 @@ export class EsploraBlocks {
     const { network } = this.options;
     const raw = await this.http.word({ path: `/block/${blockHash}/header`, maxBytes: SMALL_BYTES, shape: header });
     if (raw === undefined) return undefined;
-    const read = readBlockHeader(raw);
+    const read = readHeader(raw);
     if (read.hash !== blockHash) throw this.lie('wrong_header', `the header it gave for block ${blockHash} is another`);
     if (blockHash === networks[network].genesisHash) return { header: read, height: 0 };
     if (!hasWork(read)) throw this.lie('no_work', `block ${blockHash} was never mined`);
@@ -158,36 +158,37 @@ export class EsploraBlocks {
   }
 
   /** BIP 34: the coinbase names the height, and its place at the left edge of the tree shows that it is the coinbase. */
-  private async heightOf(read: BlockHeader): Promise<number> {
+  private async heightOf(read: Header): Promise<number> {
     const path = `/block/${read.hash}/txid/0`;
     const txid = await this.http.word({ path, maxBytes: SMALL_BYTES, shape: hash });
     const raw = txid === undefined ? undefined : await this.raw(txid);
     const proof = txid === undefined ? undefined : await this.proof(txid);
     if (txid === undefined || raw === undefined || proof === undefined)
       throw this.silent('changing', `it does not show the coinbase of block ${read.hash}`, {});
-    const { merkle, pos } = proof;
     const height = coinbaseHeight(raw);
-    if (pos !== 0 || rootOf({ txid, pos, merkle }) !== read.merkleRoot || height === undefined)
+    if (proof.pos !== 0 || faultOf({ raw, proof, merkleRoot: read.merkleRoot }) !== undefined || height === undefined)
       throw this.lie('fake_height', `${txid} is not the coinbase of block ${read.hash}`);
     return height;
   }
 }
 
-function hashesTo(raw: string, txid: string): boolean {
+/** What a rule of ours says about something a server gave: its answer, or its refusal. */
+function judged<T>(judge: () => T): T | SparkleError {
   try {
-    return txidOf(raw) === txid;
+    return judge();
   } catch (error) {
-    if (error instanceof SparkleError) return false;
+    if (error instanceof SparkleError) return error;
     throw error;
   }
 }
 
-/** Where a proof leads, `undefined` for one that cannot be any. */
-function rootOf(proof: MerkleProof): string | undefined {
-  try {
-    return merkleRootOf(proof);
-  } catch (error) {
-    if (error instanceof SparkleError) return undefined;
-    throw error;
-  }
+const hashesTo = (raw: string, txid: string): boolean => judged(() => txidOf(raw)) === txid;
+
+const hasWork = (read: Header): boolean => !(judged(() => checkWork(read)) instanceof SparkleError);
+
+/** Why the proof does not show that the transaction is in the block with this root; `undefined` when it does. */
+function faultOf({ raw, proof, merkleRoot }: { raw: string; proof: MerkleAnswer; merkleRoot: string }): unknown {
+  const branch = { hashes: proof.merkle, position: proof.pos };
+  const said = judged(() => checkMerkleBranch({ raw, branch, merkleRoot }));
+  return said instanceof SparkleError ? said.detail['reason'] : undefined;
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { SparkleError } from '../protocol/errors.ts';
-import { txidOf } from '../protocol/transaction.ts';
-import { readBlockHeader } from './block-proof.ts';
+import { readHeader } from '../protocol/header.ts';
+import { txidOf, writeTransaction } from '../protocol/transaction.ts';
 import type { Chain } from './chain.ts';
 import { esploraChain, type EsploraChainOptions } from './esplora.ts';
-import { json, mineBlock, mineHeader, PaperServer, proofIn, statusIn, type PaperBlock } from './esplora-paper.suite.ts';
-import { refusedWith, SATS, spendWithFee, until } from './suite-hands.ts';
+import { json, mineBlock, PaperServer, proofIn, statusIn, type PaperBlock } from './esplora-paper.suite.ts';
+import { mineHeader, REGTEST_BITS } from './mined-header.suite.ts';
+import { NOBODY, refusedWith, SATS, spendWithFee, until } from './suite-hands.ts';
 import { ownScript } from './suite-keys.ts';
 
 const lie = (what: string) => (error: unknown) => {
@@ -103,7 +104,7 @@ describe('esplora, over a server that', () => {
   test('calls a waiting transaction confirmed is caught by the proof', async () => {
     paper.lies.set(`/tx/${waiting.txid}/status`, json(statusIn(confirmedIn)));
     const proof = proofIn(confirmedIn, spend.txid);
-    for (const merkle of [proof.merkle, [], [...proof.merkle, ...proof.merkle], Array(17).fill(first)]) {
+    for (const merkle of [proof.merkle, [], [...proof.merkle, ...proof.merkle], Array(16).fill(first)]) {
       paper.lies.set(`/tx/${waiting.txid}/merkle-proof`, json({ ...proof, merkle }));
       await assert.rejects(chain.transaction(waiting.txid), lie('fake_confirmation'));
     }
@@ -151,8 +152,10 @@ describe('esplora, over a server that', () => {
     const { hash } = paper.tip;
     paper.lies.set(`/block/${hash}/header`, { status: 200, body: confirmedIn.header });
     await assert.rejects(chain.tip(), lie('wrong_header'));
-    const header = mineHeader({ previous: hash, root: first, timeSeconds: paper.timeSeconds, worthless: true });
-    const invented = readBlockHeader(header).hash;
+    const { timeSeconds } = paper;
+    const on = { previous: hash, merkleRoot: first, timeSeconds, bits: REGTEST_BITS };
+    const header = mineHeader({ ...on, work: 'missing' });
+    const invented = readHeader(header).hash;
     paper.lies.set('/blocks/tip/hash', { status: 200, body: invented });
     paper.lies.set(`/block/${invented}/header`, { status: 200, body: header });
     await assert.rejects(chain.tip(), lie('no_work'));
@@ -352,5 +355,17 @@ describe('esplora, over a server that', () => {
     const asked = one.tip();
     await until(() => paper.asked.length > 0);
     await Promise.all([assert.rejects(asked, silent('unreachable')), one.close()]);
+  });
+
+  test('calls a transaction of 64 bytes confirmed is no liar, and proves nothing (CVE-2017-12842)', async () => {
+    const short = writeTransaction({
+      version: 2,
+      inputs: [{ txid: NOBODY, vout: 0, scriptSig: new Uint8Array(), sequence: 0, witness: [] }],
+      outputs: [{ valueSats: 1_000n, script: Uint8Array.of(0x51, 0x52, 0x53, 0x54) }],
+      lockTime: 0,
+    });
+    assert.equal(short.length, 128);
+    paper.mine(short);
+    await assert.rejects(chain.transaction(txidOf(short)), silent('unproven'));
   });
 });

@@ -93,7 +93,7 @@ export class EsploraLookup {
     if (raw === undefined) return undefined;
     if (status === undefined) throw this.blocks.silent('changing', `it knows transaction ${txid} no more`, {});
     if (!status.confirmed) return { txid, raw };
-    return { txid, raw, block: await this.confirmedIn(txid, status, tip) };
+    return { txid, raw, block: await this.confirmedIn({ txid, raw }, status, tip) };
   }
 
   private status(txid: string): Promise<Status | undefined> {
@@ -101,15 +101,14 @@ export class EsploraLookup {
   }
 
   private async confirmedIn(
-    txid: string,
+    { txid, raw }: { txid: string; raw: string },
     { block_hash: blockHash, block_height: claimed }: Extract<Status, { confirmed: true }>,
     tip: Tip,
   ): Promise<{ height: number; hash: string }> {
     const [block, proof] = await Promise.all([this.blocks.block(blockHash), this.blocks.proof(txid)]);
     if (block === undefined || proof === undefined)
       throw this.blocks.silent('changing', `it does not show that transaction ${txid} is in block ${blockHash}`, {});
-    const { pos, merkle } = proof;
-    this.blocks.assertIn(block.header, { txid, pos, merkle });
+    this.blocks.assertIn(block.header, { raw, proof });
     const { height } = block;
     if (claimed !== height || proof.block_height !== height)
       throw this.blocks.lie('fake_height', `block ${blockHash} has height ${height}; it says ${claimed}`);

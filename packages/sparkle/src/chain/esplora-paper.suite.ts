@@ -1,10 +1,11 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hex } from '@scure/base';
+import { readHeader } from '../protocol/header.ts';
+import { merkleBranchOf, merkleRootOf } from '../protocol/merkle.ts';
 import { networks } from '../protocol/network.ts';
 import { readTransaction, txidOf, writeTransaction } from '../protocol/transaction.ts';
-import { hasWork, merkleRootOf, readBlockHeader } from './block-proof.ts';
-import { merkleBranch } from './esplora-server-node.ts';
+import { mineHeader, REGTEST_BITS } from './mined-header.suite.ts';
 import { SATS } from './suite-hands.ts';
 import { ownScript } from './suite-keys.ts';
 
@@ -13,14 +14,11 @@ type Said = { status: number; body: string; headers?: Record<string, string> };
 /** What is said instead of the truth: an answer, or whatever is done to the response. */
 export type PaperLie = Said | ((response: ServerResponse) => void);
 
-const BITS = 0x207f_ffff;
-
 const littleEndian = (value: number): string => {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value, true);
   return hex.encode(bytes);
 };
-const turned = (shown: string): string => hex.encode(hex.decode(shown).reverse());
 
 /** BIP 34, with a height of three bytes so that all look alike; `salt` keeps rival blocks apart. */
 function coinbase(height: number, salt: number): string {
@@ -30,23 +28,12 @@ function coinbase(height: number, salt: number): string {
   return writeTransaction({ version: 2, lockTime: 0, inputs: [input], outputs });
 }
 
-/** A header with this root, mined for real: on regtest every second nonce will do. */
-export function mineHeader(on: { previous: string; root: string; timeSeconds: number; worthless?: boolean }): string {
-  const { previous, root, timeSeconds, worthless = false } = on;
-  const start = `00000020${turned(previous)}${turned(root)}${littleEndian(timeSeconds)}${littleEndian(BITS)}`;
-  for (let nonce = 0; ; nonce += 1) {
-    const header = start + littleEndian(nonce);
-    if (hasWork(readBlockHeader(header)) !== worthless) return header;
-  }
-}
-
 export function mineBlock(on: { previous: string; height: number; timeSeconds: number; salt: number; raws: string[] }) {
   const { previous, height, timeSeconds, salt } = on;
   const raws = [coinbase(height, salt), ...on.raws];
-  const txids = raws.map(txidOf);
-  const root = merkleRootOf({ txid: txids[0] ?? '', pos: 0, merkle: merkleBranch(txids, 0) });
-  const header = mineHeader({ previous, root, timeSeconds });
-  return { hash: readBlockHeader(header).hash, header, height, raws };
+  const merkleRoot = merkleRootOf(raws.map(txidOf));
+  const header = mineHeader({ previous, merkleRoot, timeSeconds, bits: REGTEST_BITS, work: 'done' });
+  return { hash: readHeader(header).hash, header, height, raws };
 }
 
 /** An Esplora server over a little chain on paper, which says the truth but for `lies`, by path. */
@@ -146,5 +133,6 @@ export const statusIn = (block: PaperBlock | undefined) =>
 export function proofIn({ height, raws }: PaperBlock, txid: string) {
   const txids = raws.map(txidOf);
   const pos = txids.indexOf(txid);
-  return { block_height: height, merkle: merkleBranch(txids, pos), pos };
+  const { hashes: merkle } = merkleBranchOf({ txids, position: pos });
+  return { block_height: height, merkle, pos };
 }

@@ -3,10 +3,11 @@ import { Address, OutScript } from '@scure/btc-signer/payment.js';
 import { z } from 'zod';
 import { vsizeOf } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
+import { merkleBranchOf } from '../protocol/merkle.ts';
 import { networkOfGenesis, networks } from '../protocol/network.ts';
 import { isCoinbase, readTransaction, type Transaction } from '../protocol/transaction.ts';
 import type { ChainTransaction } from './chain.ts';
-import { merkleBranch, type EsploraNode, type NodeBlock } from './esplora-server-node.ts';
+import type { EsploraNode, NodeBlock } from './esplora-server-node.ts';
 import { scripthashOf, type Mention, type ScriptIndex } from './esplora-server-index.ts';
 
 /** What goes over the wire; a string is plain text, bytes are a file. */
@@ -125,7 +126,7 @@ async function merkleProof(node: EsploraNode, { txid, block: place }: ChainTrans
   const pos = txids?.indexOf(txid) ?? -1;
   if (place === undefined || txids === undefined || pos < 0)
     return refused(404, 'Transaction not found or is unconfirmed');
-  return json({ block_height: place.height, merkle: merkleBranch(txids, pos), pos });
+  return json({ block_height: place.height, merkle: merkleBranchOf({ txids, position: pos }).hashes, pos });
 }
 
 async function spendJson(node: EsploraNode, funding: ChainTransaction, vout: number) {

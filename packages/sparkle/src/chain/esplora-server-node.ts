@@ -1,5 +1,3 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { hex } from '@scure/base';
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
 import { vsizeOf } from '../protocol/draft.ts';
@@ -35,25 +33,6 @@ const blockShape = z.object({
 const entryShape = z.object({ vsize: z.number().int(), fees: z.object({ base: sats }) });
 
 export type NodeBlock = z.infer<typeof blockShape>;
-
-/** How a txid is shown and how it is hashed differ in the order of bytes. */
-const wire = (shown: string): Uint8Array => hex.decode(shown).reverse();
-
-/** The siblings on the way from a transaction up to the root, as Electrum's `get_merkle` lists them. */
-export function merkleBranch(txids: readonly string[], pos: number): string[] {
-  const branch: string[] = [];
-  let level = txids.map(wire);
-  for (let at = pos; level.length > 1; at >>>= 1) {
-    const sibling = level[at ^ 1] ?? level[at];
-    branch.push(hex.encode((sibling ?? new Uint8Array()).slice().reverse()));
-    const below = level;
-    level = Array.from({ length: Math.ceil(below.length / 2) }, (_, pair) => {
-      const left = below[2 * pair] ?? new Uint8Array();
-      return sha256(sha256(Uint8Array.from([...left, ...(below[2 * pair + 1] ?? left)])));
-    });
-  }
-  return branch;
-}
 
 /** What the server asks its node. */
 export class EsploraNode {

@@ -3,8 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '@scure/base';
 import { addressOf, startRegtest, withoutBitcoind, type Regtest } from '../../../../test/regtest/bitcoind.ts';
+import { readHeader } from '../protocol/header.ts';
+import { checkMerkleBranch } from '../protocol/merkle.ts';
 import { txidOf } from '../protocol/transaction.ts';
-import { merkleRootOf, readBlockHeader } from './block-proof.ts';
 import { startEsploraServer, type EsploraServer } from './esplora-server.ts';
 import { NOBODY, SATS, spendWithFee } from './suite-hands.ts';
 import { ownScript } from './suite-keys.ts';
@@ -61,7 +62,7 @@ describe('Esplora server', { skip: withoutBitcoind }, () => {
     assert.equal((await ask('/blocks/tip/height')).text, String(height));
     assert.equal((await ask('/blocks/tip/hash')).text, hash);
     assert.equal((await ask(`/block-height/${height}`)).text, hash);
-    assert.equal(readBlockHeader((await ask(`/block/${hash}/header`)).text).hash, hash);
+    assert.equal(readHeader((await ask(`/block/${hash}/header`)).text).hash, hash);
     const { id, tx_count: count, previousblockhash } = await json(`/block/${hash}`);
     assert.deepEqual([id, count], [hash, 1]);
     assert.deepEqual(await json(`/block/${hash}/status`), { in_best_chain: true, height, next_best: null });
@@ -73,13 +74,14 @@ describe('Esplora server', { skip: withoutBitcoind }, () => {
     for (const payments of [0, 1, 2, 4, 7]) {
       for (let payment = 0; payment < payments; payment += 1) await paid();
       const [hash = ''] = await regtest.mine(1);
-      const { merkleRoot } = readBlockHeader((await ask(`/block/${hash}/header`)).text);
+      const { merkleRoot } = readHeader((await ask(`/block/${hash}/header`)).text);
       const txids = await json<string[]>(`/block/${hash}/txids`);
       assert.equal(txids.length, payments + 1);
       for (const [at, txid] of txids.entries()) {
         const { merkle, pos, block_height: height } = await json(`/tx/${txid}/merkle-proof`);
         assert.deepEqual([pos, height], [at, await regtest.height()]);
-        assert.equal(merkleRootOf({ txid, pos, merkle }), merkleRoot);
+        const raw = (await ask(`/tx/${txid}/hex`)).text;
+        checkMerkleBranch({ raw, branch: { hashes: merkle, position: pos }, merkleRoot });
       }
     }
   });

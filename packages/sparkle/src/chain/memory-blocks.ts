@@ -1,5 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '@scure/base';
+import { readHeader, writeHeader } from '../protocol/header.ts';
+import { merkleRootOf } from '../protocol/merkle.ts';
 import { networks, type NetworkName } from '../protocol/network.ts';
 import { subsidySats } from '../protocol/satflow.ts';
 import { isCoinbase, readTransaction, type Transaction } from '../protocol/transaction.ts';
@@ -34,27 +36,8 @@ function littleEndian(value: number, length: number): number[] {
   return Array.from({ length }, (_, index) => Math.floor(value / 256 ** index) % 256);
 }
 
-function merkleRoot(txids: readonly string[]): Uint8Array {
-  let level = txids.map((txid) => hex.decode(txid).reverse());
-  while (level.length > 1)
-    level = Array.from({ length: Math.ceil(level.length / 2) }, (_, pair) => {
-      const left = level[2 * pair] ?? new Uint8Array();
-      return doubleHash(Uint8Array.from([...left, ...(level[2 * pair + 1] ?? left)]));
-    });
-  return level[0] ?? new Uint8Array(32);
-}
-
-function headerHash(header: { previous: string; root: Uint8Array; timeSeconds: number }): string {
-  const { previous, root, timeSeconds } = header;
-  const bytes = [
-    ...littleEndian(0x2000_0000, 4),
-    ...hex.decode(previous).reverse(),
-    ...root,
-    ...littleEndian(timeSeconds, 4),
-    ...littleEndian(BITS, 4),
-    ...littleEndian(0, 4),
-  ];
-  return hex.encode(doubleHash(Uint8Array.from(bytes)).reverse());
+function headerHash(header: { previous: string; merkleRoot: string; timeSeconds: number }): string {
+  return readHeader(writeHeader({ version: 0x2000_0000, ...header, bits: BITS, nonce: 0 })).hash;
 }
 
 const hexOf = (value: number, length: number): string => hex.encode(Uint8Array.from(littleEndian(value, length)));
@@ -139,8 +122,8 @@ export class MemoryBlocks {
     this.counter += 1;
     const valueSats = subsidySats({ height, network: this.network }) + feesSats;
     const all = [coinbase({ height, counter: this.counter, valueSats, payTo }), ...transactions];
-    const root = merkleRoot(all.map(({ transaction }) => transaction.txid));
-    const hash = headerHash({ previous: previous.hash, root, timeSeconds });
+    const merkleRoot = merkleRootOf(all.map(({ transaction }) => transaction.txid));
+    const hash = headerHash({ previous: previous.hash, merkleRoot, timeSeconds });
     const block: MemoryBlock = { hash, height, timeSeconds, transactions: all, undo: [] };
     for (const each of all) this.apply(each, block);
     this.chain.push(block);

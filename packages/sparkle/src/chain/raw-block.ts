@@ -1,12 +1,12 @@
-import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '@scure/base';
 import { SparkleError } from '../protocol/errors.ts';
+import { readHeader } from '../protocol/header.ts';
 
 /** Where a transaction lies in its block, and the outpoints it spends as 36 bytes each, as they are on the wire. */
 type Span = { start: number; end: number; prevouts: number[] };
 
-/** A block as far as looking for spends needs it. `previous` is the hash before it, display order. */
-export type RawBlock = { previous: string; bytes: Uint8Array; transactions: Span[] };
+/** A block as far as looking for spends needs it. `hash` is recomputed, `previous` the hash before it; display order. */
+export type RawBlock = { hash: string; previous: string; bytes: Uint8Array; transactions: Span[] };
 
 const HEADER_BYTES = 80;
 
@@ -72,7 +72,8 @@ export function readRawBlock(raw: string): RawBlock {
     cursor.skip(HEADER_BYTES);
     const transactions = Array.from({ length: cursor.count() }, () => readSpan(cursor));
     if (cursor.at !== bytes.length) throw new RangeError('bytes after the last transaction');
-    return { previous: hex.encode(bytes.slice(4, 36).reverse()), bytes, transactions };
+    const { hash, previous } = readHeader(hex.encode(bytes.subarray(0, HEADER_BYTES)));
+    return { hash, previous, bytes, transactions };
   } catch (cause) {
     throw new SparkleError(
       'chain_unavailable',
@@ -82,10 +83,6 @@ export function readRawBlock(raw: string): RawBlock {
     );
   }
 }
-
-/** Hash of the block's header, display order. */
-export const blockHashOf = ({ bytes }: Pick<RawBlock, 'bytes'>): string =>
-  hex.encode(sha256(sha256(bytes.subarray(0, HEADER_BYTES))).reverse());
 
 /** The raw transactions (hex) in the order of the block; the first is the coinbase. */
 export const transactionsIn = ({ bytes, transactions }: RawBlock): string[] =>

@@ -307,8 +307,14 @@ export function checkHeld({ terms, held, height }: HeldCheck): Failure[] {
   ]);
 }
 
-function amountRules({ priceSats }: Terms, { amountMsat }: Held): Rule[] {
-  const least = priceSats * 1000n;
+const leastHeldMsat = ({ priceSats }: Terms): bigint => priceSats * 1000n;
+
+/** Whether a payment that was accepted is still there, all of it. */
+export const isHeldInFull = ({ terms, held }: { terms: Terms; held: Pick<Held, 'amountMsat'> }): boolean =>
+  held.amountMsat >= leastHeldMsat(terms);
+
+function amountRules(terms: Terms, { amountMsat }: Held): Rule[] {
+  const least = leastHeldMsat(terms);
   const most = (least * MOST_PERCENT) / 100n;
   return [
     {

@@ -21,6 +21,9 @@ const difficultyRules: Readonly<Record<NetworkName, DifficultyRules>> = {
   regtest: { easiestBits: 0x207f_ffff, retargets: false, easyAfterPause: true, bip94: false },
 };
 
+/** The bits of the easiest block that a network takes. */
+export const easiestBits = (network: NetworkName): number => difficultyRules[network].easiestBits;
+
 /** Blocks between two changes of the target. */
 export const PERIOD_BLOCKS = 2016;
 const SPACING_SECONDS = 600;
@@ -54,25 +57,22 @@ export function retarget(period: {
   const took = lastTimeSeconds - firstTimeSeconds;
   const seconds = Math.min(Math.max(took, PERIOD_SECONDS / 4), PERIOD_SECONDS * 4);
   const target = (targetOf(bits) * BigInt(seconds)) / BigInt(PERIOD_SECONDS);
-  const { easiestBits } = difficultyRules[network];
-  return target > targetOf(easiestBits) ? easiestBits : bitsOf(target);
+  const easiest = easiestBits(network);
+  return target > targetOf(easiest) ? easiest : bitsOf(target);
 }
 
 /** Skips the blocks that were easy after a pause, back to one that shows the period's own target. */
-function bitsOfPeriod({ before, height, easiestBits }: Omit<Place, 'network'> & { easiestBits: number }): number {
+function bitsOfPeriod({ before, height, network }: Place): number {
+  const easiest = easiestBits(network);
   let at = height - 1;
-  while (
-    at % PERIOD_BLOCKS !== 0 &&
-    before(at - 1) !== undefined &&
-    ancestor({ before, height: at }).bits === easiestBits
-  )
+  while (at % PERIOD_BLOCKS !== 0 && before(at - 1) !== undefined && ancestor({ before, height: at }).bits === easiest)
     at -= 1;
   return ancestor({ before, height: at }).bits;
 }
 
 /** The bits that the block at `height` must have when it says `timeSeconds`. Source: pow.cpp of Bitcoin Core 29. */
 export function requiredBits({ network, height, before, timeSeconds }: Place & { timeSeconds: number }): number {
-  const { easiestBits, retargets, easyAfterPause, bip94 } = difficultyRules[network];
+  const { retargets, easyAfterPause, bip94 } = difficultyRules[network];
   const last = ancestor({ before, height: height - 1 });
   if (!retargets) return last.bits;
   if (height % PERIOD_BLOCKS === 0) {
@@ -81,8 +81,8 @@ export function requiredBits({ network, height, before, timeSeconds }: Place & {
     return retarget({ network, ...ends, bits: bip94 ? start.bits : last.bits });
   }
   if (!easyAfterPause) return last.bits;
-  if (timeSeconds > last.timeSeconds + 2 * SPACING_SECONDS) return easiestBits;
-  return bitsOfPeriod({ before, height, easiestBits });
+  if (timeSeconds > last.timeSeconds + 2 * SPACING_SECONDS) return easiestBits(network);
+  return bitsOfPeriod({ before, height, network });
 }
 
 /** BIP 113: the middle of the times of the eleven blocks before. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hex } from '@scure/base';
 import fc from 'fast-check';
 import { SparkleError } from './errors.ts';
-import { bitsOf, checkWork, readHeader, targetOf, workOf, type HeaderFault } from './header.ts';
+import { bitsOf, checkWork, readHeader, targetOf, workOf, writeHeader, type HeaderFault } from './header.ts';
 import { checkNextHeader, PERIOD_BLOCKS, periodStart, requiredBits, retarget, type Ancestors } from './header-rules.ts';
 import vectors from './header.vectors.json' with { type: 'json' };
 
@@ -29,6 +30,13 @@ for (const { name, raw, ...facts } of vectors.headers)
     checkWork(header);
   });
 
+test('a header is written as it was read', () => {
+  for (const { raw } of vectors.headers) {
+    const nonce = new DataView(hex.decode(raw).buffer).getUint32(76, true);
+    assert.equal(writeHeader({ ...readHeader(raw), nonce }), raw);
+  }
+});
+
 for (const { bits, target } of vectors.compact)
   test(`bits ${bits.toString(16)} mean the target ${target}`, () => {
     assert.equal(targetOf(bits).toString(16), target);
@@ -44,6 +52,17 @@ for (const { name, next, ...period } of vectors.retargets)
   test(`the target is set anew: ${name}`, () => {
     assert.equal(retarget({ network: 'mainnet', ...period }), next);
   });
+
+test('a target of few bytes is met up to its last bit', () => {
+  const bits = 0x0112_3456;
+  checkWork({ hash: '12'.padStart(64, '0'), bits });
+  assert.throws(() => checkWork({ hash: '13'.padStart(64, '0'), bits }), faulty('bad_work'));
+});
+
+test('bits that mean no target are met by no hash', () => {
+  for (const bits of vectors.refusedBits)
+    assert.throws(() => checkWork({ hash: '00'.repeat(32), bits }), faulty('bad_target'));
+});
 
 test('the compact form of a target is never above it, and within one part in 2^15 below', () => {
   fc.assert(

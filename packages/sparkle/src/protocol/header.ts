@@ -40,6 +40,19 @@ export function readHeader(raw: string): Header {
   };
 }
 
+/** The 80 bytes (hex) of a block's header, the reverse of `readHeader`. */
+export function writeHeader(header: Omit<Header, 'hash'> & { nonce: number }): string {
+  const bytes = new Uint8Array(HEADER_HEX / 2);
+  const view = new DataView(bytes.buffer);
+  view.setInt32(0, header.version, true);
+  bytes.set(hex.decode(header.previous).reverse(), 4);
+  bytes.set(hex.decode(header.merkleRoot).reverse(), 36);
+  view.setUint32(68, header.timeSeconds, true);
+  view.setUint32(72, header.bits, true);
+  view.setUint32(76, header.nonce, true);
+  return hex.encode(bytes);
+}
+
 /**
  * The number that a block's hash must not exceed, out of its compact form. Throws `bad_proof` for a form that means no
  * positive 256-bit number. Source: arith_uint256::SetCompact of Bitcoin Core.

@@ -102,6 +102,15 @@ describe('the seller in hold-first, before anything is locked', () => {
     assert.equal(stateAfter(holdSeller.building, looked(HEIGHT, { invoice: canceled })), 'canceling');
   });
 
+  test('building and locking: a hold that the node lost, or lost parts of, is gone although it calls it held', () => {
+    for (const amountMsat of [0n, 89_999_999n]) {
+      const emptied = { ...held, amountMsat, expiryHeight: amountMsat === 0n ? 0 : held.expiryHeight };
+      assert.equal(stateAfter(holdSeller.building, looked(HEIGHT, { invoice: emptied })), 'canceling');
+      const unconfirmed = looked(HEIGHT + 1, { invoice: emptied, lock: unspent(0), source: spentBy(lock, 0) });
+      assert.equal(stateAfter(holdSeller.locking, unconfirmed), 'aborting');
+    }
+  });
+
   test('building: a lock that comes too late is never broadcast', () => {
     const late = Math.min(lastLockHeight(holdTerms) + 1, lockGiveUpHeight({ acceptedHeight: HEIGHT }));
     const built: TradeEvent = { type: 'lock_built', at: at(late), lock };

@@ -1,4 +1,4 @@
-import { checkHeld, type Failure } from '../checks.ts';
+import { checkHeld, type Failure, isHeldInFull } from '../checks.ts';
 import {
   FINAL_CONFIRMATIONS,
   guardianHeight,
@@ -119,7 +119,7 @@ function accepted(trade: In<'invoiced'>, { view, at }: Event<'looked'>): After {
 
 /** While the lock is being built: the hold must stand, and the time to lock must not run out. */
 function buildLooked(trade: In<'building'>, { view, at }: Event<'looked'>): After {
-  if (!holdStands(view)) return cancel(trade, 'canceled', ['hold_gone']);
+  if (!holdStands(trade, view)) return cancel(trade, 'canceled', ['hold_gone']);
   return lockIsLate(trade, at.height) ? cancel(trade, 'canceled', ['lock_too_late']) : stay(trade);
 }
 
@@ -151,7 +151,7 @@ function lockLooked(trade: In<'locking'>, { view, at }: Event<'looked'>): After 
   if (impossible !== undefined) return cancel(trade, 'canceled', ['lock_replaced'], impossible);
   const confirmed = lock?.state === 'unspent' && lock.confirmations > 0;
   if (confirmed) return stay(trade);
-  if (at.height >= lockGiveUpHeight(trade) || !holdStands(view)) return abort(trade, at.height);
+  if (at.height >= lockGiveUpHeight(trade) || !holdStands(trade, view)) return abort(trade, at.height);
   const effects = pushLock(trade, lock, at.height);
   return effects.length === 0 ? stay(trade) : go({ ...trade, plannedAt: at.height }, ...effects);
 }
@@ -327,7 +327,9 @@ function canceled(trade: In<'canceling'>, { view, at }: Event<'looked'>): After 
   }
 }
 
-const holdStands = ({ invoice }: View): boolean => invoice === undefined || invoice.state === 'held';
+/** A node that lost what it held may go on calling the invoice held, with less in it or with nothing. */
+const holdStands = ({ terms }: In<'building' | 'locking'>, { invoice }: View): boolean =>
+  invoice === undefined || (invoice.state === 'held' && isHeldInFull({ terms, held: invoice }));
 const expiresAt = (invoice: string): number => invoiceExpiresAt(decodeInvoice(invoice));
 const sent = ({ txid, raw }: { txid: string; raw: string }) => ({ txid, raw });
 const base = ({ role, mode, tradeId, keyIndex, terms, offer }: HoldSeller) => ({
