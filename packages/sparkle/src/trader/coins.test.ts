@@ -10,6 +10,7 @@ const P2PKH = `76a914${'07'.repeat(20)}88ac`;
 const coin = (outpoint: string) => ({ outpoint, valueSats: 1000n, script: P2TR, confirmations: 1 });
 const outpoint = (byte: string) => `${byte.repeat(32)}:0`;
 const [free, carrying, unknown, disputed] = [outpoint('01'), outpoint('02'), outpoint('03'), outpoint('04')];
+const [misconfigured, unseen] = [outpoint('06'), outpoint('07')];
 const onRegtest: Policy = { network: 'regtest' };
 const lock = lockFor(holdTerms);
 const [, lockedCoin = ''] = lock.spent.map((spent) => spent.outpoint);
@@ -24,6 +25,8 @@ const purseOf = (outpoints: string[], coins = outpoints.map(coin), known: Known 
       assets: async (of: string) => {
         if (of === unknown) throw new SparkleError('not_indexed', 'not yet');
         if (of === disputed) throw new SparkleError('sources_disagree', 'one says so, one says otherwise');
+        if (of === misconfigured) throw new SparkleError('bad_config', 'its inscription index is off');
+        if (of === unseen) throw new SparkleError('chain_unavailable', 'the node is away');
         const inscriptions = of === carrying ? [{ id: `${'aa'.repeat(32)}i0`, offsetSats: 0n }] : [];
         return { inscriptions, runes: 'none', marks: [], ...known };
       },
@@ -41,6 +44,18 @@ test('coins that carry an inscription, or of which the index cannot speak yet, p
 
 test('a coin about which two indexes disagree pays no fee, and the others do', async () => {
   assert.deepEqual(await spendable([disputed, free]), [free]);
+});
+
+test('an index of another kind or network than it must be keeps no claim and no refund from being built', async () => {
+  assert.deepEqual(await spendable([misconfigured, free]), [free]);
+  assert.deepEqual(await spendable([misconfigured]), []);
+});
+
+test('while the chain itself is away, nothing is chosen', async () => {
+  await assert.rejects(
+    spendable([unseen, free]),
+    (error: unknown) => error instanceof SparkleError && error.code === 'chain_unavailable',
+  );
 });
 
 test('a coin with runes pays no fee; one of which nobody knows does where the wallet is trusted, as on networks of tests', async () => {

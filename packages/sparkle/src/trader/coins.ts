@@ -1,12 +1,12 @@
 import type { Coin, Wallet } from '../chain/wallet.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { decodeTransaction } from '../protocol/draft.ts';
-import { SparkleError } from '../protocol/errors.ts';
 import { guardFee, type OutputAssets, type RunePolicy, runePolicyFor } from '../protocol/guard.ts';
 import { canPay } from '../protocol/layout.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Store } from '../store/store.ts';
+import { indexProblemOf } from './index-problem.ts';
 
 /** More inputs than any transaction of ours needs: a wallet full of dust must not keep a claim from being built. */
 const MOST_COINS = 40;
@@ -76,8 +76,8 @@ async function assetsOf(ordinals: Ordinals, outpoint: string): Promise<OutputAss
   try {
     return await ordinals.assets(outpoint);
   } catch (error) {
-    if (error instanceof SparkleError && ['not_indexed', 'sources_disagree'].includes(error.code)) return undefined;
-    throw error;
+    if (indexProblemOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

@@ -102,7 +102,10 @@ describe('sending a lock', () => {
     ...lockFor(holdTerms),
     only: { untilHeight: 1000, heldHash: holdTerms.paymentHash },
   };
-  const invoice = (state: string) => ({ invoice: async () => ({ state }) as never });
+  const amountMsat = holdTerms.priceSats * 1000n;
+  const invoice = (state: string, msat = amountMsat) => ({
+    invoice: async () => ({ state, amountMsat: msat, expiryHeight: 2000, parts: 1 }) as never,
+  });
 
   test('in time and while the payment is held it is sent', async () => {
     const { parts, deeds } = world({ lightning: invoice('held'), trade: holdSeller.locking });
@@ -125,6 +128,14 @@ describe('sending a lock', () => {
   test('without a held payment it is not sent', async () => {
     for (const state of ['open', 'canceled', 'unknown', 'settled']) {
       const { parts, deeds } = world({ lightning: invoice(state), trade: holdSeller.locking });
+      await assert.rejects(run(parts, lock), refuses('invoice_not_held'));
+      assert.deepEqual(deeds, []);
+    }
+  });
+
+  test('while less than the price is held, or nothing of it any more, it is not sent', async () => {
+    for (const msat of [0n, amountMsat - 1n]) {
+      const { parts, deeds } = world({ lightning: invoice('held', msat), trade: holdSeller.locking });
       await assert.rejects(run(parts, lock), refuses('invoice_not_held'));
       assert.deepEqual(deeds, []);
     }

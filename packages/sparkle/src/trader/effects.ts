@@ -1,4 +1,5 @@
 import { decodeInvoice } from '../protocol/bolt11.ts';
+import { isHeldInFull } from '../protocol/checks.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { TradeKeys } from '../protocol/keys.ts';
 import type { TradeMessage } from '../protocol/messages.ts';
@@ -55,7 +56,7 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }:
       return refundFor(parts, hands, effect);
     case 'broadcast':
       if (!(await isStillWanted(parts, tradeId, effect.what))) return undefined;
-      await broadcast(parts, effect);
+      await broadcast(parts, effect, tradeId);
       return { type: 'broadcast_done', what: effect.what, txid: effect.txid };
     case 'alert':
       parts.log.error({ code: effect.code, level: effect.level }, effect.sentence);
@@ -79,8 +80,8 @@ async function isStillWanted({ store }: Parts, tradeId: string, what: Broadcast)
   return trade !== undefined && WANTED_IN[what].includes(trade.state);
 }
 
-async function broadcast(parts: Parts, { raw, only }: Do<'broadcast'>): Promise<void> {
-  const { chain, lightning } = parts;
+async function broadcast(parts: Parts, { raw, only }: Do<'broadcast'>, tradeId: string): Promise<void> {
+  const { chain } = parts;
   if (only !== undefined) {
     const height = await freshHeight(parts);
     const { untilHeight, heldHash } = only;
@@ -89,15 +90,22 @@ async function broadcast(parts: Parts, { raw, only }: Do<'broadcast'>): Promise<
         height,
         untilHeight,
       });
-    const state = heldHash === undefined ? 'held' : (await lightning.invoice(heldHash)).state;
-    if (state !== 'held')
-      throw new SparkleError(
-        'invoice_not_held',
-        `a lock may be sent while the payment for it is held; it is ${state}`,
-        { state },
-      );
+    if (heldHash !== undefined) await assertHeld(parts, tradeId, heldHash);
   }
   await chain.broadcast([raw]);
+}
+
+/** All of the price must be held: a node that lost parts of it, or all, may go on calling the invoice held. */
+async function assertHeld({ lightning, store }: Parts, tradeId: string, heldHash: string): Promise<void> {
+  const invoice = await lightning.invoice(heldHash);
+  const trade = await store.load(tradeId);
+  const isThere = invoice.state === 'held' && trade?.role === 'seller' && isHeldInFull({ ...trade, held: invoice });
+  if (isThere) return;
+  const { state } = invoice;
+  const sentence = `a lock may be sent while the payment for it is held, all of it; it is ${state}`;
+  throw new SparkleError('invoice_not_held', sentence, {
+    ...{ state, amountMsat: invoice.state === 'held' ? invoice.amountMsat : 0n },
+  });
 }
 
 async function holdInvoice({ lightning }: Parts, { terms, expirySeconds }: Do<'create_hold_invoice'>): Promise<Result> {

@@ -94,8 +94,14 @@ const confirmed: Partial<Chain> = {
   unspent: async () => ({ valueSats: 1n, script: '', confirmations: 1 }),
 };
 
-test('an index that cannot say yet, or two that disagree, are an answer of their own', async () => {
-  for (const code of ['not_indexed', 'unknown_inscription', 'sources_disagree'] as const) {
+test('an index that cannot say yet, is of the wrong kind, or contradicts another is an answer of its own', async () => {
+  for (const code of [
+    'not_indexed',
+    'unknown_inscription',
+    'sources_disagree',
+    'bad_config',
+    'wrong_network',
+  ] as const) {
     const ordinals = { locate: () => Promise.reject(new SparkleError(code, 'not yet')) };
     const view = await lookAt(eyes({ chain: confirmed, ordinals }), { facts }, 0);
     assert.equal(view.facts?.indexProblem, code);
@@ -114,7 +120,7 @@ test('what lies in the lock is told with its place, runes too', async () => {
   assert.equal(seen?.runes, 'some');
 });
 
-test('an index that fails otherwise fails the look', async () => {
+test('an index that cannot ask the chain fails the look', async () => {
   const ordinals = { locate: () => Promise.reject(new SparkleError('chain_unavailable', 'away')) };
   await assert.rejects(lookAt(eyes({ chain: confirmed, ordinals }), { facts }, 0), /away/);
 });

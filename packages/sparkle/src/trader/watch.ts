@@ -3,6 +3,7 @@ import type { Lightning } from '../lightning/lightning.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { LockFacts, Look, OutputView, View } from '../protocol/trade/view.ts';
+import { indexProblemOf } from './index-problem.ts';
 
 export type Eyes = { chain: Chain; lightning: Lightning; ordinals: Ordinals };
 
@@ -68,9 +69,6 @@ async function facts(eyes: Eyes, at: NonNullable<Look['facts']>, tip: Tip): Prom
   return base.confirmations === 0 ? known : { ...known, ...(await assets(eyes.ordinals, { outpoint, inscriptionId })) };
 }
 
-/** What keeps an index from telling a place: the look goes on without, so that deadlines are seen all the same. */
-const INDEX_PROBLEMS: readonly string[] = ['not_indexed', 'unknown_inscription', 'sources_disagree'];
-
 /** "The index cannot say yet" is an answer of its own; it must never read as "nothing there". */
 async function assets(
   ordinals: Ordinals,
@@ -81,7 +79,8 @@ async function assets(
     const { inscriptions, runes } = await ordinals.assets(at.outpoint);
     return { satpoint, inscriptions: inscriptions.map(({ id }) => id), runes };
   } catch (error) {
-    if (error instanceof SparkleError && INDEX_PROBLEMS.includes(error.code)) return { indexProblem: error.code };
-    throw error;
+    const indexProblem = indexProblemOf(error);
+    if (indexProblem === undefined) throw error;
+    return { indexProblem };
   }
 }
