@@ -16,7 +16,7 @@ const aims: Record<string, string> = {
   bolt11: 'aim: faster than each, while checking the signature',
   bundle: 'aim: the protocol at most 40 kB gzip',
   trades: 'aim: p50 at most 300 ms from held to lock broadcast, 150 ms from preimage seen to settled',
-  live: 'aim: under 150 MB with 1,000 live trades',
+  live: 'aim: under 150 MB with 1,000 live trades; here are two traders, 2,000 trades in all',
   watches: 'aim: with 100 outpoints watched at once, each spend told within two polls',
   lnd: 'aim: less than 5 % more than the library alone',
   start: 'aim: npm start under 180 s from an empty cache and 25 s warm, npm test under 180 s warm',
