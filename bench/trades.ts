@@ -1,6 +1,6 @@
 import { findPreimage } from 'sparkle-protocol/protocol/spend';
 import { paymentHashOf } from 'sparkle-protocol/protocol/trade/step';
-import { until } from '../world/lightning.ts';
+import { until } from '../test/regtest/kept-process.ts';
 import { ldkNodes } from '../world/nodes.ts';
 import { purchase } from '../world/story.ts';
 import { createWorld, type World } from '../world/world.ts';

@@ -9,7 +9,7 @@ import { SATS, spendWithFee } from 'sparkle-protocol/chain/suite-hands';
 import { ownScript } from 'sparkle-protocol/chain/suite-keys';
 import { addressOf, startRegtest, type Regtest } from '../test/regtest/bitcoind.ts';
 import { startElectrumX, withoutElectrumx } from '../test/regtest/electrumx.ts';
-import { until } from '../world/lightning.ts';
+import { until } from '../test/regtest/kept-process.ts';
 import { spread, type Spread } from './percentiles.ts';
 
 const WATCHES = 100;

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { cachedPart, intoCache, missingPart, timed } from './cache.mjs';
 import { run, unpackDebian, unpackedProgram } from './debian.mjs';
+import { freePorts, keeper } from './kept.mjs';
 import { onPath } from './parts/program.mjs';
 
 const PART = 'bitcoind-knots';
@@ -79,22 +79,6 @@ export async function findBitcoind({ log = () => undefined, install = 'when miss
   }
 }
 
-/** Ports that were free a moment ago. Held open together while choosing, so that no two are the same. */
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host: '127.0.0.1', port: 0 }, () => resolve(server));
-      });
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
 function flagsFor({ program, dir, ports: [rpcPort, p2pPort, block, tx, sequence], password }) {
   const salt = randomBytes(16).toString('hex');
   const proof = createHmac('sha256', salt).update(password).digest('hex');
@@ -116,25 +100,6 @@ function flagsFor({ program, dir, ports: [rpcPort, p2pPort, block, tx, sequence]
     ...[`-zmqpubrawblock=tcp://127.0.0.1:${block}`, `-zmqpubrawtx=tcp://127.0.0.1:${tx}`],
     `-zmqpubsequence=tcp://127.0.0.1:${sequence}`,
   ];
-}
-
-/**
- * A process that outlives this one by a moment: when our end of its pipe closes, however we died, it kills the node it
- * was told of last and removes its folder. Told `done`, it goes without doing anything.
- */
-function keeper(dir) {
-  const script =
-    'trap "" INT TERM HUP; pid=none; while read word; do [ "$word" = done ] && exit 0; pid=$word; done; ' +
-    '[ "$pid" = none ] || kill -9 "$pid" 2>/dev/null; sleep 0.2; [ -z "$1" ] || rm -rf "$1"';
-  const child = spawn('/bin/sh', ['-c', script, 'sh', dir], { stdio: ['pipe', 'ignore', 'ignore'] });
-  child.unref();
-  child.stdin.unref?.();
-  child.stdin.on('error', () => undefined);
-  return {
-    guards: (pid) => child.stdin.write(`${pid}\n`),
-    guardsNothing: () => child.stdin.write('none\n'),
-    release: () => child.stdin.end('done\n'),
-  };
 }
 
 function rpcClient({ rpcUrl, authorization }) {

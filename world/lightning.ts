@@ -4,11 +4,10 @@ import { bitcoindRpc } from 'sparkle-protocol/chain/bitcoind-rpc';
 import { bitcoindBlocks } from 'sparkle-protocol/lightning/ldk/bitcoind-blocks';
 import { type LdkNode, startLdkNode } from 'sparkle-protocol/lightning/ldk/node';
 import { z } from 'zod';
+import { until } from '../test/regtest/kept-process.ts';
 import type { Name, NodeAccess } from './party.ts';
 
 const CHANNEL_SATS = 2_000_000n;
-const MOST_LOOKS = 2_000;
-const PAUSE_MILLISECONDS = 10;
 
 const funded = z.object({ hex: z.string() });
 const script = z.object({ scriptPubKey: z.string() });
@@ -40,15 +39,6 @@ export function openNode(given: { name: Name; access: NodeAccess; dir: string })
     nowMilliseconds: () => Date.now(),
     warn: () => {},
   });
-}
-
-/** Waits until `ready`, looking every few milliseconds; throws when it never comes to be. */
-export async function until(what: string, ready: () => boolean | Promise<boolean>): Promise<void> {
-  for (let look = 0; look < MOST_LOOKS; look++) {
-    if (await ready()) return;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
-  }
-  throw new Error(`waited in vain until ${what}`);
 }
 
 /** A channel from buyer to seller that both can use at once. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Envelope } from 'sparkle-protocol/market/market';
-import { until } from '../../world/lightning.ts';
+import { until } from '../regtest/kept-process.ts';
 import type { Name, NodeAccess } from '../../world/party.ts';
 import type { ForSale, Order, Report } from './wire.ts';
 

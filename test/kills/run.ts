@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Envelope } from 'sparkle-protocol/market/market';
 import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
-import { until } from '../../world/lightning.ts';
+import { until } from '../regtest/kept-process.ts';
 import { accessOf } from '../../world/party.ts';
 import { forSale, holderOf } from '../../world/world.ts';
 import { type Inscribed, type Regtest, startRegtest } from '../regtest/bitcoind.ts';

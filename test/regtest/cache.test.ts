@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findBitcoind } from '../../scripts/bitcoind.mjs';
 import { withoutBitcoind } from './bitcoind.ts';
+import { isRunning, until } from './kept-process.ts';
 
 const scripts = fileURLToPath(new URL('../../scripts', import.meta.url));
 
@@ -26,14 +26,6 @@ function inProcess(code: string, environment: Record<string, string>, complaints
   });
   const ended = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)));
   return { child, lines, ended };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not seen in time: ${holds.toString()}`);
-    await wait(20);
-  }
 }
 
 const cacheModule = pathToFileURL(join(scripts, 'cache.mjs')).href;
@@ -135,23 +127,12 @@ describe('finding bitcoind', () => {
     `;
       for (const signal of ['SIGKILL', 'SIGTERM', 'SIGINT'] as const) {
         const { child, lines, ended } = inProcess(start, {});
-        await until(() => lines.length === 2);
+        await until('the node to start', () => lines.length === 2);
         const [pid = '', dir = ''] = lines;
         child.kill(signal);
         await ended;
-        await until(() => !existsSync(dir) && !isRunning(Number(pid)));
+        await until('the node to be gone', () => !existsSync(dir) && !isRunning(Number(pid)));
       }
     },
   );
 });
-
-/** Whether a process of this number is there. One that ended and only waits to be noticed (a zombie) is not. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !/^\d+ \(.*\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch (error) {
-    // Where there is no /proc the first call alone decides.
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync('/proc/self');
-  }
-}

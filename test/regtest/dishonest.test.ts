@@ -9,7 +9,7 @@ import type { TradeAccept, TradeMessage } from 'sparkle-protocol/protocol/messag
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trader } from 'sparkle-protocol/trader/trader';
-import { until } from '../../world/lightning.ts';
+import { until } from './kept-process.ts';
 import { ldkNodes } from '../../world/nodes.ts';
 import { purchase } from '../../world/story.ts';
 import { createWorld, type World } from '../../world/world.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePorts } from '../../scripts/kept.mjs';
 import { btc, type Regtest } from './bitcoind.ts';
 import type { ElectrumX } from './electrumx.ts';
-import { freePorts, KeptProcess, until } from './kept-process.ts';
+import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 
 export { withoutElectrum } from './parts.ts';
@@ -120,45 +120,36 @@ async function channelUp(command: Command, outpoint: string): Promise<void> {
 class ElectrumDaemon {
   readonly process: KeptProcess;
   readonly command: Command;
-  readonly #dir: string;
 
-  constructor(of: { process: KeptProcess; command: Command; dir: string }) {
+  constructor(of: { process: KeptProcess; command: Command }) {
     this.process = of.process;
     this.command = of.command;
-    this.#dir = of.dir;
   }
 
   async up(wallet: 'new' | 'kept'): Promise<void> {
-    this.process.start();
-    await until('Electrum to answer', async () => {
-      if (!this.process.running) throw new Error(`Electrum ended while starting: ${this.process.said.trim()}`);
-      return this.command('ping').then(
+    await this.process.up(() =>
+      this.command('ping').then(
         () => true,
         () => false,
-      );
-    });
+      ),
+    );
     if (wallet === 'new') await this.command('create', { encrypt_file: false });
     await this.command('load_wallet');
     await until('Electrum to be in step with its server', () => this.command<boolean>('is_synchronized'));
-  }
-
-  async stop(): Promise<void> {
-    await this.process.release('SIGKILL');
-    await rm(this.#dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
 async function prepare(electrumx: ElectrumX): Promise<{ daemon: ElectrumDaemon; peerPort: number }> {
   const part = await program('electrum');
-  const dir = await mkdtemp(join(tmpdir(), 'sparkle-electrum-'));
+  const dir = await newFolder('electrum');
   const [rpcPort = 0, peerPort = 0] = await freePorts(2);
   const password = randomBytes(16).toString('hex');
   await mkdir(join(dir, 'regtest'));
   await writeFile(join(dir, 'regtest', 'config'), configOf({ electrumx, rpcPort, peerPort, password }));
-  const words = Object.entries({ ...part.env, HOME: dir }).map(([name, value]) => `${name}=${value}`);
-  const args = [...words, part.command, ...part.args, '--regtest', '--dir', dir, 'daemon'];
-  const process = new KeptProcess({ command: '/usr/bin/env', args, dir });
-  return { daemon: new ElectrumDaemon({ process, command: commandsOf({ rpcPort, password }), dir }), peerPort };
+  const args = [...part.args, '--regtest', '--dir', dir, 'daemon'];
+  const env = { ...part.env, HOME: dir };
+  const process = new KeptProcess({ title: 'Electrum', command: part.command, args, env, dir });
+  return { daemon: new ElectrumDaemon({ process, command: commandsOf({ rpcPort, password }) }), peerPort };
 }
 
 /**
@@ -169,10 +160,7 @@ export async function startElectrumWallet(of: { regtest: Regtest; electrumx: Ele
   const { daemon, peerPort } = await prepare(of.electrumx);
   const { command } = daemon;
   const running: Running = { ...of, command };
-  await daemon.up('new').catch(async (error: unknown) => {
-    await daemon.stop();
-    throw error;
-  });
+  await daemon.process.begin(() => daemon.up('new'));
   // It answers `id@host:port` once it listens.
   const [nodeId = ''] = (await command<string>('nodeid')).split('@');
   return {
@@ -188,6 +176,6 @@ export async function startElectrumWallet(of: { regtest: Regtest; electrumx: Ele
     openChannel: (wanted) => openChannel(running, wanted),
     down: (how = 'stop') => daemon.process.end(how === 'stop' ? 'SIGTERM' : 'SIGKILL'),
     up: () => daemon.up('kept'),
-    stop: () => daemon.stop(),
+    stop: () => daemon.process.release(),
   };
 }

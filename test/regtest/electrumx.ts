@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../scripts/kept.mjs';
 import type { Regtest } from './bitcoind.ts';
-import { freePorts, KeptProcess, until } from './kept-process.ts';
+import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 
 export { withoutElectrumx } from './parts.ts';
@@ -111,36 +111,29 @@ export async function startElectrumX(of: {
 }): Promise<ElectrumX> {
   const { regtest, certificate, pollMilliseconds = 50 } = of;
   const part = await program('electrumx');
-  const dir = await mkdtemp(join(tmpdir(), 'sparkle-electrumx-'));
+  const dir = await newFolder('electrumx');
   const ports = await freePorts(3);
   const [port = 0, , tls = 0] = ports;
   await writeFile(join(dir, 'cert.pem'), certificate?.cert ?? '');
   await writeFile(join(dir, 'key.pem'), certificate?.key ?? '');
   const env = { ...part.env, ...settingsFor({ regtest, dir, ports, certificate, pollMilliseconds }) };
-  const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const kept = new KeptProcess({ command: '/usr/bin/env', args: [...words, part.command, ...part.args], dir });
-  const answers = async (): Promise<boolean> => {
-    if (!kept.running) throw new Error(`ElectrumX ended while starting: ${kept.said.trim().slice(-1500)}`);
-    return askElectrum(port, 'server.ping', []).then(
+  const kept = new KeptProcess({ title: 'ElectrumX', command: part.command, args: part.args, env, dir });
+  const answers = (): Promise<boolean> =>
+    askElectrum(port, 'server.ping', []).then(
       () => true,
       () => false,
     );
-  };
   const caughtUp = (): Promise<void> =>
     until('ElectrumX to catch up', async () => (await behind({ regtest, port }).catch(String)) === undefined);
   const up = async (): Promise<void> => {
-    kept.start();
-    await until('ElectrumX to answer', answers, { everyMilliseconds: 50 });
+    await kept.up(answers, { everyMilliseconds: 50 });
     await caughtUp();
   };
-  await up();
+  await kept.begin(up);
   return {
     ...{ port, url: `tcp://127.0.0.1:${port}`, tlsUrl: `tls://127.0.0.1:${tls}` },
     ...{ pid: () => kept.pid, caughtUp, up },
     down: () => kept.end('SIGTERM'),
-    async stop() {
-      await kept.release('SIGKILL');
-      await rm(dir, { recursive: true, force: true, maxRetries: 3 });
-    },
+    stop: () => kept.release(),
   };
 }

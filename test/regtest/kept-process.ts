@@ -1,67 +1,58 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { keeper, type Keeper } from '../../scripts/kept.mjs';
+
+type Waits = { patienceMilliseconds?: number; everyMilliseconds?: number };
 
 /** Waits until `isSo`, asking every `everyMilliseconds`. Throws naming `what` when the time is over. */
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  { patienceMilliseconds = 60_000, everyMilliseconds = 20 } = {},
+  { patienceMilliseconds = 60_000, everyMilliseconds = 10 }: Waits = {},
 ): Promise<void> {
   const end = performance.now() + patienceMilliseconds;
   while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
+    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, everyMilliseconds));
   }
 }
 
-/** Ports that were free a moment ago. Held open together while choosing, so that no two are the same. */
-export async function freePorts(count: number): Promise<number[]> {
-  const listening = (): Promise<Server> =>
-    new Promise((resolve, reject) => {
-      const server = createServer();
-      server.once('error', reject);
-      server.listen({ host: '127.0.0.1', port: 0 }, () => resolve(server));
-    });
-  const servers = await Promise.all(Array.from({ length: count }, listening));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+/** Whether a process of this number is there. One that ended and only waits to be noticed (a zombie) is not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !/^\d+ \(.*\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch (error) {
+    // Where there is no /proc the first call alone decides.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync('/proc/self');
+  }
 }
 
-type Keeper = { guards: (pid: number) => void; guardsNothing: () => void; release: () => void };
+/** A new temporary folder for a program of this name. */
+export const newFolder = (name: string): Promise<string> => mkdtemp(join(tmpdir(), `sparkle-${name}-`));
 
-/**
- * A shell that outlives this process by a moment: when our end of its pipe closes, however we died, it kills the
- * program it was told of last and removes `dir`. Told `done`, it goes without doing anything.
- */
-function keeper(dir: string): Keeper {
-  const script =
-    'trap "" INT TERM HUP; pid=none; while read word; do [ "$word" = done ] && exit 0; pid=$word; done; ' +
-    '[ "$pid" = none ] || kill -9 "$pid" 2>/dev/null; sleep 0.2; rm -rf "$1"';
-  const child = spawn('/bin/sh', ['-c', script, 'sh', dir], { stdio: ['pipe', 'ignore', 'ignore'] });
-  child.unref();
-  const { stdin } = child;
-  (stdin as { unref?: () => void }).unref?.();
-  stdin.on('error', () => undefined);
-  return {
-    guards: (pid) => stdin.write(`${pid}\n`),
-    guardsNothing: () => stdin.write('none\n'),
-    release: () => stdin.end('done\n'),
-  };
-}
+/** How a program is started; `title` is what people call it, `dir` its folder, and `env` stands besides our own. */
+export type Kept = {
+  title: string;
+  command: string;
+  args: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  dir: string;
+};
 
 /** A program with a folder of its own that does not outlive this process, whatever happens to it. */
 export class KeptProcess {
-  readonly #command: string;
-  readonly #args: readonly string[];
+  readonly #kept: Kept;
   readonly #keeper: Keeper;
   #child: ChildProcess | undefined;
   #said = '';
 
-  constructor({ command, args, dir }: { command: string; args: readonly string[]; dir: string }) {
-    this.#command = command;
-    this.#args = args;
-    this.#keeper = keeper(dir);
+  constructor(kept: Kept) {
+    this.#kept = kept;
+    this.#keeper = keeper(kept.dir);
   }
 
   get pid(): number {
@@ -72,20 +63,37 @@ export class KeptProcess {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The last words the program wrote. */
-  get said(): string {
-    return this.#said;
+  /** Starts it and returns once it `answers`. Throws its last words when it ends before that. */
+  async up(answers: () => Promise<boolean>, waits: Waits = {}): Promise<void> {
+    const { title } = this.#kept;
+    this.#start();
+    const isUp = (): Promise<boolean> => {
+      if (!this.running) throw new Error(`${title} ended while starting: ${this.#said.trim().slice(-1500)}`);
+      return answers();
+    };
+    await until(`${title} to answer`, isUp, waits);
   }
 
-  start(): void {
-    if (this.running) throw new Error(`${this.#command} is running already`);
-    const child = spawn(this.#command, this.#args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  /** Does what makes the program usable for the first time; when that fails, ends it for good and throws the failure. */
+  async begin<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.release();
+      throw error;
+    }
+  }
+
+  #start(): void {
+    const { title, command, args, env } = this.#kept;
+    if (this.running) throw new Error(`${title} is running already`);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#said = (this.#said + chunk.toString()).slice(-4000)));
       (stream as { unref?: () => void }).unref?.();
     }
     child.on('error', (error) => (this.#said += error.message));
-    if (child.pid === undefined) throw new Error(`${this.#command} could not be started`);
+    if (child.pid === undefined) throw new Error(`${title} could not be started: ${command}`);
     this.#keeper.guards(child.pid);
     // Its number may soon be another process's.
     child.once('exit', () => this.#keeper.guardsNothing());
@@ -105,9 +113,10 @@ export class KeptProcess {
     clearTimeout(impatience);
   }
 
-  /** Ends the program for good. The folder is for the caller to remove. */
-  async release(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    await this.end(signal);
+  /** Ends the program for good, and its folder with it. */
+  async release(): Promise<void> {
+    await this.end('SIGKILL');
     this.#keeper.release();
+    await rm(this.#kept.dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }

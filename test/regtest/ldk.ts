@@ -8,8 +8,7 @@ import { bitcoindBlocks } from 'sparkle-protocol/lightning/ldk/bitcoind-blocks';
 import type { BlockSource } from 'sparkle-protocol/lightning/ldk/block-source';
 import { startLdkNode, type LdkNode, type LdkNodeOptions } from 'sparkle-protocol/lightning/ldk/node';
 import { btc, scriptOf, type Regtest } from './bitcoind.ts';
-
-const PATIENCE_MS = 20_000;
+import { until } from './kept-process.ts';
 
 /** What Lightning nodes see of a regtest node. */
 export function regtestBlocks(regtest: Regtest): BlockSource {
@@ -27,14 +26,6 @@ export async function fundFromMiner(
   const options = { lockUnspents: true, feeRate: '0.00002', change_type: 'bech32m' };
   const { hex } = await regtest.rpc<{ hex: string }>('fundrawtransaction', [empty, options], 'miner');
   return (await regtest.rpc<{ hex: string }>('signrawtransactionwithwallet', [hex], 'miner')).hex;
-}
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
-  while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 /** Several embedded Lightning nodes on one regtest node, each with a directory that survives its restarts. */

@@ -1,7 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   addPeer,
@@ -15,8 +13,9 @@ import {
   openChannel,
   type AuthenticatedLnd,
 } from 'lightning';
+import { freePorts } from '../../scripts/kept.mjs';
 import type { Regtest } from './bitcoind.ts';
-import { freePorts, KeptProcess, until } from './kept-process.ts';
+import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 
 /** A running LND. Paths and ports stay the same over its restarts. */
@@ -85,19 +84,14 @@ class LndProcess {
 
   constructor(of: { command: string; args: string[]; dir: string; rpcPort: number }) {
     const { command, args, dir, rpcPort } = of;
-    this.process = new KeptProcess({ command, args, dir });
+    this.process = new KeptProcess({ title: 'LND', command, args, dir });
     this.rpcPort = rpcPort;
     this.certPath = join(dir, 'tls.cert');
     this.macaroonPath = join(dir, 'data/chain/bitcoin/regtest/admin.macaroon');
   }
 
   async up(regtest: Regtest): Promise<string> {
-    this.process.start();
-    const listens = async (): Promise<boolean> => {
-      if (!this.process.running) throw new Error(`LND ended while starting: ${this.process.said.trim()}`);
-      return existsSync(this.macaroonPath) && (await answers(this.rpcPort));
-    };
-    await until('LND to listen', listens, starting);
+    await this.process.up(async () => existsSync(this.macaroonPath) && (await answers(this.rpcPort)), starting);
     const base64 = (path: string): string => readFileSync(path).toString('base64');
     const credentials = { cert: base64(this.certPath), macaroon: base64(this.macaroonPath) };
     const { lnd } = authenticatedLndGrpc({ socket: `localhost:${this.rpcPort}`, ...credentials });
@@ -120,19 +114,12 @@ class LndProcess {
 export async function startLnd(of: { regtest: Regtest; name: string; args?: readonly string[] }): Promise<Lnd> {
   const { regtest, name, args = [] } = of;
   const part = await program('lnd');
-  const dir = await mkdtemp(join(tmpdir(), `sparkle-lnd-${name}-`));
+  const dir = await newFolder(`lnd-${name}`);
   const ports = await freePorts(2);
   const [rpcPort = 0, peerPort = 0] = ports;
   const flags = [...part.args, ...flagsFor({ regtest, dir, name, ports }), ...args];
   const node = new LndProcess({ command: part.command, args: flags, dir, rpcPort });
-  const stop = async (): Promise<void> => {
-    await node.process.release('SIGKILL');
-    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
-  };
-  const nodeId = await node.up(regtest).catch(async (error: unknown) => {
-    await stop();
-    throw error;
-  });
+  const nodeId = await node.process.begin(() => node.up(regtest));
   const up = async (): Promise<void> => void (await node.up(regtest));
   const kill = (): Promise<void> => node.process.end('SIGKILL');
   const { certPath, macaroonPath } = node;
@@ -151,7 +138,7 @@ export async function startLnd(of: { regtest: Regtest; name: string; args?: read
       await kill();
       await up();
     },
-    ...{ up, kill, stop },
+    ...{ up, kill, stop: () => node.process.release() },
   };
 }
 

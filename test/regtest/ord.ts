@@ -1,8 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { freePorts } from '../../scripts/kept.mjs';
 import type { Regtest } from './bitcoind.ts';
-import { freePorts, KeptProcess, until } from './kept-process.ts';
+import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 
 /** A running `ord` server over a regtest node. */
@@ -50,29 +48,12 @@ const answer = (url: string): Promise<string | undefined> =>
  */
 export async function startOrd(of: OrdOf): Promise<OrdServer> {
   const { command, args } = await program('ord');
-  const dir = await mkdtemp(join(tmpdir(), 'sparkle-ord-'));
+  const dir = await newFolder('ord');
   const [port = 0] = await freePorts(1);
-  const server = new KeptProcess({ command, args: [...args, ...flagsFor(of, { dir, port })], dir });
+  const server = new KeptProcess({ title: 'ord', command, args: [...args, ...flagsFor(of, { dir, port })], dir });
   const url = `http://127.0.0.1:${port}`;
-  const up = async (): Promise<void> => {
-    server.start();
-    await until(
-      'ord to answer',
-      async () => {
-        if (!server.running) throw new Error(`ord ended while starting: ${server.said.trim()}`);
-        return (await answer(`${url}/status`)) !== undefined;
-      },
-      started,
-    );
-  };
-  const stop = async (): Promise<void> => {
-    await server.release('SIGKILL');
-    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
-  };
-  await up().catch(async (error: unknown) => {
-    await stop();
-    throw error;
-  });
+  const up = (): Promise<void> => server.up(async () => (await answer(`${url}/status`)) !== undefined, started);
+  await server.begin(up);
   const isAtTip = async (): Promise<boolean> =>
     (await of.regtest.rpc<string>('getbestblockhash')) === (await answer(`${url}/r/blockhash`));
   return {
@@ -81,6 +62,6 @@ export async function startOrd(of: OrdOf): Promise<OrdServer> {
       until('ord to have the best block', isAtTip, { patienceMilliseconds: 60_000, everyMilliseconds: 25 }),
     down: () => server.end('SIGTERM'),
     up,
-    stop,
+    stop: () => server.release(),
   };
 }

@@ -5,8 +5,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isRunning, until } from './kept-process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const script = join(root, 'scripts/parts.mjs');
@@ -61,14 +61,6 @@ const cargo = `while [ $# -gt 0 ]; do [ "$1" = --root ] && root=$2; shift; done
 PATH=${tools}; mkdir -p "$root/bin"; printf '#!/bin/sh\\necho ord 0.29.1\\n' > "$root/bin/ord"
 chmod +x "$root/bin/ord"`;
 const rust = said('rustc 1.95.0 (59807616e 2026-04-14)');
-
-async function until(holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not seen in time: ${holds.toString()}`);
-    await wait(20);
-  }
-}
 
 describe('npm run parts: what was asked', () => {
   test('a part that does not exist is named, with those that do, and exit code 2', () => {
@@ -228,11 +220,11 @@ describe('npm run parts: installing', () => {
     const pidFile = join(home, 'pid');
     writeFileSync(join(home, 'bin/cargo'), `#!/bin/sh\necho $$ > ${pidFile}\nexec /bin/sleep 60\n`, { mode: 0o755 });
     const child = spawn(process.execPath, [script, 'ord'], { env, stdio: 'ignore' });
-    await until(() => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
+    await until('the build to begin', () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
     const ended = new Promise((resolve) => child.on('exit', resolve));
     child.kill('SIGTERM');
     assert.equal(await ended, 143);
-    await until(() => !isRunning(Number(readFileSync(pidFile, 'utf8'))));
+    await until('the build to end', () => !isRunning(Number(readFileSync(pidFile, 'utf8'))));
   });
 });
 
@@ -262,14 +254,3 @@ describe('parts in tests', () => {
     assert.match(problem ?? '', /could not be installed/);
   });
 });
-
-/** Whether a process of this number is there. One that ended and only waits to be noticed (a zombie) is not. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !/^\d+ \(.*\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch (error) {
-    // Where there is no /proc the first call alone decides.
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && !existsSync('/proc/self');
-  }
-}

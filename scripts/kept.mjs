@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+
+/** Ports that were free a moment ago. Held open together while choosing, so that no two are the same. */
+export async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer();
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host: '127.0.0.1', port: 0 }, () => resolve(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/**
+ * A shell that outlives this process by a moment: when our end of its pipe closes, however we died, it kills the program
+ * it was told of last and removes `dir`, unless that is ''. Told to release, it goes without doing anything.
+ */
+export function keeper(dir) {
+  const script =
+    'trap "" INT TERM HUP; pid=none; while read word; do [ "$word" = done ] && exit 0; pid=$word; done; ' +
+    '[ "$pid" = none ] || kill -9 "$pid" 2>/dev/null; sleep 0.2; [ -z "$1" ] || rm -rf "$1"';
+  const child = spawn('/bin/sh', ['-c', script, 'sh', dir], { stdio: ['pipe', 'ignore', 'ignore'] });
+  child.unref();
+  child.stdin.unref?.();
+  child.stdin.on('error', () => undefined);
+  return {
+    guards: (pid) => child.stdin.write(`${pid}\n`),
+    guardsNothing: () => child.stdin.write('none\n'),
+    release: () => child.stdin.end('done\n'),
+  };
+}
