@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { addressOf, startRegtest, withoutBitcoind, type Regtest } from '../../../../test/regtest/bitcoind.ts';
+import { chainHands } from '../../../../test/regtest/chain-hands.ts';
 import { txidOf } from '../protocol/draft.ts';
 import type { SparkleError } from '../protocol/errors.ts';
 import { bitcoindChain, type BitcoindChainOptions } from './bitcoind.ts';
@@ -13,17 +14,10 @@ import { walletSuite } from './wallet.suite.ts';
 
 const settings = { timeoutMilliseconds: 10_000, pollMilliseconds: 200, fallbackSatVb: 3 };
 
-function handsOf(regtest: Regtest, chain: Chain): ChainBench {
-  return {
-    chain,
-    network: 'regtest',
-    mine: async (blocks) => void (await regtest.mine(blocks)),
-    reorg: regtest.reorg,
-    pay: ({ script, sats }) => regtest.pay({ to: addressOf(script), sats }),
-    outage: { down: regtest.node.down, up: regtest.node.up },
-    stop: regtest.stop,
-  };
-}
+const handsOf = (regtest: Regtest, chain: Chain): ChainBench => ({
+  ...chainHands(regtest),
+  ...{ chain, stop: regtest.stop },
+});
 
 async function bench(options: (regtest: Regtest) => BitcoindChainOptions): Promise<ChainBench> {
   const regtest = await startRegtest();

@@ -11,6 +11,7 @@ import { SpendSearch } from './bitcoind-spends.ts';
 import { watchNode } from './bitcoind-watch.ts';
 import { checkZmqEndpoints, type ZmqEndpoints } from './bitcoind-zmq.ts';
 import type { BlockSource, Chain, ChainEvent } from './chain.ts';
+import { Listeners, restartable } from './listeners.ts';
 import { readRawBlock, transactionsIn, type RawBlock } from './raw-block.ts';
 
 export type BitcoindChainOptions = BitcoindRpcOptions & {
@@ -96,39 +97,25 @@ function spenderSearch(rpc: BitcoindRpc, lookup: BitcoindLookup): Chain['spender
   };
 }
 
-function subscriptions(options: BitcoindChainOptions, rpc: BitcoindRpc, lookup: BitcoindLookup) {
-  const listeners = new Set<(event: ChainEvent) => void>();
-  let stopWatch: (() => Promise<void>) | undefined;
-  let stopping = Promise.resolve();
+function subscriptions(
+  options: BitcoindChainOptions,
+  { rpc, lookup }: { rpc: BitcoindRpc; lookup: BitcoindLookup },
+): Pick<Chain, 'subscribe' | 'close'> {
+  const { zmq, pollMilliseconds } = options;
+  const listeners = new Listeners();
   const source = {
     tip: () => lookup.tip(),
     header: (hash: string) => lookup.header(hash),
     transaction: (txid: string) => lookup.transaction(txid),
     mempool: () => rpc.call('getrawmempool', [], z.array(hex32)),
   };
-  const tell = (event: ChainEvent): void => {
-    for (const listener of listeners) listener(event);
-  };
-  const stop = (): Promise<void> => {
-    const stopOne = stopWatch;
-    stopWatch = undefined;
-    if (stopOne !== undefined) stopping = Promise.all([stopping, stopOne()]).then(() => undefined);
-    return stopping;
-  };
+  const tell = (event: ChainEvent): void => listeners.tell(event);
+  const watch = restartable(() => watchNode({ source, zmq, pollMilliseconds, tell }));
   return {
-    subscribe(listener: (event: ChainEvent) => void): () => void {
-      // Wrapped, so that one function subscribed twice is two subscriptions.
-      const own = (event: ChainEvent): void => listener(event);
-      listeners.add(own);
-      stopWatch ??= watchNode({ source, zmq: options.zmq, pollMilliseconds: options.pollMilliseconds, tell });
-      return () => {
-        listeners.delete(own);
-        if (listeners.size === 0) void stop();
-      };
-    },
-    async close(): Promise<void> {
+    subscribe: listeners.subscription(watch),
+    async close() {
       listeners.clear();
-      await stop();
+      await watch.stop();
     },
   };
 }
@@ -143,7 +130,7 @@ export function bitcoindChain(options: BitcoindChainOptions): Chain & BlockSourc
   const rpc = bitcoindRpc(options);
   const lookup = new BitcoindLookup(rpc);
   return {
-    ...subscriptions(options, rpc, lookup),
+    ...subscriptions(options, { rpc, lookup }),
     network: async () => networkOfGenesis(await rpc.call('getblockhash', [0], hex32)),
     tip: () => lookup.tip(),
     async blockHash(height) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { addressOf, startRegtest, withoutBitcoind, type Regtest } from '../../../../test/regtest/bitcoind.ts';
+import { startRegtest, withoutBitcoind, type Regtest } from '../../../../test/regtest/bitcoind.ts';
+import { chainHands } from '../../../../test/regtest/chain-hands.ts';
 import { startElectrumX, withoutElectrumx, type ElectrumX } from '../../../../test/regtest/electrumx.ts';
 import { chainSuite } from './chain.suite.ts';
 import { electrumChain } from './electrum.ts';
@@ -20,8 +21,7 @@ async function bench(): Promise<ChainBench> {
   const regtest = await startRegtest();
   const electrumx = await startElectrumX({ regtest });
   return {
-    chain: electrumChain({ ...settings, url: electrumx.url }),
-    network: 'regtest',
+    ...{ ...chainHands(regtest), chain: electrumChain({ ...settings, url: electrumx.url }) },
     async mine(blocks) {
       await regtest.mine(blocks);
       await electrumx.caughtUp();
@@ -30,7 +30,6 @@ async function bench(): Promise<ChainBench> {
       await regtest.reorg(options);
       await electrumx.caughtUp();
     },
-    pay: ({ script, sats }) => regtest.pay({ to: addressOf(script), sats }),
     outage: electrumx,
     async stop() {
       await electrumx.stop();

@@ -9,6 +9,7 @@ import type { Checkpoint } from './electrum-checkpoints.ts';
 import type { ElectrumLink, ElectrumLinkOptions } from './electrum-link.ts';
 import { ElectrumView } from './electrum-view.ts';
 import { watchServer } from './electrum-watch.ts';
+import { Listeners, restartable } from './listeners.ts';
 
 export type ElectrumChainOptions = ElectrumLinkOptions & {
   /** From where on headers are checked: `firstBlock`, `recentBlock`, or a block known from elsewhere. */
@@ -51,38 +52,6 @@ async function feerateOf(link: ElectrumLink, wanted: { targetBlocks: number; fal
   return Math.max(estimate === -1 ? wanted.fallbackSatVb : satVb(estimate), least);
 }
 
-function subscriptions(view: ElectrumView, pollMilliseconds: number): Pick<Chain, 'subscribe' | 'close'> {
-  const listeners = new Set<(event: ChainEvent) => void>();
-  let stopWatch: (() => Promise<void>) | undefined;
-  let stopping = Promise.resolve();
-  const tell = (event: ChainEvent): void => {
-    for (const listener of listeners) listener(event);
-  };
-  const stop = (): Promise<void> => {
-    const stopOne = stopWatch;
-    stopWatch = undefined;
-    if (stopOne !== undefined) stopping = Promise.all([stopping, stopOne()]).then(() => undefined);
-    return stopping;
-  };
-  return {
-    subscribe(listener) {
-      // Wrapped, so that one function subscribed twice is two subscriptions.
-      const own = (event: ChainEvent): void => listener(event);
-      listeners.add(own);
-      stopWatch ??= watchServer({ view, pollMilliseconds, tell });
-      return () => {
-        listeners.delete(own);
-        if (listeners.size === 0) void stop();
-      };
-    },
-    async close() {
-      listeners.clear();
-      view.link.close();
-      await stop();
-    },
-  };
-}
-
 /**
  * A view of Bitcoin through an Electrum server (protocol 1.4 to 1.6; ElectrumX, Fulcrum, electrs) that is not trusted
  * with what can be checked: headers by linkage, difficulty and work from a checkpoint on, confirmations by merkle
@@ -96,8 +65,10 @@ function subscriptions(view: ElectrumView, pollMilliseconds: number): Pick<Chain
 export function electrumChain(options: ElectrumChainOptions): Chain {
   const view = new ElectrumView(options);
   const { fallbackSatVb, indexMilliseconds, pollMilliseconds, network } = options;
+  const listeners = new Listeners();
+  const tell = (event: ChainEvent): void => listeners.tell(event);
+  const watch = restartable(() => watchServer({ view, pollMilliseconds, tell }));
   return {
-    ...subscriptions(view, pollMilliseconds),
     async network() {
       const came = networkOfGenesis(await view.genesisHash());
       if (came === network) return came;
@@ -119,5 +90,11 @@ export function electrumChain(options: ElectrumChainOptions): Chain {
     },
     feerate: (targetBlocks) => feerateOf(view.link, { targetBlocks, fallbackSatVb }),
     broadcast: (raws) => broadcastAll({ view, indexMilliseconds }, raws),
+    subscribe: listeners.subscription(watch),
+    async close() {
+      listeners.clear();
+      view.link.close();
+      await watch.stop();
+    },
   };
 }

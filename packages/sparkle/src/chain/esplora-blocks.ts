@@ -4,7 +4,7 @@ import { SparkleError } from '../protocol/errors.ts';
 import { checkWork, readHeader, type Header } from '../protocol/header.ts';
 import { checkMerkleBranch } from '../protocol/merkle.ts';
 import { networks, type NetworkName } from '../protocol/network.ts';
-import { txidOf } from '../protocol/transaction.ts';
+import { isRawOf, txidOf } from '../protocol/transaction.ts';
 import type { Tip } from './chain.ts';
 import { isHardEnough } from './difficulty-floor.ts';
 import { unavailable, type EsploraHttp, type Reason } from './esplora-http.ts';
@@ -106,7 +106,7 @@ export class EsploraBlocks {
   /** A raw transaction, whatever the server says about it, hashed again; `undefined` when the server has none. */
   async raw(txid: string): Promise<string | undefined> {
     const raw = await this.http.word({ path: `/tx/${txid}/hex`, maxBytes: RAW_BYTES, shape: rawHex });
-    if (raw === undefined || hashesTo(raw, txid)) return raw;
+    if (raw === undefined || isRawOf({ raw, txid })) return raw;
     throw this.lie('wrong_raw', `the bytes it gave for transaction ${txid} are another`);
   }
 
@@ -181,8 +181,6 @@ function judged<T>(judge: () => T): T | SparkleError {
     throw error;
   }
 }
-
-const hashesTo = (raw: string, txid: string): boolean => judged(() => txidOf(raw)) === txid;
 
 const hasWork = (read: Header): boolean => !(judged(() => checkWork(read)) instanceof SparkleError);
 

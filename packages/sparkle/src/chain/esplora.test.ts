@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { addressOf, startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind.ts';
+import { startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind.ts';
+import { chainHands } from '../../../../test/regtest/chain-hands.ts';
 import { chainSuite } from './chain.suite.ts';
 import { esploraChain } from './esplora.ts';
 import { startEsploraServer } from './esplora-server.ts';
@@ -20,10 +21,7 @@ async function bench(): Promise<ChainBench> {
     ...{ mempool: 'recent', maxTipAgeSeconds: Infinity, nowSeconds: () => Date.now() / 1000, fallbackSatVb: 3 },
   });
   return {
-    ...{ chain, network: 'regtest', reorg: regtest.reorg },
-    mine: async (blocks) => void (await regtest.mine(blocks)),
-    pay: ({ script, sats }) => regtest.pay({ to: addressOf(script), sats }),
-    outage: { down: regtest.node.down, up: regtest.node.up },
+    ...{ ...chainHands(regtest), chain },
     async stop() {
       await server.stop();
       await regtest.stop();

@@ -1,5 +1,22 @@
 import type { Chain, ChainEvent } from './chain.ts';
 
+export type Watch = { start(): void; stop(): Promise<void> };
+
+/** A watch that is begun anew at each start; a stop waits for those before it, too. */
+export function restartable(begin: () => () => Promise<void>): Watch {
+  let stopRunning: (() => Promise<void>) | undefined;
+  let stopping = Promise.resolve();
+  return {
+    start: () => void (stopRunning ??= begin()),
+    stop() {
+      const stopOne = stopRunning;
+      stopRunning = undefined;
+      if (stopOne !== undefined) stopping = Promise.all([stopping, stopOne()]).then(() => undefined);
+      return stopping;
+    },
+  };
+}
+
 /** Whoever wants to be told: the first to come starts the watch, the last to leave stops it. */
 export class Listeners {
   private readonly listeners = new Set<(event: ChainEvent) => void>();
@@ -12,7 +29,7 @@ export class Listeners {
     this.listeners.clear();
   }
 
-  subscription(watch: { start(): void; stop(): Promise<void> }): Chain['subscribe'] {
+  subscription(watch: Watch): Chain['subscribe'] {
     return (listener) => {
       // Wrapped, so that one function subscribed twice is two subscriptions.
       const own = (event: ChainEvent): void => listener(event);

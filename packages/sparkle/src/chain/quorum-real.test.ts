@@ -1,4 +1,5 @@
-import { addressOf, startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind.ts';
+import { startRegtest, withoutBitcoind } from '../../../../test/regtest/bitcoind.ts';
+import { chainHands } from '../../../../test/regtest/chain-hands.ts';
 import { bitcoindChain } from './bitcoind.ts';
 import { chainSuite } from './chain.suite.ts';
 import { esploraChain } from './esplora.ts';
@@ -21,10 +22,7 @@ async function bench(): Promise<ChainBench> {
   ];
   const limits = { agree: 2, maxLagBlocks: 1, answerMilliseconds: 20_000, settleMilliseconds: 5_000 };
   return {
-    ...{ chain: quorumChain({ sources, ...limits }), network: 'regtest', reorg: regtest.reorg },
-    mine: async (blocks) => void (await regtest.mine(blocks)),
-    pay: ({ script, sats }) => regtest.pay({ to: addressOf(script), sats }),
-    outage: { down: regtest.node.down, up: regtest.node.up },
+    ...{ ...chainHands(regtest), chain: quorumChain({ sources, ...limits }) },
     async stop() {
       await server.stop();
       await regtest.stop();

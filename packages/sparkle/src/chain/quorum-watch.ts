@@ -1,5 +1,5 @@
 import { SparkleError } from '../protocol/errors.ts';
-import { txidOf } from '../protocol/transaction.ts';
+import { isRawOf } from '../protocol/transaction.ts';
 import type { ChainEvent, Tip } from './chain.ts';
 import type { QuorumSource } from './quorum-vote.ts';
 import { recentChain } from './recent-chain.ts';
@@ -68,7 +68,7 @@ export class QuorumWatch {
   }
 
   private arrived({ txid, raw }: { txid: string; raw: string }): void {
-    if (this.seen.has(txid) || !hashesTo(raw, txid)) return;
+    if (this.seen.has(txid) || !isRawOf({ raw, txid })) return;
     this.seen.add(txid);
     this.gone.delete(txid);
     this.tell({ type: 'transaction', txid, raw });
@@ -114,14 +114,5 @@ export class QuorumWatch {
       });
     this.heights.set(previous, height - 1);
     return { height, previous };
-  }
-}
-
-function hashesTo(raw: string, txid: string): boolean {
-  try {
-    return txidOf(raw) === txid;
-  } catch (error) {
-    if (error instanceof SparkleError) return false;
-    throw error;
   }
 }

@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { SparkleError } from '../protocol/errors.ts';
 import { checkedAddresses, type Resolve, unanswered } from './lnurl-guard.ts';
+import { readText } from './http-answer.ts';
 
 export type GetOptions = {
   /** Origins that may be private: `https://host:port`. */
@@ -13,7 +14,7 @@ export type GetOptions = {
   timeoutMilliseconds: number;
 };
 
-const MAX_BYTES = 64 * 1024;
+const answerLimit = { maxBytes: 64 * 1024, tooLong: (said: string) => unanswered('too_large', said) };
 const MOST_REDIRECTS = 3;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
@@ -56,7 +57,7 @@ async function get({ url, addresses, ca, limit }: Get): Promise<string | { locat
       response.destroy();
       return { location };
     }
-    return await readText(response);
+    return await readText(response, answerLimit);
   } catch (error) {
     if (error instanceof SparkleError) throw error;
     throw unanswered('unreachable', `it cannot be reached at ${url.host}`);
@@ -83,14 +84,3 @@ const onlyTo =
     if (options.all === true) answer(null, all);
     else answer(null, first?.address ?? '', first?.family);
   };
-
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw unanswered('too_large', `its answer has more than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
-}

@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
+import { codeOf, readText } from './http-answer.ts';
 
 export type PhoenixdAsk = {
   method: 'GET' | 'POST';
@@ -14,13 +15,14 @@ export type PhoenixdAsk = {
 /** What came, read as JSON where it is; errors are plain text and are not repeated. */
 export type PhoenixdReply = { status: number; json: unknown };
 
-const MAX_BYTES = 1024 * 1024;
 const PROBE_MILLISECONDS = 30_000;
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/;
 
 export function phoenixdUnavailable(reason: string, said: string): SparkleError {
   return new SparkleError('lightning_unavailable', `phoenixd must answer; ${said}`, { reason });
 }
+
+const answerLimit = { maxBytes: 1024 * 1024, tooLong: (said: string) => phoenixdUnavailable('garbage', said) };
 
 /** phoenixd's HTTP, with basic authentication: the user has no name. */
 export class PhoenixdRest {
@@ -42,7 +44,7 @@ export class PhoenixdRest {
     if (closing.aborted) throw phoenixdUnavailable('closed', 'this driver is closed');
     try {
       const response = await this.#send(ask, limit === undefined ? closing : AbortSignal.any([closing, limit]));
-      const reply = { status: response.statusCode ?? 0, json: parsed(await readText(response)) };
+      const reply = { status: response.statusCode ?? 0, json: parsed(await readText(response, answerLimit)) };
       if (reply.status !== 401 && reply.status !== 403) return reply;
       throw phoenixdUnavailable('unauthorized', `its password does not permit ${ask.path.split('/')[1] ?? ''}`);
     } catch (error) {
@@ -90,17 +92,6 @@ function readPassword(text: string): string {
   });
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BYTES) throw phoenixdUnavailable('garbage', `its answer has more than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
-}
-
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -108,9 +99,6 @@ function parsed(text: string): unknown {
     return undefined;
   }
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN';
 
 function lost(code: string): SparkleError {
   if (code === 'ETIMEDOUT') return phoenixdUnavailable('timeout_unknown', 'it has not in time');

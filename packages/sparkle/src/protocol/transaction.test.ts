@@ -4,7 +4,7 @@ import { hex } from '@scure/base';
 import * as btc from '@scure/btc-signer';
 import fc from 'fast-check';
 import { MAX_SATS } from './amount.ts';
-import { isCoinbase, readTransaction, txidOf, writeTransaction, type Transaction } from './transaction.ts';
+import { isCoinbase, isRawOf, readTransaction, txidOf, writeTransaction, type Transaction } from './transaction.ts';
 import vectors from './transaction.vectors.json' with { type: 'json' };
 
 const [genesis, witnessed] = vectors.transactions;
@@ -151,4 +151,11 @@ test('outputs of more bitcoin than there is are refused, alone and together', ()
 
 test('a raw transaction larger than a block is refused before it is read', () => {
   assert.throws(() => readTransaction('00'.repeat(4_000_001)), { message: /at most 4000000 bytes/ });
+});
+
+test('bytes are a transaction by their own hash alone', () => {
+  const raw = writeTransaction(simple);
+  assert.ok(isRawOf({ raw, txid: txidOf(raw) }));
+  assert.ok(!isRawOf({ raw: writeTransaction({ ...simple, version: 1 }), txid: txidOf(raw) }));
+  for (const garbage of ['', '00', `${raw}00`, 'xyz']) assert.ok(!isRawOf({ raw: garbage, txid: txidOf(raw) }));
 });

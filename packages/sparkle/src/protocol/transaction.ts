@@ -54,6 +54,16 @@ export function readTransaction(raw: string): Transaction {
 /** The txid of a raw transaction, recomputed from its bytes (BIP 141: witnesses do not count). Throws `bad_transaction`. */
 export const txidOf = (raw: string): string => readTransaction(raw).txid;
 
+/** Whether somebody's bytes are this transaction; not so for what is no transaction at all. */
+export function isRawOf({ raw, txid }: { raw: string; txid: string }): boolean {
+  try {
+    return txidOf(raw) === txid;
+  } catch (error) {
+    if (error instanceof SparkleError) return false;
+    throw error;
+  }
+}
+
 /** The bytes of a transaction as hex: with witnesses when an input has one (BIP 144), in the old form otherwise. */
 export function writeTransaction({ version, inputs, outputs, lockTime }: Omit<Transaction, 'txid'>): string {
   const parts = {

@@ -1,8 +1,8 @@
 import { Agent, request as httpsRequest } from 'node:https';
-import type { IncomingMessage } from 'node:http';
 import { checkServerIdentity } from 'node:tls';
 import { z } from 'zod';
 import { SparkleError } from '../../protocol/errors.ts';
+import { codeOf, readText } from '../http-answer.ts';
 import type { ClnMethod } from './rune.ts';
 
 export type ClnRestOptions = {
@@ -21,7 +21,6 @@ export type Refusal = { code: number | null; message: string };
 
 export type Ask = { method: ClnMethod; params: Readonly<Record<string, unknown>> };
 
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_CONNECTIONS = 8;
 const PROBE_MILLISECONDS = 30_000;
 /** clnrest answers a success with 201, and nothing else does. */
@@ -120,7 +119,7 @@ export class ClnRest {
     return new Promise((resolve, reject) => {
       const url = new URL(`/v1/${method}`, this.#url);
       const request = httpsRequest(url, { method: 'POST', agent, headers, signal }, (response) => {
-        readBody(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
+        readText(response, answerLimit).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
       });
       request.on('error', reject);
       // A node that lost its power says nothing: without probes a payment would seem to run for ever.
@@ -136,19 +135,7 @@ type Reply = { status: number; text: string };
 const isNode: typeof checkServerIdentity = (host, certificate) =>
   checkServerIdentity(host, certificate) === undefined ? undefined : checkServerIdentity('cln', certificate);
 
-async function readBody(response: IncomingMessage): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) throw unavailable('garbage', `its answer has more than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
-}
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN';
+const answerLimit = { maxBytes: 64 * 1024 * 1024, tooLong: (said: string) => unavailable('garbage', said) };
 
 function lost(method: string, code: string): SparkleError {
   if (code === 'ETIMEDOUT') return unavailable('timeout_unknown', `it has not in time: ${method}`, { method, code });
