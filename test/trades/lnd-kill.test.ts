@@ -63,14 +63,4 @@ describe('trades whose LND is killed', { skip: withoutBitcoind || withoutLnd }, 
     await trade.finish();
     await trade.assertRefunded();
   });
-
-  test('the buyer’s, in lock-first, just after it was told to pay: one payment, and the claim follows', async () => {
-    const trade = await Staged.begin(world, { mode: 'lock-first' });
-    await trade.playUntil('the buyer pays', ({ bought }) => bought?.state === 'paying' || bought?.state === 'claiming');
-    await pair.lnds.kill('buyer');
-    await world.mine(2);
-    await pair.up('buyer');
-    await trade.finish();
-    await trade.assertTraded();
-  });
 });
