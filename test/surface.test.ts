@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const library = join(root, 'packages/sparkle');
 const record = join(root, 'test/surface.txt');
 
-type Exports = Record<string, { source: string }>;
+type Exports = Record<string, { 'sparkle-source': string }>;
 const { name: packageName, exports } = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8')) as {
   name: string;
   exports: Exports;
@@ -20,7 +20,7 @@ const sources = readdirSync(join(library, 'src'), { recursive: true, encoding: '
 
 /** Every path under which a file of the library can be imported, and that file. */
 function subpaths(): [string, string][] {
-  return Object.entries(exports).flatMap(([subpath, { source }]): [string, string][] => {
+  return Object.entries(exports).flatMap(([subpath, { 'sparkle-source': source }]): [string, string][] => {
     const [before = '', after] = source.split('*');
     if (after === undefined) return existsSync(join(library, source)) ? [[subpath, source]] : [];
     return sources

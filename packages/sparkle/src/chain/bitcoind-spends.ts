@@ -12,9 +12,9 @@ type Finding = { upTo: string; fromHeight: number; spend?: { block: string; raw:
 const MAX_FINGERPRINTS = 8_000_000;
 const MAX_FINDINGS = 10_000;
 
-export type Spend = { raw: string; block: { height: number; hash: string } };
+type Spend = { raw: string; block: { height: number; hash: string } };
 
-export type SpendQuestion = {
+type SpendQuestion = {
   outpoint: string;
   fromHeight: number;
   /** The end of the chain that the answer is about. */

@@ -5,7 +5,7 @@ import type { ChainEvent, ChainTransaction, Tip } from './chain.ts';
 import { recentChain, type ReadHeader } from './recent-chain.ts';
 
 /** What the watch asks the node. Where one throws `chain_unavailable`, the watch asks again later. */
-export type WatchSource = {
+type WatchSource = {
   tip(): Promise<Tip>;
   header: ReadHeader;
   mempool(): Promise<string[]>;

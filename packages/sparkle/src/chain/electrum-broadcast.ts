@@ -6,7 +6,7 @@ import type { ChainTransaction } from './chain.ts';
 import { hex32, type ElectrumLink } from './electrum-link.ts';
 
 /** The part of a view that a broadcast needs. */
-export type BroadcastView = {
+type BroadcastView = {
   link: Pick<ElectrumLink, 'ask' | 'speaks16'>;
   transaction(txid: string): Promise<ChainTransaction | undefined>;
   raw(txid: string): Promise<string | undefined>;

@@ -8,9 +8,9 @@ import { changing, dishonest, Misfit, type Lie } from './electrum-trouble.ts';
 import { inTurns } from './turns.ts';
 
 /** A block as a server announces it: 80 bytes of header in hex. */
-export type Announced = { height: number; raw: string };
+type Announced = { height: number; raw: string };
 
-export type HeaderChainOptions = {
+type HeaderChainOptions = {
   network: NetworkName;
   checkpoint: Checkpoint;
   /** The raw headers (hex) from `start` on, as many as the server gives of `count`. */

@@ -15,7 +15,7 @@ const GENESIS = vectors.headers.find(({ name }) => name === 'block 0 of regtest'
 export type Block = { raw: string; transactions: string[] };
 
 /** What a block is made with; work is done for it unless it is to have none. */
-export type BlockChange = { previous?: string; bits?: number; timeSeconds?: number; work?: 'done' | 'missing' };
+type BlockChange = { previous?: string; bits?: number; timeSeconds?: number; work?: 'done' | 'missing' };
 
 /** A chain without any rules: what it holds is what a test puts in. */
 export class FakeChain {
@@ -101,7 +101,7 @@ type Answer = { result: unknown } | { error: { code: number; message: string } }
 const toWire = (entries: readonly HistoryEntry[]) => entries.map(({ txid, height }) => ({ tx_hash: txid, height }));
 
 /** What an honest server says. */
-export function honestAnswer(chain: FakeChain, { method, params, protocol }: Question & { protocol: string }): Answer {
+function honestAnswer(chain: FakeChain, { method, params, protocol }: Question & { protocol: string }): Answer {
   const [first = '', second = 0] = params;
   const raw = (height: number): string => chain.blocks[height]?.raw ?? '';
   const headers = chain.blocks.slice(Number(first), Number(first) + Number(second)).map((block) => block.raw);
@@ -134,7 +134,7 @@ export function honestAnswer(chain: FakeChain, { method, params, protocol }: Que
 export type Question = { id: number; method: string; params: Params };
 
 /** What a server does instead of answering honestly: with a question, or with the line it would send: another one, `nothing`, or `hang up`. */
-export type Tricks = {
+type Tricks = {
   answer?: (question: Question, honest: () => Answer) => Answer;
   line?: (line: string, question: Question) => string;
 };

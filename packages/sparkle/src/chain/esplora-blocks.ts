@@ -25,12 +25,12 @@ const proofShape = z.object({
   pos: z.number().int().min(0),
 });
 
-export type MerkleAnswer = z.infer<typeof proofShape>;
+type MerkleAnswer = z.infer<typeof proofShape>;
 
 /** A block whose header and height are shown by work and not by somebody's word. */
-export type ProvenBlock = { header: Header; height: number };
+type ProvenBlock = { header: Header; height: number };
 
-export type BlocksOptions = { network: NetworkName; maxTipAgeSeconds: number; nowSeconds: () => number };
+type BlocksOptions = { network: NetworkName; maxTipAgeSeconds: number; nowSeconds: () => number };
 
 export const dishonest = (given: { host: string; what: string; sentence: string; detail?: object }): SparkleError => {
   const { host, what, sentence, detail = {} } = given;

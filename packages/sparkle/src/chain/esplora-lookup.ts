@@ -18,7 +18,7 @@ const spendShape = z.union([
 ]);
 
 type Status = z.infer<typeof statusShape>;
-export type Outspend = z.infer<typeof spendShape>;
+type Outspend = z.infer<typeof spendShape>;
 
 /** A question is asked anew when the answers contradict each other, so many times: the chain may have moved between them. */
 const MAX_ROUNDS = 4;

@@ -12,7 +12,7 @@ import { ownScript } from './suite-keys.ts';
 export type PaperBlock = { hash: string; header: string; height: number; raws: string[] };
 type Said = { status: number; body: string; headers?: Record<string, string> };
 /** What is said instead of the truth: an answer, or whatever is done to the response. */
-export type PaperLie = Said | ((response: ServerResponse) => void);
+type PaperLie = Said | ((response: ServerResponse) => void);
 
 const littleEndian = (value: number): string => {
   const bytes = new Uint8Array(4);

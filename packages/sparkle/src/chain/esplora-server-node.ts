@@ -7,7 +7,7 @@ import { BitcoindLookup, NOT_FOUND } from './bitcoind-lookup.ts';
 import { bitcoindRpc, hex32, hexBytes, sats, type BitcoindRpc, type BitcoindRpcOptions } from './bitcoind-rpc.ts';
 import type { Chain, ChainTransaction, UnspentOutput } from './chain.ts';
 
-export type EsploraStatus =
+type EsploraStatus =
   | { confirmed: false }
   | { confirmed: true; block_height: number; block_hash: string; block_time: number };
 

@@ -8,7 +8,7 @@ import type { EsploraServer } from './esplora-broadcast.ts';
 import { recentChain } from './recent-chain.ts';
 import { Recently } from './recently.ts';
 
-export type EsploraWatchOptions = {
+type EsploraWatchOptions = {
   server: EsploraServer;
   pollMilliseconds: number;
   mempool: 'recent' | 'watched';

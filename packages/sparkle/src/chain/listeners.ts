@@ -1,6 +1,6 @@
 import type { Chain, ChainEvent } from './chain.ts';
 
-export type Watch = { start(): void; stop(): Promise<void> };
+type Watch = { start(): void; stop(): Promise<void> };
 
 /** A watch that is begun anew at each start; a stop waits for those before it, too. */
 export function restartable(begin: () => () => Promise<void>): Watch {

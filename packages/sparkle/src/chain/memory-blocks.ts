@@ -10,7 +10,7 @@ import { isCoinbase, readTransaction, type Transaction } from '../protocol/trans
 export type Known = { raw: string; transaction: Transaction };
 
 /** An output in the best chain that is unspent there; `script` is hex. */
-export type ChainCoin = { valueSats: bigint; script: string; height: number; isCoinbase: boolean };
+type ChainCoin = { valueSats: bigint; script: string; height: number; isCoinbase: boolean };
 
 export type MemoryBlock = {
   hash: string;
@@ -21,7 +21,7 @@ export type MemoryBlock = {
   undo: [outpoint: string, coin: ChainCoin][];
 };
 
-export type NewBlock = { transactions: Known[]; feesSats: bigint; payTo: string; timeSeconds: number };
+type NewBlock = { transactions: Known[]; feesSats: bigint; payTo: string; timeSeconds: number };
 
 const NULL_TXID = '00'.repeat(32);
 const BITS = 0x207f_ffff;

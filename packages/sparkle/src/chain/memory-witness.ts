@@ -10,7 +10,7 @@ import { refusal } from './memory-refusal.ts';
 import { runLeaf } from './memory-script.ts';
 
 /** A transaction with what its inputs spend, in order; `script` is hex. */
-export type SpendCheck = {
+type SpendCheck = {
   raw: string;
   transaction: Transaction;
   spent: readonly { valueSats: bigint; script: string }[];

@@ -4,7 +4,7 @@ import { readHeader, targetOf, writeHeader, type Header } from '../protocol/head
 export const REGTEST_BITS = 0x207f_ffff;
 const TARGET = targetOf(REGTEST_BITS);
 
-export type MinedHeader = Pick<Header, 'previous' | 'merkleRoot' | 'timeSeconds' | 'bits'> & {
+type MinedHeader = Pick<Header, 'previous' | 'merkleRoot' | 'timeSeconds' | 'bits'> & {
   work: 'done' | 'missing';
 };
 

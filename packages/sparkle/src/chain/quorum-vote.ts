@@ -8,10 +8,10 @@ import { Recently } from './recently.ts';
 export type QuorumSource = { name: string; chain: Chain };
 
 export type Vote<T> = { name: string; chain: Chain; answer: T };
-export type Silence = { name: string; error: SparkleError };
+type Silence = { name: string; error: SparkleError };
 export type Ballot<T> = { votes: Vote<T>[]; silent: Silence[] };
 
-export type ElectorateOptions = {
+type ElectorateOptions = {
   sources: readonly QuorumSource[];
   agree: number;
   answerMilliseconds: number;

@@ -5,7 +5,7 @@ import type { QuorumSource } from './quorum-vote.ts';
 import { recentChain } from './recent-chain.ts';
 import { Recently } from './recently.ts';
 
-export type QuorumWatchOptions = {
+type QuorumWatchOptions = {
   sources: readonly QuorumSource[];
   tip: () => Promise<Tip>;
   blockHash: (height: number) => Promise<string | undefined>;

@@ -9,7 +9,7 @@ type Place = { height: number; hash: string };
 export type ReadHeader = (hash: string) => Promise<{ height: number; previous: string }>;
 
 /** The last blocks of the best chain, lowest first, as a source told them last. Turns tips into events. */
-export type RecentChain = {
+type RecentChain = {
   /** What changed since the last call; `undefined` at the first call and when nothing did. */
   moveTo(tip: Tip): Promise<ChainEvent | undefined>;
 };

@@ -13,7 +13,7 @@ const payment = p2tr(schnorr.getPublicKey(secret));
 /** The script (hex) that `spendOwn` can spend. */
 export const ownScript = hex.encode(payment.script);
 
-export type OwnSpend = {
+type OwnSpend = {
   inputs: { outpoint: string; sats: bigint; sequence?: number }[];
   outputs: { script: string; sats: bigint }[];
   /** Inputs after our own that somebody else signs; the witness of the first of ours is what is wanted then. */

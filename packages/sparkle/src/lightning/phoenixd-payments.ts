@@ -9,7 +9,7 @@ import { type PhoenixdReply, type PhoenixdRest, phoenixdUnavailable, readSuccess
 import { endOrPause } from './polling.ts';
 import { checkPayRequest } from './requests.ts';
 
-export type PhoenixdPaymentsDeps = {
+type PhoenixdPaymentsDeps = {
   rest: PhoenixdRest;
   network: NetworkName;
   nowSeconds: () => number;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
 import { codeOf, readText } from './http-answer.ts';
 
-export type PhoenixdAsk = {
+type PhoenixdAsk = {
   method: 'GET' | 'POST';
   path: string;
   form: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import type { Invoice, LightningEvent, Payment } from './lightning.ts';
 
-export type PollingDeps = {
+type PollingDeps = {
   look: (event: LightningEvent) => Promise<Invoice | Payment>;
   fastestMilliseconds: number;
   slowestMilliseconds: number;

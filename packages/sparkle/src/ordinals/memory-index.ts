@@ -8,7 +8,7 @@ import { followFee, followRevealIn, followSatIn, subsidySats, type SatPlace } fr
 import { readTransaction, writeTransaction, type Transaction } from '../protocol/transaction.ts';
 
 /** Where an inscription lies; `undefined` once it is burned, unbound or lost, from where nothing comes back. */
-export type IndexedPlace = { outpoint: string; offsetSats: bigint } | undefined;
+type IndexedPlace = { outpoint: string; offsetSats: bigint } | undefined;
 
 /** All inscriptions up to a block, in the order of their reveals. */
 export type IndexState = ReadonlyMap<string, IndexedPlace>;

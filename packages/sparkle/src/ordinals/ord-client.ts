@@ -16,14 +16,7 @@ export type OrdClientOptions = {
 };
 
 /** Why a server could not be asked: `detail.reason` of the error. */
-export type OrdTrouble =
-  | 'unreachable'
-  | 'timeout'
-  | 'rate_limited'
-  | 'server_error'
-  | 'not_json'
-  | 'garbage'
-  | 'oversized';
+type OrdTrouble = 'unreachable' | 'timeout' | 'rate_limited' | 'server_error' | 'not_json' | 'garbage' | 'oversized';
 
 /** What came back: a JSON answer, or that there is no such thing, or that the request was refused. */
 type Reply = { status: number; type: string; text: string };

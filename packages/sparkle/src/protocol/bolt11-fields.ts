@@ -58,8 +58,8 @@ export const TAG = {
   metadata: 27,
 } as const;
 
-export const DEFAULT_EXPIRY_SECONDS = 3600;
-export const DEFAULT_MIN_FINAL_CLTV = 18;
+const DEFAULT_EXPIRY_SECONDS = 3600;
+const DEFAULT_MIN_FINAL_CLTV = 18;
 /** Added to any 35-bit timestamp it is still a safe integer. */
 export const MAX_EXPIRY_SECONDS = 2 ** 50 - 1;
 /** BIP 65: from 500,000,000 on a locktime is no longer a height. */

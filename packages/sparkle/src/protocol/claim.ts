@@ -52,7 +52,7 @@ export function presignClaim(wanted: ClaimSigning): PresignedClaim {
  * A presigned claim is what it says: it spends the lock of its terms, its txid and fee are those of its bytes, and the claim
  * key has signed it. Returns that lock. Throws `bad_script`, `bad_transaction` or `bad_signature`.
  */
-export function assertPresigned({ raw, txid, feeSats, spent, terms, signature }: PresignedClaim): Lock {
+function assertPresigned({ raw, txid, feeSats, spent, terms, signature }: PresignedClaim): Lock {
   const lock = buildLock(terms);
   const [first] = spent;
   if (first?.script !== lock.script)

@@ -18,7 +18,7 @@ export type DraftInput = Prevout & { sequence: number; witness: readonly Uint8Ar
 /** A version 2 transaction on its way to bytes. `lockHeight` is its nLockTime. */
 export type Draft = { lockHeight: number; inputs: readonly DraftInput[]; outputs: readonly Output[] };
 
-export type DecodedInput = { outpoint: string; sequence: number; witness: readonly Uint8Array[] };
+type DecodedInput = { outpoint: string; sequence: number; witness: readonly Uint8Array[] };
 
 /** What a raw transaction says; nothing about it has been checked but its form. */
 export type Decoded = {

@@ -26,26 +26,9 @@ export function readHex32(value: unknown, field: string): string {
   throw new SparkleError('bad_hex', `${field} must be 64 lowercase hex characters; got ${shownHex(value)}`, { field });
 }
 
-/**
- * Reads lowercase hex of whole bytes, at most `maxBytes` of them; no bytes at all is a value. Throws `bad_hex` naming
- * `field`, without repeating the text.
- */
-export function readHexBytes({ value, field, maxBytes }: { value: unknown; field: string; maxBytes: number }): string {
-  const isHex =
-    typeof value === 'string' && value.length <= 2 * maxBytes && value.length % 2 === 0 && !/[^0-9a-f]/.test(value);
-  if (isHex) return value;
-  const expected = `lowercase hex of at most ${maxBytes} whole bytes`;
-  throw new SparkleError('bad_hex', `${field} must be ${expected}; got ${shownHex(value)}`, { field, maxBytes });
-}
-
 /** Reads a block height that can be a locktime: a JSON number 1..499,999,999 (BIP 65). Throws `bad_height` naming `field`. */
 export function readHeight(value: unknown, field: string): number {
   return readIntegerIn({ value, field, min: 1, max: FIRST_UNIX_LOCKTIME - 1, code: 'bad_height' });
-}
-
-/** Reads a JSON number that is a whole number from 1 to 2^53 - 1. Throws `bad_message` naming `field`. */
-export function readPositiveInteger(value: unknown, field: string): number {
-  return readIntegerIn({ value, field, min: 1, max: Number.MAX_SAFE_INTEGER, code: 'bad_message' });
 }
 
 /** Reads a JSON number that is a whole number within `min` and `max`, both allowed. Throws `code` naming `field`. */

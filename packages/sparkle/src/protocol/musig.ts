@@ -26,20 +26,20 @@ export type Cosigning = {
  * One MuSig2 signature on one transaction, one type per step. Nothing can be skipped, each step that touches the secret
  * nonce works once, and none of it can be stored: after a restart a new session is made with new randomness.
  */
-export type Created = {
+type Created = {
   /**
    * Makes the nonce from 32 fresh random bytes, which are wiped: using them again would give the secret key away.
    * Throws `nonce_reused` the second time, or when the bytes have been wiped.
    */
   nonce(randomness: Uint8Array): Nonced;
 };
-export type Nonced = {
+type Nonced = {
   /** 66 bytes of hex for the other side. */
   publicNonce: string;
   /** Takes the other side's nonce. Throws `bad_signature` when it is none, `nonce_reused` the second time. */
   aggregate(theirNonce: string): Aggregated;
 };
-export type Aggregated = {
+type Aggregated = {
   /** Signs our part. Whoever must not be first to sign calls this last. Throws `nonce_reused` the second time. */
   sign(): Signed;
 };
@@ -49,7 +49,7 @@ export type Signed = {
   /** Checks the other side's part. Throws `bad_signature` when it is not one for this very transaction. */
   verify(theirPartial: string): Verified;
 };
-export type Verified = {
+type Verified = {
   /** The finished transaction; its signature has been verified against the lock's output key. */
   complete(): { raw: string; txid: string; signature: string };
 };
@@ -65,7 +65,7 @@ export function buildCooperativeClaim(wanted: SpendRequest): Built {
 }
 
 /** The lock has a key path that the two can sign for. Throws `bad_script`. */
-export function assertKeyPath({ internalKey }: Pick<LockTerms, 'internalKey'>): void {
+function assertKeyPath({ internalKey }: Pick<LockTerms, 'internalKey'>): void {
   if (internalKey !== 'musig')
     throw new SparkleError(
       'bad_script',
@@ -80,7 +80,7 @@ export function assertKeyPath({ internalKey }: Pick<LockTerms, 'internalKey'>): 
  * The transaction spends the lock and nothing else, pays only allowed scripts, and keeps the inscription among the postage of
  * output 0. Without this a co-signer would sign whatever the other side made up (R9). Throws `bad_transaction` or `sat_lost`.
  */
-export function assertCosignable(
+function assertCosignable(
   decoded: Decoded,
   wanted: Pick<Cosigning, 'terms' | 'lockOutpoint' | 'allowedScripts'>,
 ): void {

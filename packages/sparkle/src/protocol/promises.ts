@@ -51,7 +51,7 @@ export function assertLockHeight(decoded: Decoded, { lockHeight }: Pick<Promises
  * Sats move first in, first out: the sat at `offsetSats` of input 0 must land at the same offset of output 0, among the
  * postage, and output 0 must pay `destination` at least the postage. Throws `sat_lost`.
  */
-export function assertSatStays(
+function assertSatStays(
   raw: string,
   promised: Pick<Promises, 'spent' | 'offsetSats' | 'postageSats' | 'destination'>,
 ): void {

@@ -18,7 +18,7 @@ export function followSat({ raw, ...sat }: SatInput & { raw: string }): SatPlace
 }
 
 /** One sat before it is spent: `offsetSats` sats from the start of what input `inputIndex` spends. */
-export type SatInput = { inputValues: readonly bigint[]; inputIndex: number; offsetSats: bigint };
+type SatInput = { inputValues: readonly bigint[]; inputIndex: number; offsetSats: bigint };
 
 /** `followSat` for a transaction that was read already. */
 export function followSatIn(transaction: Transaction, { inputValues, inputIndex, offsetSats }: SatInput): SatPlace {

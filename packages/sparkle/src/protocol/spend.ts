@@ -150,7 +150,7 @@ const reserveTooSmall = ({ reserveSats }: SpendTerms, feeSats: bigint): SparkleE
   );
 
 /** An unsigned spend of a lock by one of its paths, with the lock that was rebuilt for it. */
-export type PlannedSpend = Built & { lock: Lock };
+type PlannedSpend = Built & { lock: Lock };
 
 /**
  * Lays out a spend of the lock and asserts every promise about it; the witness of input 0 is still missing. Throws what
@@ -194,7 +194,7 @@ export function lockSpendVsize(wanted: { terms: LockTerms; path: SpendPath; dest
 }
 
 /** A leaf of a planned spend and the key that the leaf asks for. */
-export type LeafSigning = {
+type LeafSigning = {
   planned: Pick<PlannedSpend, 'raw' | 'spent'>;
   leaf: string;
   key: string;

@@ -1,4 +1,4 @@
-export type Lanes = {
+type Lanes = {
   /** Runs `work` after everything else of its lane; rejects as `work` does, without stopping the lane. */
   run(lane: string, work: () => Promise<void>): Promise<void>;
   /** As `run`, but once only however often it is asked for before it starts: who comes second is answered with the first. */

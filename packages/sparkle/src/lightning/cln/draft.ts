@@ -13,7 +13,7 @@ const MAX_HINTS = 3;
 /** BOLT 11 wants a signature; `signinvoice` ignores this one and puts the node's own in its place. */
 const NOBODY = sha256(utf8.decode('a key whose signature the node replaces'));
 
-export type DraftOf = {
+type DraftOf = {
   request: HoldInvoiceRequest;
   network: NetworkName;
   nowSeconds: number;

@@ -6,12 +6,12 @@ import type { Incoming, MemoryPeer, Outgoing, Part } from '../memory-route.ts';
 export const FAKE_NETWORK = 'regtest';
 const SEED = 'fake core lightning';
 
-export type HoldState = 'unpaid' | 'accepted' | 'paid' | 'cancelled';
+type HoldState = 'unpaid' | 'accepted' | 'paid' | 'cancelled';
 /** `frozen`: what the plugin still says after it was stopped and its HTLCs went back. */
-export type HoldRow = { id: number; invoice: string; frozen: { state: HoldState; htlcs: HoldHtlc[] } | undefined };
-export type HoldHtlc = { id: number; state: HoldState; msat: bigint; expiry: number };
-export type PlainRow = { id: number; label: string; bolt11: string; preimage: string };
-export type Attempt = { outgoing: Outgoing; createdAt: number };
+type HoldRow = { id: number; invoice: string; frozen: { state: HoldState; htlcs: HoldHtlc[] } | undefined };
+type HoldHtlc = { id: number; state: HoldState; msat: bigint; expiry: number };
+type PlainRow = { id: number; label: string; bolt11: string; preimage: string };
+type Attempt = { outgoing: Outgoing; createdAt: number };
 
 const STATES: Readonly<Record<Incoming['state'], HoldState>> = {
   open: 'unpaid',

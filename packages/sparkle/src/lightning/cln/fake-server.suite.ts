@@ -7,8 +7,8 @@ import certificates from './certificates.vectors.json' with { type: 'json' };
 import type { FakeClnNode } from './fake-node.suite.ts';
 import { FakeRefusal, fakeRpc } from './fake-rpc.suite.ts';
 
-export type FakeCall = { method: string; params: Readonly<Record<string, unknown>> };
-export type FakeAnswer = { status: number; body: string };
+type FakeCall = { method: string; params: Readonly<Record<string, unknown>> };
+type FakeAnswer = { status: number; body: string };
 
 /** What happens to the next call of a method. */
 type Trick =

@@ -4,10 +4,10 @@ import { cln, type ClnClock, type ClnOptions, runeRestrictions } from './cln.ts'
 import { FAKE_NETWORK, FakeClnNetwork, type FakeClnNode } from './fake-node.suite.ts';
 import { FakeClnServer } from './fake-server.suite.ts';
 
-export const HOLD_EXPIRY_DEADLINE = 18;
+const HOLD_EXPIRY_DEADLINE = 18;
 
 /** A driver over a fake node, and all there is to reach behind it. */
-export type FakeSide = { lightning: Lightning; readonly server: FakeClnServer; readonly node: FakeClnNode };
+type FakeSide = { lightning: Lightning; readonly server: FakeClnServer; readonly node: FakeClnNode };
 
 /** Payer, payee and another payer over one network of ours. `clock.milliseconds` is what the drivers take for elapsed time. */
 export type FakeWorld = {

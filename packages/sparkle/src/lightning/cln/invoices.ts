@@ -19,7 +19,7 @@ import {
   listpeerchannelsShape,
 } from './wire.ts';
 
-export type InvoicesDeps = {
+type InvoicesDeps = {
   rest: ClnRest;
   nodeId: string;
   network: NetworkName;

@@ -20,7 +20,7 @@ import { listpeerchannelsShape } from './wire.ts';
 /** The time of day for invoices, and a clock that only goes forward for waiting. */
 export type ClnClock = { nowSeconds: () => number; nowMilliseconds: () => number };
 
-export type ClnNodeDeps = {
+type ClnNodeDeps = {
   rest: ClnRest;
   nodeId: string;
   network: NetworkName;

@@ -11,7 +11,7 @@ import { type ClnRest, type Refusal, refused, type RpcAnswer, unavailable } from
 import { Turns } from './turns.ts';
 import { listpaysShape, listpeerchannelsShape, type PayRow } from './wire.ts';
 
-export type PaymentsDeps = {
+type PaymentsDeps = {
   rest: ClnRest;
   nodeId: string;
   network: NetworkName;

@@ -5,7 +5,7 @@ import { SparkleError } from '../../protocol/errors.ts';
 import { codeOf, readText } from '../http-answer.ts';
 import type { ClnMethod } from './rune.ts';
 
-export type ClnRestOptions = {
+type ClnRestOptions = {
   /** `https://host:port` of clnrest. */
   url: string;
   rune: string;

@@ -43,8 +43,6 @@ export const listholdinvoicesShape = z.object({
 });
 export type HoldInvoiceRow = z.infer<typeof listholdinvoicesShape>['holdinvoices'][number];
 
-export const nothingShape = z.object({});
-
 export const listinvoicesShape = z.object({
   invoices: z.array(
     z.object({
@@ -110,5 +108,3 @@ export const listpaysShape = z.object({
   ),
 });
 export type PayRow = z.infer<typeof listpaysShape>['pays'][number];
-
-export const xpayShape = z.object({ payment_preimage: hash });

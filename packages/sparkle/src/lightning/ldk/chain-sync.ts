@@ -6,7 +6,7 @@ import type { BlockHeader, BlockSource } from './block-source.ts';
 import type { LdkCore } from './core.ts';
 import { displayHash, internalHash } from './values.ts';
 
-export type SyncedTip = { hash: string; height: number };
+type SyncedTip = { hash: string; height: number };
 
 type Deps = {
   source: BlockSource;

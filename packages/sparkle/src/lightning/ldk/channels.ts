@@ -3,7 +3,7 @@ import * as ldk from 'lightningdevkit';
 import { displayHash, isAbsent, someOf } from './values.ts';
 
 /** An HTLC that is in one of our channels now. */
-export type PendingHtlc = { paymentHash: string; amountMsat: bigint; expiryHeight: number };
+type PendingHtlc = { paymentHash: string; amountMsat: bigint; expiryHeight: number };
 
 /** A channel as it stands. */
 export type LdkChannel = {

@@ -8,7 +8,7 @@ import { feerateFor, libraryNetwork, userConfig, type Feerates } from './library
 import type { LdkStore } from './store.ts';
 import { displayHash, internalHash, resultOf } from './values.ts';
 
-export type CoreOptions = {
+type CoreOptions = {
   network: NetworkName;
   seed: Uint8Array;
   store: LdkStore;

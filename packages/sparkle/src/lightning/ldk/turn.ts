@@ -1,6 +1,6 @@
 import { SparkleError } from '../../protocol/errors.ts';
 
-export type TurnHooks = {
+type TurnHooks = {
   begin(): void;
   /** Lets the library work until it has nothing left to do, and translates its events into rows. */
   workOff(): void;

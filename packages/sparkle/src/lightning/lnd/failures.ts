@@ -12,7 +12,7 @@ const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
 /** Why nothing is known: for people and for logs. What to do is the same for all of them: look again later. */
-export type UnknownReason =
+type UnknownReason =
   | 'unreachable'
   | 'timeout_unknown'
   | 'unauthorized'

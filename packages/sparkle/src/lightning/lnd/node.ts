@@ -53,7 +53,7 @@ export function lnd(options: LndOptions): LndNode {
 }
 
 /** What stands below the driver; tests put something else there. */
-export type LndBelow = { link: LndLink; macaroon: () => Promise<Uint8Array>; patienceMilliseconds: number };
+type LndBelow = { link: LndLink; macaroon: () => Promise<Uint8Array>; patienceMilliseconds: number };
 
 export function lndOver(options: LndOptions, below: LndBelow): LndNode {
   readSocket(options.access.socket);

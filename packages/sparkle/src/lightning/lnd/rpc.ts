@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { calls, type AskName, type StreamName } from './calls.ts';
 import { failureOf, isDisconnected, LndCallFailed, unreachable, unknownOutcome, type LndFailure } from './failures.ts';
 
-export type LndStream = {
+type LndStream = {
   on(event: 'data', listener: (message: unknown) => void): unknown;
   on(event: 'error', listener: (error: unknown) => void): unknown;
   on(event: 'end', listener: () => void): unknown;

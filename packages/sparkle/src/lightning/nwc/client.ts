@@ -22,7 +22,7 @@ export const usualTiming: ClientTiming = {
   answerMilliseconds: 20_000,
 };
 
-export type ClientOptions = {
+type ClientOptions = {
   connection: NwcConnection;
   timing: ClientTiming;
   nowMilliseconds: () => number;

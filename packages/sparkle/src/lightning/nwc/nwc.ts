@@ -73,7 +73,7 @@ function port(wallet: Wallet, marginBlocks: number): Lightning {
 }
 
 /** What the info event and `get_info` of a wallet say of it. */
-export type NwcStatement = { offers: (method: Method) => boolean; tellsHeight: boolean; marginBlocks: number };
+type NwcStatement = { offers: (method: Method) => boolean; tellsHeight: boolean; marginBlocks: number };
 
 /** What a wallet over NWC promises by what it says of itself. */
 export function nwcCapabilities({ offers, tellsHeight, marginBlocks }: NwcStatement): LightningCapabilities {

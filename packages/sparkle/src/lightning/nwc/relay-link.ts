@@ -15,7 +15,7 @@ export type LinkTiming = {
   pingMilliseconds: number;
 };
 
-export type LinkOptions = {
+type LinkOptions = {
   url: string;
   filters: () => Filter[];
   onEvent: (event: VerifiedEvent) => void;

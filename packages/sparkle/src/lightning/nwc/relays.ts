@@ -2,7 +2,7 @@ import type { Filter } from 'nostr-tools/filter';
 import type { EventTemplate, VerifiedEvent } from 'nostr-tools/pure';
 import { RelayLink, type Handing, type LinkTiming } from './relay-link.ts';
 
-export type RelaysOptions = {
+type RelaysOptions = {
   urls: readonly string[];
   filters: () => Filter[];
   /** Each event once, however many relays and times deliver it. Its signature is checked and it fits the filters. */

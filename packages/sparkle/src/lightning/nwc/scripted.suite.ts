@@ -29,7 +29,7 @@ export type Request = { method: string; params: Record<string, unknown>; event: 
 export type Answer = { result: unknown } | { error: { code: string; message: string } } | 'silence';
 export type Script = Partial<Record<Method, (request: Request) => Answer>>;
 
-export const allMethods =
+const allMethods =
   'pay_invoice make_hold_invoice settle_hold_invoice cancel_hold_invoice lookup_invoice get_balance get_info';
 export const notFound: Answer = { error: { code: 'NOT_FOUND', message: 'no such transaction' } };
 

@@ -2,7 +2,7 @@ import type { Invoice, Lightning } from '../lightning.ts';
 import type { NwcEntry, NwcStore } from './serve-store.ts';
 import type { NotificationType } from './wire.ts';
 
-export type BookOptions = {
+type BookOptions = {
   lightning: Lightning;
   store: NwcStore;
   nowSeconds: () => number;

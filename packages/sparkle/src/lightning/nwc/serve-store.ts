@@ -20,7 +20,7 @@ export type NwcEntry = {
   settledAtSeconds: number;
 };
 
-export type NwcEntryKey = Pick<NwcEntry, 'wallet' | 'type' | 'paymentHash'>;
+type NwcEntryKey = Pick<NwcEntry, 'wallet' | 'type' | 'paymentHash'>;
 
 /** What a wallet service must not forget. A write is durable before it resolves. */
 export interface NwcStore {

@@ -18,7 +18,7 @@ export type PayLimits = {
   timeoutSeconds: number;
 };
 
-export type ServedWalletOptions = {
+type ServedWalletOptions = {
   lightning: Lightning;
   store: NwcStore;
   book: Book;

@@ -8,7 +8,7 @@ import { infoResultSchema, transactionSchema, type InfoResult, type Method, type
 
 type Ask<Result> = { method: Method; params: Record<string, unknown>; result: z.ZodType<Result> };
 
-export type WalletOptions = {
+type WalletOptions = {
   client: NwcClient;
   network: NetworkName;
   nowMilliseconds: () => number;

@@ -9,7 +9,7 @@ import { htlcsOf, sparkUnavailable, sumMsat } from './answered.ts';
 import { refuseSparkRoute } from './fallback.ts';
 import { ROLE, sendShape, type SparkHtlc, type SparkWalletLike } from './wallet.ts';
 
-export type SparkPaymentsDeps = { wallet: SparkWalletLike; network: NetworkName; nowSeconds: () => number };
+type SparkPaymentsDeps = { wallet: SparkWalletLike; network: NetworkName; nowSeconds: () => number };
 
 const MSAT = 1000n;
 

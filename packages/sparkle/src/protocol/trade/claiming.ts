@@ -6,7 +6,7 @@ import { type Change, go, keyed, stay } from './machine.ts';
 import type { Buyer, HoldBuyer, LockBuyer } from './state.ts';
 import type { View } from './view.ts';
 
-export type Claiming = Extract<Buyer, { state: 'claiming' }>;
+type Claiming = Extract<Buyer, { state: 'claiming' }>;
 type Event<E extends TradeEvent['type']> = Extract<TradeEvent, { type: E }>;
 type After = Change<HoldBuyer | LockBuyer>;
 

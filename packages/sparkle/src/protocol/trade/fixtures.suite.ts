@@ -24,7 +24,7 @@ export const AUX = new Uint8Array(32).fill(9);
 const buyerSeed = new Uint8Array(64).fill(1);
 const sellerSeed = new Uint8Array(64).fill(2);
 const nodeSecret = new Uint8Array(32).fill(3);
-export const buyerKeys = tradeKeys({ seed: buyerSeed, network: 'regtest', index: 0 });
+const buyerKeys = tradeKeys({ seed: buyerSeed, network: 'regtest', index: 0 });
 export const sellerKeys = tradeKeys({ seed: sellerSeed, network: 'regtest', index: 0 });
 const keyOf = (byte: number) => schnorr.getPublicKey(new Uint8Array(32).fill(byte));
 const payTo = (byte: number) => p2tr(keyOf(byte), undefined, networks.regtest.address);
@@ -76,7 +76,7 @@ export function wantOf(mode: TradeMode): Want {
 
 export const at = (height: number, nowSeconds = NOW) => ({ height, nowSeconds });
 
-export function viewAt(height: number, seen: Omit<View, 'tip' | 'nowSeconds'>, nowSeconds = NOW): View {
+function viewAt(height: number, seen: Omit<View, 'tip' | 'nowSeconds'>, nowSeconds = NOW): View {
   return { tip: { height, hash: '11'.repeat(32), timeSeconds: nowSeconds }, nowSeconds, ...seen };
 }
 
@@ -159,7 +159,7 @@ export const abortFor = (terms: Terms): Version => {
 
 export const openedBuyer = (mode: TradeMode): Buyer => openBuyer({ want: wantOf(mode), keyIndex: 0 }).trade;
 
-export function requestFor(mode: TradeMode): TradeRequest {
+function requestFor(mode: TradeMode): TradeRequest {
   const [sent] = openBuyer({ want: wantOf(mode), keyIndex: 0 }).effects;
   return messageIn(sent?.effect) as TradeRequest;
 }
@@ -172,7 +172,7 @@ export function openedSeller(mode: TradeMode): Seller {
   return opened.trade;
 }
 
-export function messageIn(effect: Effect | undefined): TradeMessage {
+function messageIn(effect: Effect | undefined): TradeMessage {
   if (effect?.do !== 'send') throw new Error(`a message was expected; got ${effect?.do}`);
   return effect.message;
 }

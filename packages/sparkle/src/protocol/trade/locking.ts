@@ -35,7 +35,7 @@ export const broadcastLock = (trade: Planned, lock: LockVersion, name: string): 
 export const lockOutpoint = ({ txid, vout }: LockVersion): string => `${txid}:${vout}`;
 
 /** The lock's fee is raised by a child on its change, never by replacement: the buyer knows the lock by its txid. */
-export function bumpLock(trade: Underway, height: number): KeyedEffect {
+function bumpLock(trade: Underway, height: number): KeyedEffect {
   return keyed(trade, `bump/${height}`, {
     do: 'bump_lock',
     terms: trade.terms,

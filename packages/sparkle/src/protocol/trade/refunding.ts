@@ -27,7 +27,7 @@ export function planRefund(trade: Refunding, height: number): KeyedEffect {
 }
 
 /** What a look at the lock says to a seller who wants it back. */
-export type RefundNews =
+type RefundNews =
   | { news: 'preimage'; preimage: string; txid: string }
   | { news: 'refunded'; txid: string }
   | { news: 'push'; effects: KeyedEffect[] }
