@@ -1,6 +1,8 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { hex, utf8 } from '@scure/base';
 import { SparkleError } from '../protocol/errors.ts';
 import { isRawOf } from '../protocol/transaction.ts';
-import type { ChainEvent, Tip } from './chain.ts';
+import type { ChainEvent, ChainTransaction, Tip } from './chain.ts';
 import type { QuorumSource } from './quorum-vote.ts';
 import { recentChain } from './recent-chain.ts';
 import { Recently } from './recently.ts';
@@ -67,9 +69,16 @@ export class QuorumWatch {
     if (this.stops.length > 0) this.options.tell(event);
   }
 
+  /** What one source alone has shown as the spend of something: a preimage in it proves itself, whoever shows it. */
+  shown({ txid, raw }: ChainTransaction): void {
+    this.arrived({ txid, raw });
+  }
+
+  /** Known by all its bytes: a txid leaves out the witness, and whoever changed that would keep the true one from being heard. */
   private arrived({ txid, raw }: { txid: string; raw: string }): void {
-    if (this.seen.has(txid) || !isRawOf({ raw, txid })) return;
-    this.seen.add(txid);
+    const digest = hex.encode(sha256(utf8.decode(raw)));
+    if ((this.seen.has(digest) && !this.gone.has(txid)) || !isRawOf({ raw, txid })) return;
+    this.seen.add(digest);
     this.gone.delete(txid);
     this.tell({ type: 'transaction', txid, raw });
   }
@@ -77,7 +86,6 @@ export class QuorumWatch {
   private removed(txid: string): void {
     if (this.gone.has(txid)) return;
     this.gone.add(txid);
-    this.seen.delete(txid);
     this.tell({ type: 'removed', txid });
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SparkleError } from '../protocol/errors.ts';
+import { readTransaction, writeTransaction } from '../protocol/transaction.ts';
 import type { Chain, ChainEvent } from './chain.ts';
 import { chainSuite } from './chain.suite.ts';
 import { memoryChain, type MemoryChain } from './memory.ts';
@@ -299,6 +300,43 @@ describe('quorum', () => {
     const told = events.flatMap((event) => (event.type === 'transaction' ? [event.txid] : []));
     assert.deepEqual(told, [paid]);
     await chain.close();
+  });
+
+  test('a spend that only one source shows is no answer, and told all the same: it may hold a preimage', async () => {
+    const { a, b, outpoint } = three();
+    const spend = spendWithFee(outpoint, 1_000n);
+    const silent = saying(a, { subscribe: () => () => undefined });
+    const hiding = saying(b, { subscribe: () => () => undefined, spender: async () => undefined });
+    const chain = quorumOver([silent, hiding], { agree: 2 });
+    const told: string[] = [];
+    chain.subscribe((event) => event.type === 'transaction' && told.push(event.raw));
+    await a.broadcast([spend.raw]);
+    await assert.rejects(chain.spender(outpoint, 0), refusal('sources_disagree', {}));
+    assert.deepEqual(told, [spend.raw]);
+    await chain.close();
+  });
+
+  test('a spend whose witness was taken out keeps the true one from nobody', async () => {
+    const { a, b, outpoint } = three();
+    const spend = spendWithFee(outpoint, 1_000n);
+    const { inputs, ...rest } = readTransaction(spend.raw);
+    const stripped = writeTransaction({ ...rest, inputs: inputs.map((input) => ({ ...input, witness: [] })) });
+    let say: (event: ChainEvent) => void = () => undefined;
+    const lying = saying(b, { subscribe: (listener) => ((say = listener), () => undefined) });
+    const chain = quorumOver([a, lying], { agree: 2 });
+    const told: string[] = [];
+    chain.subscribe((event) => event.type === 'transaction' && told.push(event.raw));
+    say({ type: 'transaction', txid: spend.txid, raw: stripped });
+    await a.broadcast([spend.raw]);
+    assert.deepEqual(told, [stripped, spend.raw]);
+    await chain.close();
+  });
+
+  test('a source may lag by no more than the margins of the deadlines have to spare', () => {
+    const { a } = three();
+    for (const maxLagBlocks of [7, -1, 1.5])
+      assert.throws(() => quorumOver([a], { agree: 1, maxLagBlocks }), refusedWith('bad_config'));
+    quorumOver([a], { agree: 1, maxLagBlocks: 6 });
   });
 
   test('a quorum that came back tells the tip that it missed', async () => {

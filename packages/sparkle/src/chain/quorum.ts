@@ -23,12 +23,14 @@ export type QuorumOptions = {
   settleMilliseconds: number;
 };
 
+/** Whoever is asked last makes the tip look so much lower: no more than what the margins of the deadlines have to spare. */
+const MOST_LAG_BLOCKS = 6;
 /** A source's chain may move between two questions to it; it is asked anew, so many times. */
 const MAX_ROUNDS = 4;
 
 function readOptions({ sources, agree, maxLagBlocks }: QuorumOptions): void {
   readIntegerIn({ value: agree, field: 'agree', min: 1, max: sources.length, code: 'bad_config' });
-  readIntegerIn({ value: maxLagBlocks, field: 'maxLagBlocks', min: 0, max: 1_000, code: 'bad_config' });
+  readIntegerIn({ value: maxLagBlocks, field: 'maxLagBlocks', min: 0, max: MOST_LAG_BLOCKS, code: 'bad_config' });
   if (new Set(sources.map(({ name }) => name)).size === sources.length) return;
   throw new SparkleError('bad_config', 'each source of a quorum must have a name of its own; two are the same');
 }
@@ -62,13 +64,17 @@ async function placedOutput(chain: Chain, outpoint: string, tip: Tip): Promise<P
   });
 }
 
+type Hints = { onDisagreement: (about: string) => void; onSpender: (found: ChainTransaction) => void };
+
 class Quorum {
   private readonly options: QuorumOptions;
   private readonly electorate: Electorate;
+  private readonly hints: Hints;
 
-  constructor(options: QuorumOptions, onDisagreement: (about: string) => void) {
+  constructor(options: QuorumOptions, hints: Hints) {
     this.options = options;
-    this.electorate = new Electorate({ ...options, onDisagreement });
+    this.hints = hints;
+    this.electorate = new Electorate({ ...options, ...hints });
   }
 
   tip(): Promise<Tip> {
@@ -95,9 +101,12 @@ class Quorum {
   }
 
   spender(outpoint: string, fromHeight: number): Promise<ChainTransaction | undefined> {
-    return this.asOfTip(`the spender of ${outpoint}`, async (chain, tip) =>
-      asOf(tip, await chain.spender(outpoint, fromHeight)),
-    );
+    return this.asOfTip(`the spender of ${outpoint}`, async (chain, tip) => {
+      const found = await chain.spender(outpoint, fromHeight);
+      // A source that hides a claim, or shows it without its witness, must not hide the preimage in it too.
+      if (found !== undefined) this.hints.onSpender(found);
+      return asOf(tip, found);
+    });
   }
 
   async unspent(outpoint: string): Promise<UnspentOutput | undefined> {
@@ -151,14 +160,18 @@ class Quorum {
  * Several views of Bitcoin taken as one: an answer is what `agree` of them say, as of the highest block that as many of them
  * have. While fewer than that many lie, no lie comes through. Sources that contradict each other so that no answer has
  * enough voices throw `sources_disagree` with what each said; too few that answer, `chain_unavailable`. Nothing is
- * guessed. A contradiction is told as a `disagreement` event also where it was outvoted.
+ * guessed. A contradiction is told as a `disagreement` event also where it was outvoted, and a spend that any source shows
+ * as a `transaction` event: it is a hint, and what it proves it proves by itself.
  */
 export function quorumChain(options: QuorumOptions): Chain {
   readOptions(options);
   const { sources } = options;
   const listeners = new Listeners();
   const tell = (event: ChainEvent): void => listeners.tell(event);
-  const quorum = new Quorum(options, (about) => tell({ type: 'disagreement', about }));
+  const quorum: Quorum = new Quorum(options, {
+    onDisagreement: (about) => tell({ type: 'disagreement', about }),
+    onSpender: (found) => watch.shown(found),
+  });
   const blockHash = (height: number) => quorum.blockHash(height);
   const watch = new QuorumWatch({ sources, tip: () => quorum.tip(), blockHash, tell });
   return {

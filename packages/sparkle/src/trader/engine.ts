@@ -62,6 +62,8 @@ export class Engine {
   readonly #locks = new Map<string, { outpoint: string; paymentHash: string }>();
   /** Live trades by payment hash. */
   readonly #payments = new Map<string, string>();
+  /** The last one that was known. */
+  #height = 0;
 
   constructor(parts: Parts, hands: Hands, checkpoint: Checkpoint) {
     this.#parts = parts;
@@ -95,6 +97,8 @@ export class Engine {
   /** After a start: what was due is done again, each trade is told, and each looks at the world. */
   async resume(): Promise<void> {
     const live = await this.#parts.store.live();
+    // Before anything that may fail: what is heard from now on is for them.
+    for (const trade of live) this.#note(trade);
     await Promise.all(live.map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId))));
     await this.lookAtAll();
   }
@@ -118,10 +122,10 @@ export class Engine {
     for (const [tradeId, { outpoint, paymentHash }] of this.#locks) {
       const preimage = spent.has(outpoint) ? findPreimage(raw, paymentHash) : undefined;
       if (preimage === undefined) continue;
-      const txid = txidOf(raw);
-      await this.tell(tradeId, (at) => ({ type: 'preimage_seen', at, preimage, txid })).catch((error: unknown) =>
-        this.#unable(tradeId, error),
-      );
+      const event = { type: 'preimage_seen', at: await this.#momentOrLast(), preimage, txid: txidOf(raw) } as const;
+      await this.#lanes
+        .run(tradeId, async () => this.#drain(await this.#decide(tradeId, event)))
+        .catch((error: unknown) => this.#unable(tradeId, error));
     }
   }
 
@@ -161,17 +165,30 @@ export class Engine {
   }
 
   async #moment(): Promise<Moment> {
-    return { height: (await this.#parts.chain.tip()).height, nowSeconds: this.#parts.clock.nowSeconds() };
+    this.#height = (await this.#parts.chain.tip()).height;
+    return { height: this.#height, nowSeconds: this.#parts.clock.nowSeconds() };
+  }
+
+  /** A preimage is its own proof, and whoever shows it shows it once: it does not wait until the height is known. */
+  #momentOrLast(): Promise<Moment> {
+    return this.#moment().catch((error: unknown) => {
+      if (!chainIsUncertain(codeOf(error))) throw error;
+      return { height: this.#height, nowSeconds: this.#parts.clock.nowSeconds() };
+    });
   }
 
   #notify(trade: Trade, type: TradeEvent['type'] | 'opened'): void {
+    this.#note(trade);
+    for (const listener of this.#listeners) listener(trade, type);
+  }
+
+  #note(trade: Trade): void {
     const outpoint = trade.role === 'seller' ? lockOutpointOf(trade) : undefined;
     if (outpoint === undefined || trade.role === 'buyer') this.#locks.delete(trade.tradeId);
     else this.#locks.set(trade.tradeId, { outpoint, paymentHash: trade.terms.paymentHash });
     const paymentHash = paymentHashOf(trade);
     if (isEnded(trade)) this.#forgetPayment(trade.tradeId);
     else if (paymentHash !== undefined) this.#payments.set(paymentHash, trade.tradeId);
-    for (const listener of this.#listeners) listener(trade, type);
   }
 
   #forgetPayment(ended: string): void {
