@@ -99,6 +99,28 @@ test('paying returns as soon as a look shows the payment under way, and hints wh
   assert.deepEqual(await lightning.payment(paymentHash), { state: 'settled', preimage, feeMsat: 1_000n });
 });
 
+test('a payment that the wallet calls expired, because its invoice is, may be in flight: it is not paid again', async () => {
+  wallet.script = { lookup_invoice: () => outgoing({ state: 'expired' }) };
+  const lightning = await wallet.connect();
+  await lightning.pay({ ...order, bolt11: invoiceWith() });
+  assert.equal(wallet.asked('pay_invoice').length, 0);
+  assert.deepEqual(await lightning.payment(paymentHash), { state: 'pending' });
+});
+
+test('an error answer about a payment that the wallet then calls expired is no failure of it', async () => {
+  let isBegun = false;
+  wallet.script = {
+    pay_invoice() {
+      isBegun = true;
+      return { error: { code: 'PAYMENT_FAILED', message: 'it took too long' } };
+    },
+    lookup_invoice: () => (isBegun ? outgoing({ state: 'expired' }) : notFound),
+  };
+  const lightning = await wallet.connect();
+  await lightning.pay({ ...order, bolt11: invoiceWith() });
+  assert.deepEqual(await lightning.payment(paymentHash), { state: 'pending' });
+});
+
 test('two calls at once for one hash are one request', async () => {
   let paid = false;
   wallet.script = {

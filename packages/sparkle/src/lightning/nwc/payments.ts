@@ -191,8 +191,9 @@ const ended = (found: WalletTransaction | undefined): Payment =>
 export const stateOf = ({ state, settled_at }: WalletTransaction): NonNullable<WalletTransaction['state']> =>
   state ?? (settled_at === null || settled_at === undefined ? 'pending' : 'settled');
 
+/** Only `failed` is over without being paid: see `expired` above. */
 const isUnderWayOrDone = (found: WalletTransaction | undefined): boolean =>
-  found?.type === 'outgoing' && ['pending', 'settled', 'accepted'].includes(stateOf(found));
+  found?.type === 'outgoing' && stateOf(found) !== 'failed';
 
 const wrongPreimage = (paymentHash: string): SparkleError =>
   unavailable('wrong_preimage', `the wallet calls the payment settled and gives no preimage of ${paymentHash}`);
