@@ -26,6 +26,7 @@ import {
   absent,
 } from './fixtures.suite.ts';
 import { findPreimage } from '../spend.ts';
+import { readTransaction, writeTransaction } from '../transaction.ts';
 import { step } from './step.ts';
 
 const lock = lockFor(holdTerms);
@@ -273,6 +274,31 @@ describe('the seller in hold-first, locked', () => {
   test('refunding: the hold is canceled only when the refund is buried six deep', () => {
     assert.equal(stateAfter(refunded, looked(R + 5, { invoice: held, lock: spentBy(refund, 5) })), 'refunding');
     assert.equal(stateAfter(refunded, looked(R + 6, { invoice: held, lock: spentBy(refund, 6) })), 'canceling');
+  });
+
+  describe('a claim that a source shows without its witness', () => {
+    const { inputs, ...rest } = readTransaction(claim.raw);
+    const bare = writeTransaction({ ...rest, inputs: inputs.map((input) => ({ ...input, witness: [] })) });
+    const stripped = (confirmations: number) => spentBy({ txid: claim.txid, raw: bare }, confirmations);
+
+    test('refunding: the hold is not canceled for it, and a human is called', () => {
+      const buried = looked(R + 6, { invoice: held, lock: stripped(6) });
+      assert.equal(stateAfter(refunded, buried), 'refunding');
+      assert.deepEqual(deeds(refunded, buried), ['alert']);
+      const shown = looked(R + 7, { invoice: held, lock: spentBy(claim, 7) });
+      assert.deepEqual(deeds(refunded, shown), ['settle']);
+    });
+
+    test('refunding: where the hold is gone anyway, nothing is waited for', () => {
+      assert.equal(stateAfter(refunded, looked(R + 6, { invoice: canceled, lock: stripped(6) })), 'canceling');
+    });
+
+    test('locked: it calls a human once it is confirmed, and keeps nobody from refunding at R', () => {
+      const { locked } = holdSeller;
+      assert.deepEqual(deeds(locked, looked(HEIGHT + 3, { invoice: held, lock: stripped(0) })), []);
+      assert.deepEqual(deeds(locked, looked(HEIGHT + 4, { invoice: held, lock: stripped(1) })), ['alert']);
+      assert.equal(stateAfter(locked, looked(R, { invoice: held, lock: stripped(0) })), 'refunding');
+    });
   });
 
   test('refunding: a claim that comes first settles the payment, even from the mempool', () => {

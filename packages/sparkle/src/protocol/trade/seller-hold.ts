@@ -23,6 +23,7 @@ type Lockable = In<'locking' | 'aborting' | 'locked' | 'refunding'>;
 type In<S extends HoldSeller['state']> = Extract<HoldSeller, { state: S }>;
 type Event<E extends TradeEvent['type']> = Extract<TradeEvent, { type: E }>;
 type After = Change<HoldSeller>;
+type Spender = Extract<View['lock'], { state: 'spent' }>['spender'];
 
 const machine: Machine<HoldSeller> = {
   quoting: {
@@ -187,13 +188,15 @@ function abortLooked(trade: In<'aborting'>, { view, at }: Event<'looked'>): Afte
 
 function lockedLooked(trade: In<'locked'>, { view, at }: Event<'looked'>): After {
   const { lock } = view;
-  if (lock?.state === 'spent') return spent(trade, lock.spender);
+  const isOpen = refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight });
+  const isShown = lock?.state === 'spent' && findPreimage(lock.spender.raw, trade.terms.paymentHash) !== undefined;
+  if (lock?.state === 'spent' && (isShown || !isOpen)) return spent(trade, lock.spender);
   if (lock?.state === 'absent' && at.height > trade.announcedAt) {
     // A reorg took the lock away. When its time is over it must not come back.
     if (at.height > lastLockHeight(trade.terms)) return takeBack(trade, at.height);
     return go({ ...trade, announcedAt: at.height }, broadcastLock(trade, trade.lock, `relock/${at.height}`));
   }
-  if (refundIsOpen({ height: at.height, refundHeight: trade.terms.refundHeight })) return refund(trade, at.height);
+  if (isOpen) return refund(trade, at.height);
   if (at.height <= trade.announcedAt) return stay(trade);
   return go({ ...trade, announcedAt: at.height }, announce(trade, at.height));
 }
@@ -221,8 +224,13 @@ function refundLooked(trade: In<'refunding'>, { view, at }: Event<'looked'>): Af
       return view.invoice?.state === 'canceled'
         ? contest(trade, view, at.height)
         : settle(trade, news.preimage, news.txid);
-    case 'refunded':
-      return cancel(trade, 'refunded', [], news.txid);
+    case 'refunded': {
+      const isOurs = trade.refunds.some(({ txid }) => txid === news.txid);
+      // The hold is given up only for a refund of ours: a claim without its witness looks like any other spend.
+      return isOurs || view.invoice?.state === 'canceled'
+        ? cancel(trade, 'refunded', [], news.txid)
+        : go(trade, unexplained(trade, news.txid));
+    }
     case 'push':
       return go({ ...trade, plannedAt: at.height }, ...news.effects, ...guardian(trade, at.height));
     case 'none':
@@ -237,10 +245,21 @@ function guardian(trade: In<'refunding'>, height: number): KeyedEffect[] {
 }
 
 /** Somebody spent the lock before our refund: it must be the buyer, with the preimage. */
-function spent(trade: In<'locking' | 'aborting' | 'locked'>, { txid, raw }: { txid: string; raw: string }): After {
+function spent(trade: In<'locking' | 'aborting' | 'locked'>, spender: Spender): After {
+  const { txid, raw, confirmations } = spender;
   const preimage = findPreimage(raw, trade.terms.paymentHash);
-  return preimage === undefined ? stay(trade) : settle(trade, preimage, txid);
+  if (preimage !== undefined) return settle(trade, preimage, txid);
+  return confirmations > 0 ? go(trade, unexplained(trade, txid)) : stay(trade);
 }
+
+/** A txid leaves out the witness: a source that shows a claim without it hides the preimage, and only that. */
+const unexplained = (trade: Lockable, txid: string): KeyedEffect =>
+  keyed(trade, `unexplained/${txid}`, {
+    do: 'alert',
+    level: 'page',
+    code: 'preimage_hidden',
+    sentence: `${txid} spends the lock, is no refund of ours and shows no preimage: look at it in another source, and settle`,
+  });
 
 /**
  * R7: after R a buyer can throw our refund out of the mempool by a claim, and the claim by something else, before anybody
