@@ -62,6 +62,8 @@ export class Engine {
   readonly #locks = new Map<string, { outpoint: string; paymentHash: string }>();
   /** Live trades by payment hash. */
   readonly #payments = new Map<string, string>();
+  /** What keeps a trade from looking, by its code, since it could not. */
+  readonly #complaints = new Map<string, string>();
   /** The last one that was known. */
   #height = 0;
 
@@ -148,6 +150,7 @@ export class Engine {
       .later(tradeId, async () => {
         await this.#retry(tradeId);
         await this.#look(tradeId);
+        this.#complaints.delete(tradeId);
       })
       .catch((error: unknown) => this.#unable(tradeId, error));
   }
@@ -156,9 +159,11 @@ export class Engine {
     void this.#attend(tradeId);
   }
 
-  /** A source that cannot be asked stops nothing: the next tick looks again. */
+  /** A source that cannot be asked stops nothing: the next tick looks again. One that stays away is spoken of once. */
   #unable(tradeId: string, error: unknown): void {
     const code = codeOf(error);
+    if (code !== 'internal' && this.#complaints.get(tradeId) === code) return;
+    this.#complaints.set(tradeId, code);
     const sentence = 'a trade could not be attended to and waits for the next look';
     if (code === 'internal') this.#parts.log.error({ tradeId, code, error: String(error) }, sentence);
     else this.#parts.log.warn({ tradeId, code }, sentence);
