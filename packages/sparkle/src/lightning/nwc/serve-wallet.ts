@@ -42,13 +42,14 @@ export class ServedWallet {
   readonly #options: ServedWalletOptions;
   readonly #waits = new Set<() => void>();
   #budgetTurn = Promise.resolve();
+  #holdTurn = Promise.resolve();
 
   constructor(options: ServedWalletOptions) {
     this.#options = options;
     this.handlers = {
       pay_invoice: (client, params) => this.#pay(client, params),
       make_invoice: (client, params) => this.#makePlain(client, params),
-      make_hold_invoice: (client, params) => this.#makeHold(client, params),
+      make_hold_invoice: (client, params) => this.#alone(() => this.#makeHold(client, params)),
       settle_hold_invoice: (client, params) => this.#settle(client, params),
       cancel_hold_invoice: (client, params) => this.#cancel(client, params),
       lookup_invoice: (client, params) => this.#lookup(client, params),
@@ -188,6 +189,16 @@ export class ServedWallet {
     });
   }
 
+  /** Two connections that ask for one hash at once must not both find it free. */
+  #alone<Answer>(make: () => Promise<Answer>): Promise<Answer> {
+    const turn = this.#holdTurn.then(make);
+    this.#holdTurn = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
   async #makeHold(client: Client, params: Params['make_hold_invoice']): Promise<Record<string, unknown>> {
     const { lightning, store } = this.#options;
     const {
@@ -199,8 +210,11 @@ export class ServedWallet {
     const amountMsat = BigInt(amount);
     const finalCltv = params.min_cltv_expiry_delta ?? USUAL_FINAL_CLTV;
     const terms = { paymentHash, amountMsat, finalCltv, expirySeconds, description };
-    const { bolt11 } = await lightning.createHoldInvoice(terms);
     const known = await store.find({ wallet: client.wallet, type: 'incoming', paymentHash });
+    // The node answers a repeated request with the invoice that exists: whoever repeats another's could then cancel it.
+    if (known === undefined && (await lightning.invoice(paymentHash)).state !== 'unknown')
+      throw new Refusal('OTHER', 'an invoice of somebody else exists for this payment hash');
+    const { bolt11 } = await lightning.createHoldInvoice(terms);
     const entry = known ?? { ...this.#entry(client, decodeInvoice(bolt11), amountMsat), description };
     const dated = known ?? { ...entry, expiresAtSeconds: entry.createdAtSeconds + expirySeconds };
     if (known === undefined) await store.put(dated);

@@ -106,6 +106,17 @@ test('a hold is given back, and an open invoice too', async () => {
   assert.equal(result['state'], 'failed');
 });
 
+test('nobody gets hold of an invoice that the node made for somebody else by asking for the same one', async () => {
+  const client = await served.only();
+  const { paymentHash } = served.secret();
+  const terms = { finalCltv: 40, expirySeconds: 3_600, description: 'one' };
+  await served.node.lightning.createHoldInvoice({ paymentHash, amountMsat: 7_000n, ...terms });
+  const asked = { amount: 7_000, payment_hash: paymentHash, description: 'one', expiry: 3_600 };
+  assert.equal(await codeOf(client, 'make_hold_invoice', asked), 'OTHER');
+  assert.equal(await codeOf(client, 'cancel_hold_invoice', { payment_hash: paymentHash }), 'NOT_FOUND');
+  assert.equal((await served.node.lightning.invoice(paymentHash)).state, 'open');
+});
+
 test('a plain invoice is made, paid and listed; nobody sees what another connection has', async () => {
   const [mine, theirs] = [served.grant(), served.grant()];
   await served.start();
