@@ -113,6 +113,15 @@ export class Staged {
     return sold.terms.paymentHash;
   }
 
+  /** What the claim showed on the chain. */
+  async preimage(): Promise<string> {
+    const { witness } = await this.#endOf('traded', 'buyer');
+    const hash = await this.paymentHash();
+    const found = witness.find((item) => sha256(item) === hash);
+    assert.ok(found !== undefined, 'the claim shows the preimage');
+    return found;
+  }
+
   /** The inscription is the buyer's, the claim on the chain shows the preimage of the payment, and the price changed sides. */
   async assertTraded({ feeMsat = 0n }: { feeMsat?: bigint } = {}): Promise<void> {
     const { last, witness } = await this.#endOf('traded', 'buyer');
