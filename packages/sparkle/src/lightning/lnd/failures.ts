@@ -23,9 +23,9 @@ type UnknownReason =
 
 const MOST_WORDS = 200;
 
-// LND answers no credential back; should it ever, a macaroon is far longer than a hash.
+// LND answers no secret back; should it ever, a preimage is 64 characters of hex and a macaroon is longer.
 const withoutSecrets = (words: string): string =>
-  words.replace(/[0-9a-zA-Z+/=_-]{65,}/g, '(hidden)').slice(0, MOST_WORDS);
+  words.replace(/[0-9a-zA-Z+/=_-]{64,}/g, '(hidden)').slice(0, MOST_WORDS);
 
 /** What the gRPC client gives as an error, whatever it is. */
 export function failureOf(thrown: unknown): LndFailure {

@@ -109,7 +109,9 @@ export class ServedWallet {
     const entry = await this.#options.book.sending(invoice.paymentHash, async () => {
       const reserved = await this.#reserve(client, { invoice, amountMsat, maxFeeMsat });
       const order = { bolt11: invoice.text, maxFeeMsat, maxCltvBlocks, timeoutSeconds };
-      await lightning.pay(order).catch((error: unknown) => this.#unpaid(reserved, error));
+      // A node whose history was deleted would pay again what was paid, outside the budget.
+      if (reserved.state !== 'settled')
+        await lightning.pay(order).catch((error: unknown) => this.#unpaid(reserved, error));
       return reserved;
     });
     return this.#outcome(entry);
