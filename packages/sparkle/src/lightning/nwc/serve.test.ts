@@ -167,6 +167,19 @@ test('two requests for one invoice are one payment', async () => {
   assert.equal(paidMsat(), 5_000_000n);
 });
 
+test('what was seen to settle is not handed to the node again: one whose history was deleted would pay it again', async () => {
+  const client = await served.only();
+  const { bolt11, preimage } = await served.invoice(5_000_000n);
+  await client.ask('pay_invoice', { invoice: bolt11 });
+  let asked = 0;
+  served.node.lightning.pay = async () => {
+    asked += 1;
+  };
+  const { result } = await client.ask('pay_invoice', { invoice: bolt11 });
+  assert.equal(result['preimage'], preimage);
+  assert.equal(asked, 0);
+});
+
 test('a request that comes too late is passed over: by its expiration, or by its age', async () => {
   const client = await served.only();
   const { bolt11 } = await served.invoice(5_000_000n);
