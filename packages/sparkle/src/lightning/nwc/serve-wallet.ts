@@ -121,13 +121,13 @@ export class ServedWallet {
   #reserve(client: Client, of: { invoice: Invoice11; amountMsat: bigint; maxFeeMsat: bigint }): Promise<NwcEntry> {
     const turn = this.#budgetTurn.then(async () => {
       const { invoice, amountMsat, maxFeeMsat } = of;
-      const entry = this.#entry(client, invoice, amountMsat);
+      const entry: NwcEntry = { ...this.#entry(client, invoice, amountMsat), type: 'outgoing' };
       const known = await this.#options.store.find(entry);
       // Paid or under way: told again, and not taken from the budget again.
       if (known !== undefined && known.state !== 'failed') return known;
       const spentMsat = amountMsat + maxFeeMsat;
       await this.#checkBudget(client, spentMsat);
-      const reserved: NwcEntry = { ...entry, type: 'outgoing', spentMsat };
+      const reserved: NwcEntry = { ...entry, spentMsat };
       await this.#options.store.put(reserved);
       return reserved;
     });
