@@ -122,7 +122,10 @@ export class Staged {
     return found;
   }
 
-  /** The inscription is the buyer's, the claim on the chain shows the preimage of the payment, and the price changed sides. */
+  /**
+   * The inscription is the buyer's, the claim on the chain shows the preimage of the payment, and the price changed
+   * sides. A route costs `feeMsat`, of which LND counts the part below a satoshi into the fee of its commitment.
+   */
   async assertTraded({ feeMsat = 0n }: { feeMsat?: bigint } = {}): Promise<void> {
     const { last, witness } = await this.#endOf('traded', 'buyer');
     const hash = await this.paymentHash();
@@ -132,7 +135,7 @@ export class Staged {
     );
     assert.ok((last.confirmations ?? 0) >= 1);
     const priceMsat = this.priceSats * 1000n;
-    await this.#assertMoved({ sellerMsat: priceMsat, buyerMsat: -priceMsat - feeMsat });
+    await this.#assertMoved({ sellerMsat: priceMsat, buyerMsat: -priceMsat - feeMsat }, feeMsat % 1000n);
     assert.equal((await this.world.seller.lightning.invoice(hash)).state, 'settled');
   }
 
@@ -171,11 +174,13 @@ export class Staged {
   }
 
   /** A node takes a moment to strike a payment off its channels. */
-  async #assertMoved(expected: Balances): Promise<void> {
+  async #assertMoved(expected: Balances, fractionMsat = 0n): Promise<void> {
+    // Both ends' fractions are left off the commitment, and make one satoshi more of its fee.
+    const roundedMsat = fractionMsat === 0n ? 0n : 1000n;
     const moved = async (): Promise<Balances> => {
       const now = await balancesOf(this.world);
       const { sellerMsat, buyerMsat } = this.#before;
-      return { sellerMsat: now.sellerMsat - sellerMsat, buyerMsat: now.buyerMsat - buyerMsat };
+      return { sellerMsat: now.sellerMsat - sellerMsat, buyerMsat: now.buyerMsat - buyerMsat - roundedMsat };
     };
     const isSo = async () => {
       const { sellerMsat, buyerMsat } = await moved();
