@@ -22,7 +22,10 @@ export type LightningCapabilities = {
   holdExpiryMarginBlocks: number;
 };
 
-/** An outgoing payment. `unknown`: the node has never heard of it. `expiryHeight`: the largest of any of its HTLCs, where known. */
+/**
+ * An outgoing payment. `unknown`: nothing is in flight and nothing is decided; the node has never heard of it, or could not
+ * begin it yet. `expiryHeight`: the largest of any of its HTLCs, where known.
+ */
 export type Payment =
   | { state: 'unknown' }
   | { state: 'pending'; expiryHeight?: number }

@@ -84,6 +84,11 @@ export const htlc = (change: object) => ({
 export const channelOf = (change: object) => ({
   ...{ chan_id: '1', alias_scids: [], zero_conf_confirmed_scid: '0', pending_htlcs: [], ...change },
 });
+/** A channel as far as `balance.ts` reads it. */
+export const fundedChannel = (change: object) => ({
+  ...{ active: true, local_balance: '4001', commit_fee: '0', fee_per_kw: '0', initiator: false },
+  ...{ local_constraints: { chan_reserve_sat: '0' }, ...change },
+});
 export const pending = (change: object) => ({ incoming: true, hash_lock: bytes(HASH), htlc_index: '0', ...change });
 export const invoiceOf = (change: object) => ({
   ...{ payment_request: written(), r_hash: bytes(HASH), r_preimage: bytes(''), state: 'OPEN' },

@@ -16,6 +16,7 @@ import {
   bytes,
   htlc,
   channelOf,
+  fundedChannel,
   pending,
   invoiceOf,
   paymentOf,
@@ -153,6 +154,8 @@ describe('what LND holds', () => {
 });
 
 describe('a payment over LND', () => {
+  const tooLittle = paymentOf({ status: 'FAILED', failure_reason: 'FAILURE_REASON_INSUFFICIENT_BALANCE' });
+
   test('is ordered with both caps, and goes on without us', async () => {
     const { node, asked } = lndThatSays({ sendPaymentV2: [paymentOf({ htlcs: [inFlight(900)] })] });
     await node.pay(order());
@@ -187,6 +190,48 @@ describe('a payment over LND', () => {
       const { node } = lndThatSays({ sendPaymentV2: [paymentOf({ status: 'FAILED', failure_reason: reason })] });
       await refusal(node.pay(order()), code);
     }
+  });
+
+  test('that lacks only channels that are not active is tried again, and no failure until then', async () => {
+    const sent: Answer[] = [tooLittle];
+    const channels = [fundedChannel({ local_balance: '3000' }), fundedChannel({ active: false })];
+    const { node } = lndThatSays({ sendPaymentV2: sent, trackPaymentV2: [tooLittle], listChannels: { channels } });
+    const again = async () => (await refusal(node.pay(order()), 'lightning_unavailable')).detail['reason'];
+    assert.equal(await again(), 'channels_inactive');
+    assert.deepEqual(await node.payment(HASH), { state: 'unknown' });
+    sent[0] = failure(14, 'No connection established');
+    assert.equal(await again(), 'unreachable');
+    assert.deepEqual(await node.payment(HASH), { state: 'unknown' });
+    sent[0] = paymentOf({ htlcs: [inFlight(900)] });
+    await node.pay(order());
+    assert.deepEqual(await node.payment(HASH), { state: 'failed', reason: 'insufficient_balance' });
+  });
+
+  test('that no channel could carry, active or not, has failed', async () => {
+    const enough = { local_balance: '8001' };
+    const away = { active: false };
+    const lacking = [
+      [fundedChannel(enough)],
+      [fundedChannel({ ...away, local_balance: '3000' }), fundedChannel({ local_balance: '4000' })],
+      // What the peer makes this side keep (BOLT 2), and the fees of who opened it, cannot be sent.
+      [fundedChannel({ ...away, ...enough, local_constraints: { chan_reserve_sat: '1001' } })],
+      [fundedChannel({ ...away, ...enough, initiator: true, commit_fee: '1000', fee_per_kw: '10' })],
+    ];
+    for (const channels of lacking) {
+      const { node } = lndThatSays({
+        ...{ sendPaymentV2: [tooLittle], trackPaymentV2: [tooLittle], listChannels: { channels } },
+      });
+      assert.equal((await refusal(node.pay(order()), 'no_route')).detail['reason'], 'insufficient_balance');
+      assert.equal((await node.payment(HASH)).state, 'failed');
+    }
+  });
+
+  test('is not judged while LND does not tell its channels', async () => {
+    const { node } = lndThatSays({
+      ...{ sendPaymentV2: [tooLittle], trackPaymentV2: [tooLittle], listChannels: failure(14, 'gone') },
+    });
+    assert.equal((await refusal(node.pay(order()), 'lightning_unavailable')).detail['reason'], 'unreachable');
+    assert.deepEqual(await node.payment(HASH), { state: 'unknown' });
   });
 
   test('that LND refuses to begin twice is under way', async () => {

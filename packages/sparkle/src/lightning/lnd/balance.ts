@@ -20,9 +20,19 @@ export async function balanceOf(rpc: LndRpc): Promise<{ spendableMsat: bigint; o
     if (!isOneMoment && tries < TRIES) continue;
     return {
       ownedMsat: localMsat + 1000n * sum(channels.map(feeOf)),
-      spendableMsat: 1000n * sum(channels.map(spendableOf)),
+      spendableMsat: 1000n * sum(channels.map(spendableSatsOf)),
     };
   }
+}
+
+/**
+ * Whether this amount could be sent if all channels were active, and some are not: as after a restart, until their
+ * peers are back. Throws `LndCallFailed`.
+ */
+export async function awaitsInactive(rpc: LndRpc, amountMsat: bigint): Promise<boolean> {
+  const { channels } = await rpc.ask('listChannels', {}, wire.channels);
+  const sendableMsat = 1000n * sum(channels.map(sendableSatsOf));
+  return channels.some(({ active }) => !active) && sendableMsat >= amountMsat;
 }
 
 const sum = (parts: readonly bigint[]): bigint => parts.reduce((total, part) => total + part, 0n);
@@ -30,13 +40,14 @@ const sum = (parts: readonly bigint[]): bigint => parts.reduce((total, part) => 
 /** The fee of the commitment is of who opened the channel, and changes with every HTLC that comes and goes. */
 const feeOf = ({ initiator, commit_fee }: LndChannel): bigint => (initiator ? commit_fee : 0n);
 
+const spendableSatsOf = (channel: LndChannel): bigint => (channel.active ? sendableSatsOf(channel) : 0n);
+
 /**
- * What one channel can send: above the reserve (BOLT 2), and for who opened it also above the fee buffer, with which LND
- * keeps the next HTLC payable when the fee rate doubles.
+ * What one channel can send while it is active: above the reserve (BOLT 2), and for who opened it also above the fee
+ * buffer, with which LND keeps the next HTLC payable when the fee rate doubles.
  */
-function spendableOf(channel: LndChannel): bigint {
-  const { active, local_balance, local_constraints, initiator, commit_fee, fee_per_kw } = channel;
-  if (!active) return 0n;
+function sendableSatsOf(channel: LndChannel): bigint {
+  const { local_balance, local_constraints, initiator, commit_fee, fee_per_kw } = channel;
   const buffer = initiator ? commit_fee + (2n * HTLC_WEIGHT * fee_per_kw) / 1000n : 0n;
   const sats = local_balance - (local_constraints?.chan_reserve_sat ?? 0n) - buffer;
   return sats > 0n ? sats : 0n;

@@ -4,6 +4,7 @@ import { decodeInvoice, invoiceExpiresAt, isInvoiceFor } from '../../protocol/bo
 import { SparkleError } from '../../protocol/errors.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { Payment, PayRequest } from '../lightning.ts';
+import { awaitsInactive } from './balance.ts';
 import { says, timedOut, unknownOutcome, type LndFailure } from './failures.ts';
 import { known, type LndRpc } from './rpc.ts';
 import type { LndWatch } from './watch.ts';
@@ -22,7 +23,7 @@ type Deps = {
 /** So many payments that were seen to settle are remembered: most are asked for once more, at once. */
 const MOST_REMEMBERED = 1_000;
 
-type Order = { bolt11: string; paymentHash: string; isExpired: boolean };
+type Order = { bolt11: string; paymentHash: string; amountMsat: bigint; isExpired: boolean };
 
 /** What the first messages about a payment decide: nothing yet, or that it is under way or over. */
 type Verdict = 'wait' | 'under way' | SparkleError;
@@ -32,6 +33,8 @@ export class LndPayments {
   readonly #deps: Deps;
   /** Nothing can happen to a settled payment any more. */
   readonly #settled = new Map<string, Payment>();
+  /** Hashes whose payment LND calls failed for want of channels that were not active: whoever ordered it orders it again. */
+  readonly #postponed = new Set<string>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -40,7 +43,7 @@ export class LndPayments {
   async pay(request: PayRequest): Promise<void> {
     const order = await this.#read(request.bolt11);
     const { paymentHash } = order;
-    if (!order.isExpired) return this.#send(order, request);
+    if (!order.isExpired) return this.#send(order, request).catch((error: unknown) => this.#refused(order, error));
     const { state } = await this.lookup(paymentHash);
     if (state !== 'pending' && state !== 'settled')
       throw new SparkleError('too_late', 'the invoice has expired', { paymentHash });
@@ -51,6 +54,7 @@ export class LndPayments {
     if (remembered !== undefined) return remembered;
     const found = await this.#first(paymentHash);
     if (found === undefined) return { state: 'unknown' };
+    if (found.status === 'FAILED' && this.#postponed.has(paymentHash)) return { state: 'unknown' };
     const payment = paymentOf(found);
     const event = { type: 'payment', paymentHash } as const;
     if (payment.state === 'pending') this.#deps.watch.follow(event);
@@ -70,7 +74,7 @@ export class LndPayments {
     if (invoice.payee === nodeId)
       throw new SparkleError('no_route', 'the invoice is of this node itself', { reason: 'own_invoice' });
     const isExpired = this.#deps.nowMilliseconds() >= 1000 * invoiceExpiresAt(invoice);
-    return { bolt11: invoice.text, paymentHash, isExpired };
+    return { bolt11: invoice.text, paymentHash, amountMsat, isExpired };
   }
 
   /** LND counts `cltv_limit` from its own height and over the whole route, what it adds at the end included. */
@@ -91,7 +95,10 @@ export class LndPayments {
       ...{ name: 'sendPaymentV2', request: order, paymentHash },
       patienceMilliseconds: request.timeoutSeconds * 1000 + rpc.patienceMilliseconds,
       ...{ judge: verdictOn, refused: refusalOf },
-      decided: (stop) => watch.followed(event, stop),
+      decided: (stop) => {
+        this.#postponed.delete(paymentHash);
+        watch.followed(event, stop);
+      },
       got: (payment) => {
         if (!isOver(payment)) return;
         this.#remember(payment);
@@ -99,6 +106,21 @@ export class LndPayments {
       },
       ended: (failure) => watch.lost(event, failure),
     });
+  }
+
+  /** Just after a restart the money is there and the peers are not: a failure would end a trade that can still be paid. */
+  async #refused({ paymentHash, amountMsat }: Order, error: unknown): Promise<never> {
+    if (!(error instanceof SparkleError) || error.code === 'lightning_unavailable') throw error;
+    this.#postponed.delete(paymentHash);
+    if (error.detail['reason'] !== reasonName(INSUFFICIENT_BALANCE)) throw error;
+    // Before LND is asked for its channels: while it does not tell them, its failure is not one for good either.
+    this.#postponed.add(paymentHash);
+    if (!(await known(awaitsInactive(this.#deps.rpc, amountMsat)))) {
+      this.#postponed.delete(paymentHash);
+      throw error;
+    }
+    const sentence = `${amountMsat} msat must be in active channels; nothing is in flight, and inactive ones hold it`;
+    throw new SparkleError('lightning_unavailable', sentence, { reason: 'channels_inactive', paymentHash, amountMsat });
   }
 
   #remember(payment: LndPayment): void {
@@ -201,7 +223,8 @@ function verdictOn(payment: LndPayment): Verdict {
   }
 }
 
-const NO_ROUTE = ['FAILURE_REASON_NO_ROUTE', 'FAILURE_REASON_INSUFFICIENT_BALANCE'];
+const INSUFFICIENT_BALANCE = 'FAILURE_REASON_INSUFFICIENT_BALANCE';
+const NO_ROUTE = ['FAILURE_REASON_NO_ROUTE', INSUFFICIENT_BALANCE];
 
 const failed = ({ failure_reason, payment_hash: paymentHash }: LndPayment): SparkleError => {
   const detail = { reason: reasonName(failure_reason), paymentHash };
