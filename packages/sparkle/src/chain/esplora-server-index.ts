@@ -13,6 +13,7 @@ type Output = { scripthash: string; valueSats: bigint };
 type Indexed = { txid: string; touches: Set<string>; created: [string, Output][]; spent: string[] };
 type IndexedBlock = { hash: string; height: number; transactions: Indexed[] };
 
+/** How Esplora calls a script: the SHA-256 of its bytes, in their own order, where Electrum reverses them. */
 export const scripthashOf = (script: Uint8Array): string => hex.encode(sha256(script));
 
 /**

@@ -35,15 +35,15 @@ const MOST_SAT_VB = 100_000;
 
 const estimatesShape = z.record(z.string().regex(/^[1-9]\d{0,4}$/), z.number().positive().max(MOST_SAT_VB));
 
-async function feerateOf(http: EsploraHttp, targetBlocks: number, fallbackSatVb: number): Promise<number> {
+async function feerateOf(http: EsploraHttp, wanted: { targetBlocks: number; fallbackSatVb: number }): Promise<number> {
   const range = { min: 1, max: Number.MAX_SAFE_INTEGER };
-  const target = readIntegerIn({ value: targetBlocks, field: 'targetBlocks', ...range, code: 'bad_height' });
+  const target = readIntegerIn({ value: wanted.targetBlocks, field: 'targetBlocks', ...range, code: 'bad_height' });
   const estimates = await http.json({ path: '/fee-estimates', maxBytes: SMALL_BYTES, shape: estimatesShape });
   const known = Object.entries(estimates ?? {})
     .map(([blocks, satVb]) => ({ blocks: Number(blocks), satVb }))
     .sort((a, b) => a.blocks - b.blocks);
   const nearest = known.findLast(({ blocks }) => blocks <= target) ?? known[0];
-  return Math.max(LEAST_SAT_VB, nearest?.satVb ?? fallbackSatVb);
+  return Math.max(LEAST_SAT_VB, nearest?.satVb ?? wanted.fallbackSatVb);
 }
 
 /** The first block is known by its hash; every other must show its work and its height. */
@@ -100,7 +100,7 @@ export function esploraChain(options: EsploraChainOptions): Chain {
     transaction: async (txid) => lookup.transaction(readHex32(txid, 'txid')),
     unspent: async (outpoint) => lookup.unspent(noted(outpoint)),
     spender: async (outpoint, fromHeight) => lookup.spender(noted(outpoint), fromHeight),
-    feerate: (targetBlocks) => feerateOf(http, targetBlocks, fallbackSatVb),
+    feerate: (targetBlocks) => feerateOf(http, { targetBlocks, fallbackSatVb }),
     async broadcast(raws) {
       noteInputs(watch, raws);
       await broadcastThrough(server, raws);

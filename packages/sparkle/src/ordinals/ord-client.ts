@@ -32,6 +32,13 @@ export type OrdClient = {
 export const notNow = (reason: string, sentence: string, more: { detail?: object; cause?: unknown } = {}) =>
   new SparkleError('not_indexed', sentence, { source: 'ord', reason, ...more.detail }, { cause: more.cause });
 
+/** The server may say so of itself, or show it in an answer about an output. */
+export const noInscriptionIndex = (): SparkleError =>
+  new SparkleError('bad_config', 'the ord server must index inscriptions; its inscription index is off', {
+    source: 'ord',
+    reason: 'no_inscription_index',
+  });
+
 const trouble = (reason: OrdTrouble, path: string, more: { said: string; detail?: object; cause?: unknown }) =>
   notNow(reason, `the ord server must answer ${path}; ${more.said}`, { ...more, detail: { path, ...more.detail } });
 

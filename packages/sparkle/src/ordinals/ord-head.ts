@@ -1,7 +1,7 @@
 import type { Chain, Tip } from '../chain/chain.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { blockHashAnswer, type OrdStatus, statusAnswer } from './ord-answers.ts';
-import { notNow, type OrdClient } from './ord-client.ts';
+import { noInscriptionIndex, notNow, type OrdClient } from './ord-client.ts';
 
 export type AtBlock = { height: number; hash: string };
 
@@ -31,11 +31,7 @@ export class OrdHead {
         expected: network,
         came: status.chain,
       });
-    if (!status.inscription_index)
-      throw new SparkleError('bad_config', 'the ord server must index inscriptions; its inscription index is off', {
-        source: 'ord',
-        reason: 'no_inscription_index',
-      });
+    if (!status.inscription_index) throw noInscriptionIndex();
     if (status.unrecoverably_reorged)
       throw notNow(
         'unrecoverably_reorged',

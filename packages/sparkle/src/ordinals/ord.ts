@@ -1,7 +1,6 @@
 import type { Chain } from '../chain/chain.ts';
 import { SparkleError } from '../protocol/errors.ts';
-import type { OutputAssets } from '../protocol/guard.ts';
-import { marksOf } from '../protocol/guard.ts';
+import { marksOf, type OutputAssets } from '../protocol/guard.ts';
 import { readInscriptionId, readOutpoint, readSatPoint } from '../protocol/inscription.ts';
 import {
   inscriptionAnswer,
@@ -12,7 +11,7 @@ import {
   outputAnswers,
 } from './ord-answers.ts';
 import { Batches, type Kind } from './ord-batches.ts';
-import { notNow, ordClient, type OrdClient, type OrdClientOptions } from './ord-client.ts';
+import { noInscriptionIndex, notNow, ordClient, type OrdClient, type OrdClientOptions } from './ord-client.ts';
 import { type AtBlock, type OrdHealth, OrdHead } from './ord-head.ts';
 import type { InscriptionPlace, Ordinals } from './ordinals.ts';
 
@@ -136,11 +135,7 @@ function read(answer: OrdOutput | undefined, outpoint: string): OrdOutput & { in
       detail: { outpoint },
     });
   const { inscriptions } = answer;
-  if (inscriptions === null)
-    throw new SparkleError('bad_config', 'the ord server must index inscriptions; its inscription index is off', {
-      source: 'ord',
-      reason: 'no_inscription_index',
-    });
+  if (inscriptions === null) throw noInscriptionIndex();
   if (!answer.indexed || answer.outpoint !== outpoint)
     throw notNow('not_in_index', `output ${outpoint} must be confirmed and unspent in the index of ord; it is not`, {
       detail: { outpoint },

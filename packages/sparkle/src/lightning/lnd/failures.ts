@@ -36,6 +36,8 @@ export function failureOf(thrown: unknown): LndFailure {
   return { code: typeof code === 'number' ? code : UNKNOWN, words: withoutSecrets(words as string) };
 }
 
+/** What LND said instead of an answer, and nothing of the kind that this driver knows. */
+export const unexpected = (words: string): LndFailure => ({ code: UNKNOWN, words });
 export const timedOut = (what: string): LndFailure => ({ code: DEADLINE_EXCEEDED, words: `no answer to ${what}` });
 export const unreachable = (words: string): LndFailure => ({ code: UNAVAILABLE, words });
 

@@ -5,7 +5,7 @@ import { SparkleError } from '../../protocol/errors.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { Payment, PayRequest } from '../lightning.ts';
 import { awaitsInactive } from './balance.ts';
-import { says, timedOut, unknownOutcome, type LndFailure } from './failures.ts';
+import { says, timedOut, unexpected, unknownOutcome, type LndFailure } from './failures.ts';
 import { known, type LndRpc } from './rpc.ts';
 import type { LndWatch } from './watch.ts';
 import { wire, type LndPayment } from './wire.ts';
@@ -202,9 +202,8 @@ function listen(rpc: LndRpc, of: Listening): Promise<void> {
   });
 }
 
-const UNKNOWN = 2;
-const otherPayment: LndFailure = { code: UNKNOWN, words: 'an answer about another payment' };
-const endedEarly: LndFailure = { code: UNKNOWN, words: 'the stream ended before anything was decided' };
+const otherPayment = unexpected('an answer about another payment');
+const endedEarly = unexpected('the stream ended before anything was decided');
 
 const isOver = ({ status }: LndPayment): boolean => status === 'SUCCEEDED' || status === 'FAILED';
 

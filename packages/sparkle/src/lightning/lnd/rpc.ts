@@ -1,6 +1,14 @@
 import type { z } from 'zod';
 import { calls, type AskName, type StreamName } from './calls.ts';
-import { failureOf, isDisconnected, LndCallFailed, unreachable, unknownOutcome, type LndFailure } from './failures.ts';
+import {
+  failureOf,
+  isDisconnected,
+  LndCallFailed,
+  unexpected,
+  unreachable,
+  unknownOutcome,
+  type LndFailure,
+} from './failures.ts';
 
 type LndStream = {
   on(event: 'data', listener: (message: unknown) => void): unknown;
@@ -24,8 +32,8 @@ export type LndLink = {
 type Opened = Awaited<ReturnType<LndLink['open']>>;
 
 /** After a failed attempt the next one waits twice as long, up to this; the library needs much time for each. */
-const LONGEST_PAUSE_MS = 30_000;
-const SHORTEST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MILLISECONDS = 30_000;
+const SHORTEST_PAUSE_MILLISECONDS = 250;
 
 /** Calls to LND: each with a deadline, each answer read by a schema, over a connection that is made anew when it broke. */
 export class LndRpc {
@@ -93,7 +101,7 @@ export class LndRpc {
       this.#worked();
       const read = schema.safeParse(message);
       if (read.success) got(read.data);
-      else end({ code: 2, words: misread(read.error) });
+      else end(unexpected(misread(read.error)));
     });
     // Listened to after the end too: a stream that is canceled says so with an error.
     stream.on('error', (error) => end(failureOf(error)));
@@ -130,7 +138,7 @@ export class LndRpc {
     if (this.#closed) throw new LndCallFailed(name, unreachable('the connection was closed'));
     if (this.#broken && !(await this.#link.isReachable()))
       throw new LndCallFailed(name, unreachable('nobody listens there'));
-    const pause = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** this.#failures);
+    const pause = Math.min(LONGEST_PAUSE_MILLISECONDS, SHORTEST_PAUSE_MILLISECONDS * 2 ** this.#failures);
     if (this.#broken && performance.now() - this.#openedAt > pause) this.#renew();
     this.#opened ??= this.#open();
     return (await this.#opened).services;
@@ -168,7 +176,7 @@ const misread = (error: z.ZodError): string =>
 function readAnswer<Answer>(name: AskName, response: unknown, schema: z.ZodType<Answer>): Answer {
   const read = schema.safeParse(response);
   if (read.success) return read.data;
-  throw new LndCallFailed(name, { code: 2, words: misread(read.error) });
+  throw new LndCallFailed(name, unexpected(misread(read.error)));
 }
 
 /** Runs a call whose failures all mean that nothing is known. */

@@ -8,8 +8,8 @@ import { wire } from './wire.ts';
 
 /** How long it takes at most to notice a connection that went silent without ending. */
 const HEARTBEAT_MILLISECONDS = 30_000;
-const SHORTEST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 15_000;
+const SHORTEST_PAUSE_MILLISECONDS = 200;
+const LONGEST_PAUSE_MILLISECONDS = 15_000;
 /** What ends sooner than this after it came back was not back: the pauses go on growing, and nobody is told again. */
 const STEADY_MILLISECONDS = 10_000;
 
@@ -134,7 +134,7 @@ export class LndWatch {
   }
 
   #retry(): void {
-    const pause = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * 2 ** this.#failures);
+    const pause = Math.min(LONGEST_PAUSE_MILLISECONDS, SHORTEST_PAUSE_MILLISECONDS * 2 ** this.#failures);
     this.#failures += 1;
     this.#later(pause, () => {
       this.#deps.probe().then(
