@@ -147,9 +147,9 @@ export class Trader {
       case 'reorg':
         return wake();
       case 'transaction':
+        // The mempool never stands still: of its transactions only those that spend a lock of ours matter before a block.
         return void this.#hearTransaction(event.raw);
       case 'removed':
-        // The mempool never stands still: of its transactions only those that spend a lock of ours matter before a block.
         return;
       case 'disagreement': {
         // Nothing to look at: whoever asks is refused an answer, and asks again.
