@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { payViaPaymentRequest, settleHodlInvoice, subscribeToInvoice } from 'lightning';
-import { lnd, type LndNode } from 'sparkle-protocol/lightning/lnd/node';
+import type { LndNode } from 'sparkle-protocol/lightning/lnd/node';
 import { startRegtest, type Regtest } from '../test/regtest/bitcoind.ts';
 import { openLndChannel, startLnd, type Lnd } from '../test/regtest/lnd.ts';
+import { driverOver } from '../test/regtest/lnd-driver.ts';
 import { until } from '../test/regtest/kept-process.ts';
 import { spread } from './percentiles.ts';
 
@@ -21,12 +22,7 @@ const secret = () => {
 const terms = { amountMsat: AMOUNT_MSAT, finalCltv: FINAL_CLTV, expirySeconds: DAY_SECONDS, description: '' };
 const order = (bolt11: string) => ({ bolt11, maxFeeMsat: 0n, maxCltvBlocks: FINAL_CLTV + 10, timeoutSeconds: 60 });
 
-const driverOf = ({ socket, certPath, macaroonPath }: Lnd): LndNode =>
-  lnd({
-    access: { socket, cert: { path: certPath }, macaroon: { path: macaroonPath } },
-    ...{ uses: ['receive', 'pay'], adminMacaroon: 'allowed', holdExpiryMarginBlocks: 18 },
-    ...{ privateChannels: 'named', nowMilliseconds: () => Date.now(), warn: () => undefined },
-  });
+const quiet = (): void => undefined;
 
 type Ends = { regtest: Regtest; alice: Lnd; bob: Lnd; payer: LndNode; payee: LndNode };
 
@@ -40,7 +36,7 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 export async function benchLnd() {
   const regtest = await startRegtest();
   const [alice, bob] = await Promise.all([startLnd({ regtest, name: 'alice' }), startLnd({ regtest, name: 'bob' })]);
-  const [payer, payee] = [driverOf(alice), driverOf(bob)];
+  const [payer, payee] = [driverOver(alice, quiet), driverOver(bob, quiet)];
   try {
     await openLndChannel(regtest, { from: alice, to: bob, sats: 16_000_000n, pushSats: 0n, kind: 'private' });
     const ends = { regtest, alice, bob, payer, payee };
@@ -52,7 +48,7 @@ export async function benchLnd() {
   }
 }
 
-/** When the payee's process hears of a held payment, from our driver and from the library's own subscription to the same invoice. */
+/** When the payee's process hears of a held payment: from our driver, and from the library's own subscription. */
 async function holds({ bob, payer, payee }: Ends) {
   const seen = { ours: [] as number[], library: [] as number[] };
   const settles = { ours: [] as number[], library: [] as number[] };

@@ -1,7 +1,7 @@
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
-import { lnd } from 'sparkle-protocol/lightning/lnd/node';
 import type { Regtest } from '../test/regtest/bitcoind.ts';
 import { type Lnd, lndSynced, openLndChannel, startLnd } from '../test/regtest/lnd.ts';
+import { driverOver } from '../test/regtest/lnd-driver.ts';
 import { openChannel, openNode } from './lightning.ts';
 import { accessOf, type Name } from './party.ts';
 
@@ -31,17 +31,7 @@ export const ldkNodes: OpenNodes = async ({ regtest, dir, log }) => {
 
 const CHANNEL_SATS = 2_000_000n;
 
-/** The driver of a node of the world, which trusts it with everything it has. */
-export const driverOf = (node: Lnd): Lightning =>
-  lnd({
-    access: { socket: node.socket, cert: { path: node.certPath }, macaroon: { path: node.macaroonPath } },
-    uses: ['receive', 'pay'],
-    adminMacaroon: 'allowed',
-    holdExpiryMarginBlocks: 18,
-    privateChannels: 'kept secret',
-    nowMilliseconds: () => Date.now(),
-    warn: () => {},
-  });
+const quiet = (): void => undefined;
 
 /** Two LND processes of their own. */
 export const lndNodes: OpenNodes = async ({ regtest, log, onStop }) => {
@@ -56,5 +46,8 @@ export const lndNodes: OpenNodes = async ({ regtest, log, onStop }) => {
   const terms = { sats: CHANNEL_SATS, pushSats: 10_000n, kind: 'public' } as const;
   await openLndChannel(regtest, { from: buyer, to: seller, ...terms });
   const synced = () => lndSynced(regtest, [seller, buyer]);
-  return { seller: { lightning: driverOf(seller), synced }, buyer: { lightning: driverOf(buyer), synced } };
+  return {
+    seller: { lightning: driverOver(seller, quiet), synced },
+    buyer: { lightning: driverOver(buyer, quiet), synced },
+  };
 };

@@ -1,11 +1,10 @@
-import { lnd } from 'sparkle-protocol/lightning/lnd/node';
 import type { LdkNode } from 'sparkle-protocol/lightning/ldk/node';
-import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import { openNode } from '../../world/lightning.ts';
 import type { Nodes, OpenNodes, WorldNode } from '../../world/nodes.ts';
 import { accessOf, type Name } from '../../world/party.ts';
 import type { Regtest } from '../regtest/bitcoind.ts';
 import { type Lnd, lndChannelUp, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
+import { driverOver } from '../regtest/lnd-driver.ts';
 import { lndToLdk, ldkToLnd } from './channels.ts';
 import type { Said } from './said.ts';
 
@@ -13,18 +12,6 @@ export type Place = Parameters<OpenNodes>[0];
 
 const CHANNEL_SATS = 2_000_000n;
 const PUSH_SATS = 10_000n;
-
-/** The driver as a party has it; what it warns of is kept. */
-export const driverOf = (node: Lnd, said: Said): Lightning =>
-  lnd({
-    access: { socket: node.socket, cert: { path: node.certPath }, macaroon: { path: node.macaroonPath } },
-    uses: ['receive', 'pay'],
-    adminMacaroon: 'allowed',
-    holdExpiryMarginBlocks: 18,
-    privateChannels: 'named',
-    nowMilliseconds: () => Date.now(),
-    warn: said.warn,
-  });
 
 /** LND processes of a world, which a test may take away and bring back. Blocks wait for those only that are there. */
 export class LndProcesses {
@@ -74,7 +61,7 @@ export class LndProcesses {
 
   /** Puts a driver over a node that is running. */
   over(name: string, said: Said): WorldNode {
-    return { lightning: driverOf(this.node(name), said), synced: () => this.synced() };
+    return { lightning: driverOver(this.node(name), said.warn), synced: () => this.synced() };
   }
 }
 

@@ -7,9 +7,10 @@ import type { OpenNodes } from '../../world/nodes.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import { withoutBitcoind } from '../regtest/bitcoind.ts';
 import { NwcSide } from '../regtest/nwc.ts';
+import { driverOver } from '../regtest/lnd-driver.ts';
 import { withoutLnd } from '../regtest/parts.ts';
 import { startRelay } from '../regtest/relay.ts';
-import { driverOf, LndPair } from './nodes.ts';
+import { LndPair } from './nodes.ts';
 import { Said } from './said.ts';
 import { Staged } from './staged.ts';
 
@@ -85,7 +86,7 @@ describe('what traders, drivers and errors say', { skip: withoutBitcoind || with
     }
     for (const { lightning } of [world.seller, world.buyer]) await provoke(lightning);
     const seller = pair.lnds.node('seller');
-    const stranger = driverOf({ ...seller, macaroonPath: seller.certPath, lnd: seller.lnd }, said);
+    const stranger = driverOver({ ...seller, macaroonPath: seller.certPath }, said.warn);
     await provoke(stranger);
     await stranger.close();
     said.warnings.push(...side.warnings);

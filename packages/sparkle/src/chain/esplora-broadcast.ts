@@ -14,6 +14,9 @@ const packageShape = z.object({
   'tx-results': z.record(z.string(), z.object({ error: z.string().optional() })),
 });
 
+/** A transaction on its way, under the name that its bytes have. */
+type Sendable = { raw: string; txid: string };
+
 const refused = (reason: string, detail: Record<string, unknown>): SparkleError =>
   new SparkleError('broadcast_refused', `the Esplora server must take the transaction; it refused: ${reason}`, {
     ...detail,
@@ -23,9 +26,9 @@ const refused = (reason: string, detail: Record<string, unknown>): SparkleError 
 /** A server's own words, as far as they can be printed in one line. */
 const words = (text: string): string => text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, MOST_WORDS);
 
-function txidsOf(raws: readonly string[]): string[] {
+function named(raws: readonly string[]): Sendable[] {
   try {
-    return raws.map(txidOf);
+    return raws.map((raw) => ({ raw, txid: txidOf(raw) }));
   } catch (error) {
     if (!(error instanceof SparkleError)) throw error;
     throw refused(`TX decode failed: ${error.message}`, {});
@@ -39,7 +42,7 @@ function assertJudged({ blocks }: EsploraServer, status: number, path: string): 
   throw blocks.silent(reason, `it answered HTTP ${status} to ${path}`, { status });
 }
 
-async function broadcastOne(server: EsploraServer, raw: string, txid: string): Promise<void> {
+async function broadcastOne(server: EsploraServer, { raw, txid }: Sendable): Promise<void> {
   const { http, blocks, lookup } = server;
   const { status, text } = await http.post({ path: '/tx', body: raw, contentType: 'text/plain' });
   assertJudged(server, status, '/tx');
@@ -78,10 +81,10 @@ function jsonOf(text: string): unknown {
 }
 
 /** Parents first, as a server without packages can only have them. */
-async function oneByOne(server: EsploraServer, raws: readonly string[], txids: readonly string[]): Promise<void> {
-  for (const [index, raw] of raws.entries())
+async function oneByOne(server: EsploraServer, all: readonly Sendable[]): Promise<void> {
+  for (const one of all)
     try {
-      await broadcastOne(server, raw, txids[index] ?? '');
+      await broadcastOne(server, one);
     } catch (error) {
       if (!(error instanceof SparkleError) || error.code !== 'broadcast_refused') throw error;
       const reason = `${String(error.detail['reason'])}; and this server takes no packages`;
@@ -89,23 +92,23 @@ async function oneByOne(server: EsploraServer, raws: readonly string[], txids: r
     }
 }
 
-async function broadcastPackage(server: EsploraServer, raws: readonly string[], txids: string[]): Promise<void> {
+async function broadcastPackage(server: EsploraServer, all: readonly Sendable[]): Promise<void> {
+  const raws = all.map(({ raw }) => raw);
   const answer = await submitPackage(server, raws);
-  if (answer === undefined) return oneByOne(server, raws, txids);
+  if (answer === undefined) return oneByOne(server, all);
   if (answer.taken) return;
-  const places = await Promise.all(txids.map((txid) => server.lookup.transaction(txid)));
+  const places = await Promise.all(all.map(({ txid }) => server.lookup.transaction(txid)));
   if (places.every((place) => place !== undefined)) return;
   // A parent that confirmed meanwhile is no part of a package any more; the rest may well be one.
   const waiting = raws.filter((_, index) => places[index]?.block === undefined);
   if (waiting.length < raws.length) return broadcastThrough(server, waiting);
-  throw refused(answer.reason, { txids });
+  throw refused(answer.reason, { txids: all.map(({ txid }) => txid) });
 }
 
 /** Hands transactions to an Esplora server, as the port's `broadcast` promises. */
 export async function broadcastThrough(server: EsploraServer, raws: readonly string[]): Promise<void> {
-  const txids = txidsOf(raws);
-  const [raw] = raws;
-  const [txid] = txids;
-  if (raw === undefined || txid === undefined) return;
-  await (raws.length === 1 ? broadcastOne(server, raw, txid) : broadcastPackage(server, raws, txids));
+  const all = named(raws);
+  const [first, ...others] = all;
+  if (first === undefined) return;
+  await (others.length === 0 ? broadcastOne(server, first) : broadcastPackage(server, all));
 }

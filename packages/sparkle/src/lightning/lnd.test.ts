@@ -7,20 +7,11 @@ import {
   startLnd,
   type Lnd,
 } from '../../../../test/regtest/lnd.ts';
+import { driverOver } from '../../../../test/regtest/lnd-driver.ts';
 import { withoutLnd } from '../../../../test/regtest/parts.ts';
-import { lnd, type LndNode } from './lnd/node.ts';
 import { lightningSuite, type LightningWorld } from './lightning.suite.ts';
 
-const driverOf = (node: Lnd): LndNode =>
-  lnd({
-    access: { socket: node.socket, cert: { path: node.certPath }, macaroon: { path: node.macaroonPath } },
-    uses: ['receive', 'pay'],
-    adminMacaroon: 'allowed',
-    holdExpiryMarginBlocks: 18,
-    privateChannels: 'named',
-    nowMilliseconds: () => Date.now(),
-    warn: () => undefined,
-  });
+const quiet = (): void => undefined;
 
 /** payer - router - payee, with public channels; the router is also the rival. */
 async function openWorld(): Promise<LightningWorld> {
@@ -28,7 +19,11 @@ async function openWorld(): Promise<LightningWorld> {
   const start = (name: string): Promise<Lnd> => startLnd({ regtest, name });
   const [payer, router, payee] = await Promise.all([start('payer'), start('router'), start('payee')]);
   const nodes = { payer, router, payee };
-  const drivers = { payer: driverOf(payer), router: driverOf(router), payee: driverOf(payee) };
+  const drivers = {
+    payer: driverOver(payer, quiet),
+    router: driverOver(router, quiet),
+    payee: driverOver(payee, quiet),
+  };
   const terms = { sats: 2_000_000n, pushSats: 300_000n, kind: 'public' } as const;
   const first = await openLndChannel(regtest, { from: payer, to: router, ...terms });
   const second = await openLndChannel(regtest, { from: router, to: payee, ...terms });

@@ -29,8 +29,7 @@ const systemClock = {
   nowMilliseconds: () => performance.now(),
 };
 
-/** phoenixd chooses fees and routes by its own rules, and the preimages of its invoices by itself. */
-/** What a phoenixd promises as a payer. */
+/** What a phoenixd promises: it chooses fees, routes and the preimages of its invoices by its own rules. */
 export const phoenixdCapabilities: LightningCapabilities = {
   pay: true,
   routeCap: false,

@@ -1,3 +1,5 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { hex } from '@scure/base';
 import { decodeInvoice, isInvoiceFor } from '../../protocol/bolt11.ts';
 import { SparkleError } from '../../protocol/errors.ts';
 import { readHex32 } from '../../protocol/json.ts';
@@ -53,7 +55,8 @@ export class SparkHolds {
     return { state: made === undefined ? 'unknown' : 'open' };
   }
 
-  async settle(paymentHash: string, preimage: string): Promise<void> {
+  async settle(preimage: string): Promise<void> {
+    const paymentHash = hex.encode(sha256(hex.decode(readHex32(preimage, 'preimage'))));
     const { state } = await this.look(paymentHash);
     if (state === 'settled') return;
     if (state !== 'held')

@@ -1,7 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
-import { hex } from '@scure/base';
 import { SparkleError } from '../../protocol/errors.ts';
-import { readHex32 } from '../../protocol/json.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { Lightning, LightningCapabilities } from '../lightning.ts';
 import { Polling } from '../polling.ts';
@@ -20,10 +17,9 @@ export type SparkOptions = {
 };
 
 /**
- * A hold goes back by itself and never before; its end is a moment of the service provider, not a height; invoice and
- * route are the provider's. So no seller may trade with it: `trader/needs` refuses.
+ * What a Spark wallet promises: it can buy hold-first, and sell nothing. A hold goes back by itself and never before; its
+ * end is a moment of the service provider, not a height; invoice and route are the provider's.
  */
-/** What a Spark wallet promises: it can buy hold-first, and sell nothing. */
 export const sparkCapabilities: LightningCapabilities = {
   pay: true,
   routeCap: false,
@@ -72,7 +68,7 @@ export function spark({ wallet, network, nowSeconds = () => Math.floor(Date.now(
     },
     payment: async (hash) => polling.addUnlessOver({ type: 'payment', paymentHash: hash }, await payments.look(hash)),
     invoice: async (hash) => polling.addUnlessOver({ type: 'invoice', paymentHash: hash }, await holds.look(hash)),
-    settle: async (preimage) => holds.settle(hashOf(preimage), preimage),
+    settle: async (preimage) => holds.settle(preimage),
     cancel: () => unsupported('give a held payment back before it expires'),
     async balance() {
       const { balance } = await answered({ call: 'getBalance', work: wallet.getBalance(), shape: balanceShape });
@@ -85,8 +81,6 @@ export function spark({ wallet, network, nowSeconds = () => Math.floor(Date.now(
     },
   };
 }
-
-const hashOf = (preimage: string): string => hex.encode(sha256(hex.decode(readHex32(preimage, 'preimage'))));
 
 async function unsupported(deed: string): Promise<never> {
   throw new SparkleError('not_supported', `a Spark wallet cannot ${deed}`);
