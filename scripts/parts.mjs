@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { MISSING_PART } from './cache.mjs';
 import { findPart, isRequired, known, parts } from './parts/find.mjs';
@@ -65,8 +66,8 @@ async function main(args) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
   // Builds are groups of processes of their own and end with this one.
-  for (const [signal, number] of Object.entries(numbers)) process.on(signal, () => process.exit(128 + number));
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'])
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
   await main(process.argv.slice(2)).catch(endWith);
 }

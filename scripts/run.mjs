@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ensureInstalled } from './install.mjs';
@@ -13,10 +14,9 @@ export function runNode(args, env = process.env) {
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   // The child decides how to end on Ctrl-C, and we wait for it.
   process.on('SIGINT', () => undefined);
-  const numbers = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
   return new Promise((done, failed) => {
     child.on('error', failed);
-    child.on('exit', (code, signal) => done(code ?? 128 + (numbers[signal] ?? 0)));
+    child.on('exit', (code, signal) => done(code ?? 128 + (constants.signals[signal] ?? 0)));
   });
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runAround } from './around.mjs';
 import { Ending } from './ending.mjs';
@@ -27,9 +27,9 @@ let isRunningFiles = false;
 
 /** A run of tests ends itself on a signal, and we wait for it; while nothing runs but builds we end, and they with us. */
 function endOnSignals() {
-  for (const [signal, number] of Object.entries({ SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }))
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'])
     process.on(signal, () => {
-      endedBySignal = 128 + number;
+      endedBySignal = 128 + constants.signals[signal];
       if (!isRunningFiles) process.exit(endedBySignal);
     });
 }

@@ -12,6 +12,7 @@ const order = new Intl.Collator('en', { numeric: true }).compare;
 /** Whether version `a` comes before `b`: `1.9` before `1.10`. */
 export const isBefore = (a, b) => order(a, b) < 0;
 
+/** Whether this user may run the file. */
 export function isExecutable(file) {
   try {
     accessSync(file, constants.X_OK);
