@@ -28,6 +28,8 @@ export const FINAL_CLTV = 40;
 export const ROUTE_CAP = FINAL_CLTV + 100;
 export const AMOUNT_MSAT = 7_000_001n;
 const PATIENCE_MS = 20_000;
+/** Some times as long as peers on a busy machine take to agree on a new state of their channel. */
+const REST_MS = 1_000;
 
 /** Waits until `look` answers something, for at most 20 seconds. */
 export async function eventually<Found>(what: string, look: () => Promise<Found | undefined>): Promise<Found> {
@@ -110,6 +112,18 @@ export class Bench {
 
   async owned(node: Lightning): Promise<bigint> {
     return (await node.balance()).ownedMsat;
+  }
+
+  /** What a node owns once nothing of earlier cases is on its way any more: peers agree on a settled HTLC a moment later. */
+  async ownedAtRest(node: Lightning): Promise<bigint> {
+    let ownedMsat = await this.owned(node);
+    let since = performance.now();
+    return eventually('a balance that rests', async () => {
+      const now = await this.owned(node);
+      if (now !== ownedMsat) since = performance.now();
+      ownedMsat = now;
+      return performance.now() - since > REST_MS ? ownedMsat : undefined;
+    });
   }
 
   /** Creates a hold invoice, pays it and waits until it is held. */

@@ -21,7 +21,7 @@ export const holdCases: readonly Case[] = [
   {
     sentence: 'settling gives the payer the preimage, and every msat is where it belongs',
     async run(bench) {
-      const [payerMsat, payeeMsat] = [await bench.owned(bench.payer), await bench.owned(bench.payee)];
+      const [payerMsat, payeeMsat] = [await bench.ownedAtRest(bench.payer), await bench.ownedAtRest(bench.payee)];
       const held = await bench.hold();
       await bench.settle(held);
       const payment = await bench.payer.payment(held.paymentHash);
@@ -51,7 +51,7 @@ export const holdCases: readonly Case[] = [
   {
     sentence: 'canceling gives the payer his money back, and a canceled invoice stays canceled',
     async run(bench) {
-      const before = await bench.owned(bench.payer);
+      const before = await bench.ownedAtRest(bench.payer);
       const { preimage, paymentHash } = await bench.hold();
       await bench.payee.cancel(paymentHash);
       await bench.paymentIs(bench.payer, paymentHash, 'failed');

@@ -22,7 +22,7 @@ export const payCases: readonly Case[] = [
   {
     sentence: 'paying one hash twice is one payment, pending or settled',
     async run(bench) {
-      const before = await bench.owned(bench.payee);
+      const before = await bench.ownedAtRest(bench.payee);
       const held = await bench.hold();
       await bench.payer.pay(bench.order(held.bolt11));
       const invoice = await bench.payee.invoice(held.paymentHash);
