@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SparkleError } from '../protocol/errors.ts';
+import { chainIsUncertain } from '../protocol/errors.ts';
 import { outpointText, readOutpoint } from '../protocol/inscription.ts';
 import { readTransaction } from '../protocol/transaction.ts';
 import type { ChainEvent, Tip } from './chain.ts';
@@ -27,15 +27,12 @@ const recentShape = z.array(z.object({ txid: z.string().regex(/^[0-9a-f]{64}$/) 
 
 type Watched = { askedAt: number; spender: string | undefined };
 
-const isUncertain = (error: unknown): boolean =>
-  error instanceof SparkleError && (error.code === 'chain_unavailable' || error.code === 'dishonest_source');
-
 /** Waits out what cannot be known now; it is looked at again at the next poll. */
 async function unlessUncertain(look: Promise<void>): Promise<void> {
   try {
     await look;
   } catch (error) {
-    if (!isUncertain(error)) throw error;
+    if (!chainIsUncertain(error)) throw error;
   }
 }
 

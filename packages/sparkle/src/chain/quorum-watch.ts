@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex, utf8 } from '@scure/base';
-import { SparkleError } from '../protocol/errors.ts';
+import { chainIsUncertain, SparkleError } from '../protocol/errors.ts';
 import { isRawOf } from '../protocol/transaction.ts';
 import type { ChainEvent, ChainTransaction, Tip } from './chain.ts';
 import type { QuorumSource } from './quorum-vote.ts';
@@ -17,9 +17,6 @@ type QuorumWatchOptions = {
 /** Sources hear of a block at different moments, and one that came back says nothing: what failed is looked at again. */
 const AGAIN_MILLISECONDS = 500;
 const MAX_SEEN = 1_000;
-
-const isUncertain = (error: unknown): boolean =>
-  error instanceof SparkleError && ['chain_unavailable', 'sources_disagree', 'dishonest_source'].includes(error.code);
 
 /** Makes one stream of events out of those of all sources: blocks only as they agree, mempool hints from any of them. */
 export class QuorumWatch {
@@ -108,7 +105,7 @@ export class QuorumWatch {
       this.begun = true;
       if (event !== undefined) this.tell(event);
     } catch (error) {
-      if (!isUncertain(error)) throw error;
+      if (!chainIsUncertain(error)) throw error;
       if (this.stops.length > 0) this.timer = setTimeout(() => this.wake(), AGAIN_MILLISECONDS);
     }
   }

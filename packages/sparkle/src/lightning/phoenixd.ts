@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { decodeInvoice, isInvoiceFor } from '../protocol/bolt11.ts';
+import { decodeInvoice } from '../protocol/bolt11.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { readHex32 } from '../protocol/json.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import type { Lightning, LightningCapabilities, PlainPayee } from './lightning.ts';
 import { PhoenixdPayments } from './phoenixd-payments.ts';
 import { PhoenixdRest, phoenixdUnavailable, readSuccess } from './phoenixd-rest.ts';
-import { readMsat } from './requests.ts';
+import { assertAsAsked, readMsat } from './requests.ts';
 
 export type PhoenixdOptions = {
   /** `http://127.0.0.1:9740`; anywhere but on this machine it must be https. */
@@ -86,17 +86,11 @@ async function requestInvoice(rest: PhoenixdRest, asked: Asked): Promise<{ bolt1
 /** The invoice must be the one that was asked for. Throws `bad_invoice`. */
 function checked(created: z.infer<typeof createdShape>, { amountMsat, description, options }: Asked) {
   const invoice = decodeInvoice(created.serialized);
-  const rules = {
-    paymentHash: invoice.paymentHash === created.paymentHash,
-    amount: invoice.amountMsat === amountMsat,
-    description: invoice.description === description,
-    expiry: invoice.expirySeconds === options.expirySeconds,
-    network: isInvoiceFor(invoice, options.network),
-  };
-  const broken = Object.entries(rules).find(([, holds]) => !holds);
-  if (broken === undefined) return { bolt11: invoice.text, paymentHash: invoice.paymentHash };
-  const [rule] = broken;
-  throw new SparkleError('bad_invoice', `the invoice of phoenixd has another ${rule} than was asked for`, { rule });
+  const { paymentHash } = created;
+  const { expirySeconds, network } = options;
+  const written = { invoice, by: 'the invoice of phoenixd', network };
+  assertAsAsked(written, { paymentHash, amountMsat, description, expirySeconds });
+  return { bolt11: invoice.text, paymentHash };
 }
 
 async function settlementOf(rest: PhoenixdRest, paymentHash: string): Promise<'open' | 'settled' | 'unknown'> {

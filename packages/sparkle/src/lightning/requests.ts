@@ -1,5 +1,7 @@
+import { type Invoice11, isInvoiceFor } from '../protocol/bolt11.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { readHex32, readIntegerIn } from '../protocol/json.ts';
+import type { NetworkName } from '../protocol/network.ts';
 import type { HoldInvoiceRequest, InvoiceRequest, PayRequest } from './lightning.ts';
 
 // BOLT 2: an HTLC carries its amount in 64 bits; 21 million BTC is the most there can be.
@@ -66,4 +68,36 @@ export function checkPayRequest(request: PayRequest): void {
     max: MAX_EXPIRY_SECONDS,
     code: 'bad_config',
   });
+}
+
+/** The fields of an invoice in which it says otherwise than the request it was made for; none when it is as asked. */
+export function differences(invoice: Invoice11, request: HoldInvoiceRequest): string[] {
+  const asked = {
+    paymentHash: request.paymentHash,
+    amountMsat: request.amountMsat,
+    minFinalCltv: request.finalCltv,
+    expirySeconds: request.expirySeconds,
+    description: request.description,
+  };
+  return Object.entries(asked).flatMap(([field, value]) => (Reflect.get(invoice, field) === value ? [] : [field]));
+}
+
+type Written = { invoice: Invoice11; by: string; network: NetworkName };
+
+/**
+ * Refuses an invoice that somebody else wrote and signed, and that is not what was asked of him. The final CLTV is his
+ * choice. Throws `bad_invoice` with the first rule that is broken.
+ */
+export function assertAsAsked(written: Written, asked: Omit<HoldInvoiceRequest, 'finalCltv'>): void {
+  const { invoice, by, network } = written;
+  const rules = {
+    paymentHash: invoice.paymentHash === asked.paymentHash,
+    amount: invoice.amountMsat === asked.amountMsat,
+    description: invoice.description === asked.description,
+    expiry: invoice.expirySeconds === asked.expirySeconds,
+    network: isInvoiceFor(invoice, network),
+  };
+  const rule = Object.entries(rules).find(([, holds]) => !holds)?.[0];
+  if (rule === undefined) return;
+  throw new SparkleError('bad_invoice', `${by} has another ${rule} than was asked for`, { rule });
 }

@@ -64,3 +64,9 @@ export class SparkleError extends Error {
     this.detail = detail;
   }
 }
+
+const CHAIN_IS_UNCERTAIN: readonly ErrorCode[] = ['chain_unavailable', 'sources_disagree', 'dishonest_source'];
+
+/** Whether a chain answered nothing certain: away, contradicted by another source, or caught in a lie. Nothing is decided on it. */
+export const chainIsUncertain = (error: unknown): boolean =>
+  error instanceof SparkleError && CHAIN_IS_UNCERTAIN.includes(error.code);

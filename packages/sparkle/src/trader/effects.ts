@@ -1,6 +1,6 @@
 import { decodeInvoice } from '../protocol/bolt11.ts';
 import { isHeldInFull } from '../protocol/checks.ts';
-import { SparkleError } from '../protocol/errors.ts';
+import { chainIsUncertain, SparkleError } from '../protocol/errors.ts';
 import type { TradeKeys } from '../protocol/keys.ts';
 import type { TradeMessage } from '../protocol/messages.ts';
 import { isPreimageOf } from '../protocol/preimage.ts';
@@ -172,12 +172,8 @@ const MOST_SENDS = 30;
 export function refusalOf({ effect, attempts }: Due, error: unknown): SparkleError | undefined {
   if (!(error instanceof SparkleError)) return undefined;
   if (effect.do === 'send') return attempts >= MOST_SENDS ? error : undefined;
-  return isPassing(error.code) ? undefined : error;
+  return isPassing(error) ? undefined : error;
 }
 
-/** A chain of which nothing certain is known: away, contradicted by another source, or caught in a lie. Nothing is decided on it. */
-export const chainIsUncertain = (code: string): boolean =>
-  ['chain_unavailable', 'sources_disagree', 'dishonest_source'].includes(code);
-
-const isPassing = (code: string): boolean =>
-  chainIsUncertain(code) || code === 'lightning_unavailable' || code === 'not_indexed';
+const isPassing = (error: SparkleError): boolean =>
+  chainIsUncertain(error) || error.code === 'lightning_unavailable' || error.code === 'not_indexed';

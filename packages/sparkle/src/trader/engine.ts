@@ -4,7 +4,7 @@ import type { Lightning } from '../lightning/lightning.ts';
 import type { Market } from '../market/market.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { decodeTransaction, txidOf } from '../protocol/draft.ts';
-import { SparkleError } from '../protocol/errors.ts';
+import { chainIsUncertain, SparkleError } from '../protocol/errors.ts';
 import type { RunePolicy } from '../protocol/guard.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import { findPreimage } from '../protocol/spend.ts';
@@ -14,7 +14,7 @@ import type { Change } from '../protocol/trade/machine.ts';
 import { isEnded, lockOutpointOf, paymentHashOf, step, type Trade } from '../protocol/trade/step.ts';
 import type { Due, Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
-import { chainIsUncertain, type Hands, refusalOf, runEffect } from './effects.ts';
+import { type Hands, refusalOf, runEffect } from './effects.ts';
 import { createLanes } from './lanes.ts';
 import type { Log } from './log.ts';
 import { freshHeight } from './tip.ts';
@@ -177,7 +177,7 @@ export class Engine {
   /** A preimage is its own proof, and whoever shows it shows it once: it does not wait until the height is known. */
   #momentOrLast(): Promise<Moment> {
     return this.#moment().catch((error: unknown) => {
-      if (!chainIsUncertain(codeOf(error))) throw error;
+      if (!chainIsUncertain(error)) throw error;
       return { height: this.#height, nowSeconds: this.#parts.clock.nowSeconds() };
     });
   }
@@ -265,7 +265,7 @@ export class Engine {
   }
 
   #unbegun(error: unknown): undefined {
-    if (!chainIsUncertain(codeOf(error))) throw error;
+    if (!chainIsUncertain(error)) throw error;
     this.#parts.log.warn({ code: codeOf(error) }, 'a first claim waits for the height to be known');
   }
 

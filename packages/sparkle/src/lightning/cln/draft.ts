@@ -3,6 +3,7 @@ import { hex, utf8 } from '@scure/base';
 import { decodeInvoice, encodeInvoice, type Invoice11, type RouteHint } from '../../protocol/bolt11.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { HoldInvoiceRequest } from '../lightning.ts';
+import { differences } from '../requests.ts';
 import { unavailable } from './rest.ts';
 import type { Channel } from './wire.ts';
 
@@ -68,13 +69,6 @@ function hintOf(channel: Channel): RouteHint[][] {
   return [[hint]];
 }
 
-export const isAsAsked = (invoice: Invoice11, request: HoldInvoiceRequest): boolean =>
-  invoice.paymentHash === request.paymentHash &&
-  invoice.amountMsat === request.amountMsat &&
-  invoice.minFinalCltv === request.finalCltv &&
-  invoice.expirySeconds === request.expirySeconds &&
-  invoice.description === request.description;
-
 /** The node's own invoice, read. Throws `lightning_unavailable` when the node hands out what is no invoice. */
 export function readOwn(bolt11: string): Invoice11 {
   try {
@@ -90,7 +84,7 @@ export function readOwn(bolt11: string): Invoice11 {
  */
 export function verifySigned(of: { bolt11: string; request: HoldInvoiceRequest; nodeId: string }): string {
   const invoice = readOwn(of.bolt11);
-  if (isAsAsked(invoice, of.request) && invoice.payee === of.nodeId) return invoice.text;
+  if (differences(invoice, of.request).length === 0 && invoice.payee === of.nodeId) return invoice.text;
   throw unavailable('wrong_invoice', 'it gave an invoice with other terms than were asked for', {
     paymentHash: of.request.paymentHash,
   });

@@ -4,8 +4,8 @@ import { SparkleError } from '../../protocol/errors.ts';
 import { readHex32 } from '../../protocol/json.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { HoldInvoiceRequest, Invoice, InvoiceRequest } from '../lightning.ts';
-import { checkHoldInvoiceRequest, checkInvoiceRequest } from '../requests.ts';
-import { draftInvoice, isAsAsked, newPaymentSecret, readOwn, routeHintsOf, verifySigned } from './draft.ts';
+import { checkHoldInvoiceRequest, checkInvoiceRequest, differences } from '../requests.ts';
+import { draftInvoice, newPaymentSecret, readOwn, routeHintsOf, verifySigned } from './draft.ts';
 import { type ClnRest, readResult, type Refusal, refused, unavailable } from './rest.ts';
 import type { ClnMethod } from './rune.ts';
 import { Turns } from './turns.ts';
@@ -273,7 +273,7 @@ function onlyOne<Row extends { payment_hash: string }>(rows: readonly Row[], pay
 
 function sameOrRefused(of: { known: Known; kind: Known['kind']; request: HoldInvoiceRequest }): { bolt11: string } {
   const { known, kind, request } = of;
-  if (known.kind === kind && isAsAsked(readOwn(known.bolt11), request)) return { bolt11: known.bolt11 };
+  if (known.kind === kind && differences(readOwn(known.bolt11), request).length === 0) return { bolt11: known.bolt11 };
   const { paymentHash } = request;
   throw new SparkleError('invoice_exists', `an invoice with other terms exists for payment hash ${paymentHash}`, {
     paymentHash,

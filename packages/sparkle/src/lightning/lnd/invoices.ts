@@ -4,6 +4,7 @@ import { decodeInvoice, isInvoiceFor, type Invoice11 } from '../../protocol/bolt
 import { SparkleError } from '../../protocol/errors.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { HoldInvoiceRequest, Invoice } from '../lightning.ts';
+import { differences } from '../requests.ts';
 import { says, unknownOutcome } from './failures.ts';
 import { acceptedParts, heldOf } from './held.ts';
 import { failureIn, known, type LndRpc } from './rpc.ts';
@@ -176,18 +177,6 @@ export class LndInvoices {
     return invoice;
   }
 }
-
-/** What an invoice says otherwise than the request. */
-const differences = (invoice: Invoice11, request: HoldInvoiceRequest): string[] => {
-  const asked = {
-    paymentHash: request.paymentHash,
-    amountMsat: request.amountMsat,
-    minFinalCltv: request.finalCltv,
-    expirySeconds: request.expirySeconds,
-    description: request.description,
-  };
-  return Object.entries(asked).flatMap(([field, value]) => (Reflect.get(invoice, field) === value ? [] : [field]));
-};
 
 const notAsAsked = ({ kind, other }: { kind: string; other: string[] }): SparkleError =>
   new SparkleError('bad_invoice', `LND's ${kind} invoice differs from what was asked for in ${other.join(', ')}`, {

@@ -121,7 +121,7 @@ export class ServedWallet {
   #reserve(client: Client, of: { invoice: Invoice11; amountMsat: bigint; maxFeeMsat: bigint }): Promise<NwcEntry> {
     const turn = this.#budgetTurn.then(async () => {
       const { invoice, amountMsat, maxFeeMsat } = of;
-      const entry: NwcEntry = { ...this.#entry(client, invoice, amountMsat), type: 'outgoing' };
+      const entry = this.#entry(client, { type: 'outgoing', invoice, amountMsat });
       const known = await this.#options.store.find(entry);
       // Paid or under way: told again, and not taken from the budget again.
       if (known !== undefined && known.state !== 'failed') return known;
@@ -217,10 +217,9 @@ export class ServedWallet {
     if (known === undefined && (await lightning.invoice(paymentHash)).state !== 'unknown')
       throw new Refusal('OTHER', 'an invoice of somebody else exists for this payment hash');
     const { bolt11 } = await lightning.createHoldInvoice(terms);
-    const entry = known ?? { ...this.#entry(client, decodeInvoice(bolt11), amountMsat), description };
-    const dated = known ?? { ...entry, expiresAtSeconds: entry.createdAtSeconds + expirySeconds };
-    if (known === undefined) await store.put(dated);
-    return this.transaction({ entry: dated, preimage: '', held: undefined });
+    const entry = known ?? this.#made(client, { bolt11, amountMsat, expirySeconds, description });
+    if (known === undefined) await store.put(entry);
+    return this.transaction({ entry, preimage: '', held: undefined });
   }
 
   async #makePlain(client: Client, params: Params['make_invoice']): Promise<Record<string, unknown>> {
@@ -229,10 +228,9 @@ export class ServedWallet {
     const amountMsat = BigInt(amount);
     const terms = { preimage, amountMsat, finalCltv: USUAL_FINAL_CLTV, expirySeconds, description };
     const { bolt11 } = await this.#options.lightning.createInvoice(terms);
-    const entry = { ...this.#entry(client, decodeInvoice(bolt11), amountMsat), description };
-    const dated = { ...entry, expiresAtSeconds: entry.createdAtSeconds + expirySeconds };
-    await this.#options.store.put(dated);
-    return this.transaction({ entry: dated, preimage: '', held: undefined });
+    const entry = this.#made(client, { bolt11, amountMsat, expirySeconds, description });
+    await this.#options.store.put(entry);
+    return this.transaction({ entry, preimage: '', held: undefined });
   }
 
   async #settle(client: Client, { preimage }: Params['settle_hold_invoice']): Promise<Record<string, unknown>> {
@@ -300,9 +298,22 @@ export class ServedWallet {
     return entry;
   }
 
-  #entry({ wallet }: Client, invoice: Invoice11, amountMsat: bigint): NwcEntry {
+  /** An invoice of our own: its life is counted from now, as the client asked. */
+  #made(
+    client: Client,
+    of: { bolt11: string; amountMsat: bigint; expirySeconds: number; description: string },
+  ): NwcEntry {
+    const { bolt11, amountMsat, expirySeconds, description } = of;
+    const entry = this.#entry(client, { type: 'incoming', invoice: decodeInvoice(bolt11), amountMsat });
+    return { ...entry, description, expiresAtSeconds: entry.createdAtSeconds + expirySeconds };
+  }
+
+  #entry(
+    { wallet }: Client,
+    { type, invoice, amountMsat }: { type: NwcEntry['type']; invoice: Invoice11; amountMsat: bigint },
+  ): NwcEntry {
     return {
-      ...{ wallet, type: 'incoming', state: 'open', amountMsat },
+      ...{ wallet, type, state: 'open', amountMsat },
       ...{ paymentHash: invoice.paymentHash, bolt11: invoice.text, description: invoice.description ?? '' },
       createdAtSeconds: this.#options.nowSeconds(),
       expiresAtSeconds: invoiceExpiresAt(invoice),

@@ -1,11 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '@scure/base';
-import { decodeInvoice, isInvoiceFor } from '../../protocol/bolt11.ts';
+import { decodeInvoice } from '../../protocol/bolt11.ts';
 import { SparkleError } from '../../protocol/errors.ts';
 import { readHex32 } from '../../protocol/json.ts';
 import type { NetworkName } from '../../protocol/network.ts';
 import type { HoldInvoiceRequest, Invoice } from '../lightning.ts';
-import { checkHoldInvoiceRequest } from '../requests.ts';
+import { assertAsAsked, checkHoldInvoiceRequest } from '../requests.ts';
 import { answered, htlcsOf, sumMsat } from './answered.ts';
 import { refuseSparkRoute } from './fallback.ts';
 import { receiveShape, ROLE, type SparkWalletLike } from './wallet.ts';
@@ -91,18 +91,7 @@ export class SparkHolds {
   #checked(bolt11: string, request: HoldInvoiceRequest): string {
     const invoice = decodeInvoice(bolt11);
     refuseSparkRoute(invoice);
-    const rules = {
-      paymentHash: invoice.paymentHash === request.paymentHash,
-      amount: invoice.amountMsat === request.amountMsat,
-      description: invoice.description === request.description,
-      expiry: invoice.expirySeconds === request.expirySeconds,
-      network: isInvoiceFor(invoice, this.#network),
-    };
-    const broken = Object.entries(rules).find(([, holds]) => !holds)?.[0];
-    if (broken !== undefined)
-      throw new SparkleError('bad_invoice', `the provider's invoice has another ${broken} than was asked for`, {
-        rule: broken,
-      });
+    assertAsAsked({ invoice, by: "the provider's invoice", network: this.#network }, request);
     if (invoice.minFinalCltv >= request.finalCltv) return invoice.text;
     throw new SparkleError(
       'not_supported',
