@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lightning/spark': ['protocol/', ...CODECS, 'node:', '@buildonspark/spark-sdk'],
   ordinals: ['protocol/', ...CODECS, 'chain/chain'],
   market: ['protocol/', ...CODECS],
-  store: ['protocol/', 'node:', 'kysely', 'better-sqlite3'],
+  store: ['protocol/', 'node:', 'kysely', 'better-sqlite3', 'pg'],
   trader: ['protocol/', ...CODECS, 'node:', 'pino', ...PORTS],
   'index.ts': ['protocol/index', 'trader/'],
 };
