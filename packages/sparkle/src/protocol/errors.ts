@@ -47,7 +47,15 @@ export type ErrorCode =
   | 'unknown_trade'
   | 'schema_mismatch'
   | 'store_in_use'
-  | 'refused';
+  | 'refused'
+  // a service
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not_found'
+  | 'in_progress'
+  | 'key_reused'
+  | 'rate_limited'
+  | 'busy';
 
 /**
  * The one error this project throws. The sentence says what was expected and what came; `detail` carries the numbers.
