@@ -50,6 +50,7 @@ const STATUS = {
   too_late: 409,
   not_indexed: 503,
   unknown_inscription: 404,
+  market_unavailable: 503,
   duplicate_trade: 409,
   unknown_trade: 404,
   schema_mismatch: 500,

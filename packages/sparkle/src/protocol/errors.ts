@@ -42,6 +42,7 @@ export type ErrorCode =
   | 'too_late'
   | 'not_indexed'
   | 'unknown_inscription'
+  | 'market_unavailable'
   // store and trader
   | 'duplicate_trade'
   | 'unknown_trade'
