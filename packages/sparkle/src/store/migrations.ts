@@ -1,4 +1,4 @@
-import { type Generated, type Kysely, type Migration, sql } from 'kysely';
+import { type Generated, type Kysely, type Migration, Migrator, sql } from 'kysely';
 
 /** The tables as the newest migration leaves them. Bodies are the lossless text of protocol/json. */
 export type Tables = {
@@ -92,3 +92,16 @@ export const migrations: Readonly<Record<string, Migration>> = {
     },
   },
 };
+
+/** Tables with numbered steps of their own in a database; `table` is the one that remembers which steps ran. */
+export type MigrationSet = { table: string; steps: Readonly<Record<string, Migration>> };
+
+export const tradeTables: MigrationSet = { table: 'kysely_migration', steps: migrations };
+
+/** Runs the steps of the set that have not run, in order. The transaction, if there is one, is the caller's. */
+export async function migrateSet<T>(db: Kysely<T>, { table, steps }: MigrationSet): Promise<void> {
+  const provider = { getMigrations: async () => steps };
+  const names = { migrationTableName: table, migrationLockTableName: `${table}_lock` };
+  const { error } = await new Migrator({ db, provider, ...names, disableTransactions: true }).migrateToLatest();
+  if (error !== undefined) throw error;
+}

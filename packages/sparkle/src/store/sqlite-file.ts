@@ -1,13 +1,19 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
-import { Kysely, Migrator, SqliteDialect } from 'kysely';
+import { Kysely, SqliteDialect } from 'kysely';
 import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
-import { applicationId, migrations, type Tables } from './migrations.ts';
+import { applicationId, type MigrationSet, migrateSet, type Tables, tradeTables } from './migrations.ts';
 
-/** Which file, and which network its trades are on. */
-export type SqliteFile = { path: string; network: NetworkName };
+/** Which file, which network its trades are on, and what else a program keeps in it beside the trades. */
+export type SqliteFile = { path: string; network: NetworkName; further?: MigrationSet };
+
+/** An open file: `db` asks it, `raw` is the same connection for what SQLite alone can do, such as a backup. */
+export type OpenFile = { db: Kysely<Tables>; raw: Database };
+
+const setsOf = ({ further }: SqliteFile): MigrationSet[] =>
+  further === undefined ? [tradeTables] : [tradeTables, further];
 
 const mismatch = (path: string, expected: string, came: string, cause?: unknown): SparkleError =>
   new SparkleError('schema_mismatch', `database ${path} must be ${expected}; it is ${came}`, { path }, { cause });
@@ -26,11 +32,17 @@ function explained(error: unknown, path: string): unknown {
  * Throws `schema_mismatch` for a file that is not ours, of a newer program or of another network, and leaves such a
  * file as it was; `store_in_use` when another process has it.
  */
-export async function openDatabase({ path, network }: SqliteFile): Promise<Kysely<Tables>> {
+export async function openDatabase(file: SqliteFile): Promise<Kysely<Tables>> {
+  return (await openFile(file)).db;
+}
+
+/** As `openDatabase`, with the connection itself. */
+export async function openFile(file: SqliteFile): Promise<OpenFile> {
+  const { path } = file;
   try {
-    if (existsSync(path) && statSync(path).size > 0) inspect({ path, network });
+    if (existsSync(path) && statSync(path).size > 0) inspect(file);
     else createPrivate(path);
-    return await openOurs({ path, network });
+    return await openOurs(file);
   } catch (error) {
     throw explained(error, path);
   }
@@ -43,14 +55,17 @@ function createPrivate(path: string): void {
 }
 
 /** Reads without writing: closing a writable connection would already change somebody else's file. */
-function inspect({ path, network }: SqliteFile): void {
+function inspect(of: SqliteFile): void {
+  const { path, network } = of;
   const db = new SqliteDatabase(path, { readonly: true, timeout: 0 });
   try {
     const tables = db.prepare(`select name from sqlite_schema where type = 'table'`).pluck().all();
     if (tables.length === 0) return;
     if (db.pragma('application_id', { simple: true }) !== applicationId)
       throw mismatch(path, 'a Sparkle database', 'that of another program');
-    const unknown = executedMigrations(db).filter((name) => !(name in migrations));
+    const unknown = setsOf(of)
+      .filter(({ table }) => tables.includes(table))
+      .flatMap(({ table, steps }) => executedMigrations(db, table).filter((name) => !Object.hasOwn(steps, name)));
     if (unknown.length > 0) throw mismatch(path, 'of a schema this version knows', `newer: ${unknown.join(', ')}`);
     const came = String(db.prepare(`select value from about where name = 'network'`).pluck().get());
     if (came !== network) throw mismatch(path, `of network ${network}`, `of ${came}`);
@@ -59,45 +74,43 @@ function inspect({ path, network }: SqliteFile): void {
   }
 }
 
-const executedMigrations = (db: Database): string[] =>
-  db.prepare('select name from kysely_migration order by name').pluck().all().map(String);
+const executedMigrations = (db: Database, table: string): string[] =>
+  db.prepare(`select name from "${table}" order by name`).pluck().all().map(String);
 
-async function openOurs({ path, network }: SqliteFile): Promise<Kysely<Tables>> {
-  chmodSync(path, 0o600);
-  const file = new SqliteDatabase(path, { timeout: 0 });
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: file }) });
+async function openOurs(file: SqliteFile): Promise<OpenFile> {
+  chmodSync(file.path, 0o600);
+  const raw = new SqliteDatabase(file.path, { timeout: 0 });
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: raw }) });
   try {
     // Exclusive before WAL: the lock is then held for as long as the file is open, and the kernel drops it after a kill -9.
     for (const pragma of ['locking_mode = exclusive', 'journal_mode = wal', 'synchronous = full', 'foreign_keys = on'])
-      file.pragma(pragma);
+      raw.pragma(pragma);
     // What a done effect carried is overwritten on disk, not only unlinked.
-    file.pragma('secure_delete = on');
+    raw.pragma('secure_delete = on');
     // fsync alone does not reach the platter on macOS.
-    file.pragma('fullfsync = on');
-    await migrate(file, db, network);
-    return db;
+    raw.pragma('fullfsync = on');
+    await migrate({ db, raw }, file);
+    return { db, raw };
   } catch (error) {
-    file.close();
+    raw.close();
     throw error;
   }
 }
 
 /** All steps and the network in one transaction, which Kysely itself does not do on SQLite: a crash leaves no half schema. */
-async function migrate(file: Database, db: Kysely<Tables>, network: NetworkName): Promise<void> {
-  file.exec('begin immediate');
+async function migrate({ db, raw }: OpenFile, file: SqliteFile): Promise<void> {
+  raw.exec('begin immediate');
   try {
-    const provider = { getMigrations: async () => migrations };
-    const { error } = await new Migrator({ db, provider }).migrateToLatest();
-    if (error !== undefined) throw error;
-    file.pragma(`application_id = ${applicationId}`);
+    for (const set of setsOf(file)) await migrateSet(db, set);
+    raw.pragma(`application_id = ${applicationId}`);
     await db
       .insertInto('about')
-      .values({ name: 'network', value: network })
+      .values({ name: 'network', value: file.network })
       .onConflict((taken) => taken.doNothing())
       .execute();
-    file.exec('commit');
+    raw.exec('commit');
   } catch (error) {
-    if (file.inTransaction) file.exec('rollback');
+    if (raw.inTransaction) raw.exec('rollback');
     throw error;
   }
 }

@@ -1,0 +1,12 @@
+import type { MigrationSet } from 'sparkle-protocol/store/migrations';
+import { exchange, type ExchangeTables } from './0001-exchange.ts';
+import { columnsOf, type SqlDialect } from './columns.ts';
+
+/** The coordinator's own tables as the newest step leaves them. */
+export type CoordinatorTables = ExchangeTables;
+
+/** Every step, in the order of their names. A released step is never edited: add a file. */
+export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
+  table: 'coordinator_migration',
+  steps: { '0001_exchange': exchange(columnsOf[dialect]) },
+});

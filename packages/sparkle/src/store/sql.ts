@@ -1,0 +1,150 @@
+import type { Kysely, Selectable, Transaction } from 'kysely';
+import { decodeState, encodeState } from '../protocol/json.ts';
+import type { Effect } from '../protocol/trade/effect.ts';
+import type { Trade } from '../protocol/trade/step.ts';
+import type { Tables } from './migrations.ts';
+import { assertSameTrade, type Claims, claimsOf, duplicateTrade, unknownEffect, unknownTrade } from './rules.ts';
+import type { Change, Due, Store } from './store.ts';
+
+type Session = Transaction<Tables>;
+
+const tradeOf = ({ body }: { body: string }): Trade => decodeState(body) as Trade;
+
+const dueOf = (row: Omit<Selectable<Tables['effect']>, 'seq'>): Due => ({
+  key: row.key,
+  effect: decodeState(row.body ?? '') as Effect,
+  tradeId: row.trade_id,
+  attempts: row.attempts,
+  notBefore: row.not_before,
+});
+
+async function assertFree(session: Session, tradeId: string, { paymentHash, lockOutpoint }: Claims): Promise<void> {
+  const byHash =
+    paymentHash === undefined
+      ? undefined
+      : await session
+          .selectFrom('payment_hash')
+          .select('trade_id')
+          .where('payment_hash', '=', paymentHash)
+          .where('trade_id', '!=', tradeId)
+          .executeTakeFirst();
+  if (paymentHash !== undefined && byHash !== undefined)
+    throw duplicateTrade({ what: 'payment hash', value: paymentHash, tradeId, holder: byHash.trade_id });
+  if (lockOutpoint === undefined) return;
+  const byLock = await session
+    .selectFrom('trade')
+    .select('trade_id')
+    .where('lock_outpoint', '=', lockOutpoint)
+    .where('ended', '=', 0)
+    .where('trade_id', '!=', tradeId)
+    .executeTakeFirst();
+  if (byLock !== undefined)
+    throw duplicateTrade({ what: 'lock outpoint', value: lockOutpoint, tradeId, holder: byLock.trade_id });
+}
+
+/** The state and what is due because of it; the caller's transaction makes both true at once. */
+async function write(session: Session, { trade, effects }: Change): Promise<Due[]> {
+  const { tradeId } = trade;
+  const claims = claimsOf(trade);
+  await assertFree(session, tradeId, claims);
+  const row = { ended: claims.ended ? 1 : 0, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) };
+  await session
+    .insertInto('trade')
+    .values({ trade_id: tradeId, ...row })
+    .onConflict((known) => known.column('trade_id').doUpdateSet(row))
+    .execute();
+  if (claims.paymentHash !== undefined)
+    await session
+      .insertInto('payment_hash')
+      .values({ payment_hash: claims.paymentHash, trade_id: tradeId })
+      .onConflict((known) => known.doNothing())
+      .execute();
+  const due: Due[] = [];
+  for (const { key, effect } of effects) {
+    const stored = await session
+      .insertInto('effect')
+      .values({ key, trade_id: tradeId, body: encodeState(effect), attempts: 0, not_before: 0 })
+      .onConflict((known) => known.column('key').doNothing())
+      .executeTakeFirst();
+    if (stored.numInsertedOrUpdatedRows === 1n) due.push({ key, effect, tradeId, attempts: 0, notBefore: 0 });
+  }
+  return due;
+}
+
+async function rowOf(session: Kysely<Tables>, tradeId: string): Promise<{ body: string } | undefined> {
+  return session.selectFrom('trade').select('body').where('trade_id', '=', tradeId).executeTakeFirst();
+}
+
+/** A store on an open database that this process alone writes to; `close` closes the database. */
+export const storeOn = (db: Kysely<Tables>): Store => ({
+  ...trades(db),
+  ...outbox(db),
+  nextKeyIndex: () => nextKeyIndex(db),
+  close: () => db.destroy(),
+});
+
+function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'all'> {
+  return {
+    create: (change) =>
+      db.transaction().execute(async (session) => {
+        const { tradeId } = change.trade;
+        if ((await rowOf(session, tradeId)) !== undefined)
+          throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
+        return write(session, change);
+      }),
+    update: (tradeId, change) =>
+      db.transaction().execute(async (session) => {
+        const row = await rowOf(session, tradeId);
+        if (row === undefined) throw unknownTrade(tradeId);
+        const next = change(tradeOf(row));
+        assertSameTrade(tradeId, next.trade);
+        return { trade: next.trade, due: await write(session, next) };
+      }),
+    async load(tradeId) {
+      const row = await rowOf(db, tradeId);
+      return row === undefined ? undefined : tradeOf(row);
+    },
+    async live() {
+      const rows = await db.selectFrom('trade').select('body').where('ended', '=', 0).orderBy('seq').execute();
+      return rows.map(tradeOf);
+    },
+    all: async () => (await db.selectFrom('trade').select('body').orderBy('seq').execute()).map(tradeOf),
+  };
+}
+
+function outbox(db: Kysely<Tables>): Pick<Store, 'due' | 'done' | 'postpone'> {
+  const columns = ['key', 'trade_id', 'body', 'attempts', 'not_before'] as const;
+  return {
+    async due(tradeId) {
+      const pending = db.selectFrom('effect').select(columns).where('body', 'is not', null).orderBy('seq');
+      const rows = await (tradeId === undefined ? pending : pending.where('trade_id', '=', tradeId)).execute();
+      return rows.map(dueOf);
+    },
+    async done(key) {
+      const { numUpdatedRows } = await db
+        .updateTable('effect')
+        .set({ body: null })
+        .where('key', '=', key)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) throw unknownEffect(key);
+    },
+    async postpone(key, notBefore) {
+      const { numUpdatedRows } = await db
+        .updateTable('effect')
+        .set((row) => ({ attempts: row('attempts', '+', 1), not_before: notBefore }))
+        .where('key', '=', key)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) throw unknownEffect(key);
+    },
+  };
+}
+
+async function nextKeyIndex(db: Kysely<Tables>): Promise<number> {
+  const { next } = await db
+    .insertInto('counter')
+    .values({ name: 'key_index', next: 1 })
+    .onConflict((known) => known.column('name').doUpdateSet((row) => ({ next: row('counter.next', '+', 1) })))
+    .returning('next')
+    .executeTakeFirstOrThrow();
+  return next - 1;
+}
