@@ -7,6 +7,7 @@ export type CheckCode =
   | 'self_trade'
   | 'wrong_inscription'
   | 'wrong_price'
+  | 'wrong_payout'
   | 'price_limits'
   | 'wrong_network'
   | 'wrong_mode'
@@ -115,4 +116,12 @@ export const same = (rule: { code: CheckCode; field: string; expected: Value; ca
   holds: rule.expected === rule.came,
   sentence: `${rule.field} must be ${rule.expected}; got ${rule.came}`,
   detail: { field: rule.field, expected: rule.expected, came: rule.came },
+});
+
+/** A price that is within the bounds, in sats, both allowed. */
+export const priceRule = (priceSats: bigint, { minSats, maxSats }: { minSats: bigint; maxSats: bigint }): Rule => ({
+  code: 'price_limits',
+  holds: priceSats >= minSats && priceSats <= maxSats,
+  sentence: `the price must be ${minSats} to ${maxSats} sats; it is ${priceSats}`,
+  detail: { priceSats, minSats, maxSats },
 });

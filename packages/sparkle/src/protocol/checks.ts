@@ -1,5 +1,5 @@
 import { invoiceFailures } from './checks-invoice.ts';
-import { broken, type CheckCode, type Failure, type Rule, same } from './checks-rule.ts';
+import { broken, type CheckCode, type Failure, priceRule, type Rule, same } from './checks-rule.ts';
 import {
   answerRules,
   buildRule,
@@ -52,7 +52,7 @@ export function checkRequest({ request, offer, height, nowSeconds }: RequestChec
   return broken([
     same({ code: 'wrong_inscription', field: 'inscription_id', expected: offer.inscriptionId, came: inscriptionId }),
     same({ code: 'wrong_price', field: 'offer_sats', expected: offer.priceSats, came: offerSats }),
-    priceRule(offer.priceSats),
+    priceRule(offer.priceSats, tradeLimits),
     same({ code: 'wrong_network', field: 'network', expected: offer.network, came: signed.network }),
     ...modeRules(signed, offer.modes),
     scriptRule(signed),
@@ -100,16 +100,6 @@ function partyRules({ claimKey, buyerId, sellerId }: { claimKey: string; buyerId
       detail: { buyerId },
     },
   ];
-}
-
-function priceRule(priceSats: bigint): Rule {
-  const { minSats, maxSats } = tradeLimits;
-  return {
-    code: 'price_limits',
-    holds: priceSats >= minSats && priceSats <= maxSats,
-    sentence: `the price must be ${minSats} to ${maxSats} sats; it is ${priceSats}`,
-    detail: { priceSats, minSats, maxSats },
-  };
 }
 
 /** The refund height that the seller's own route cap leads to must be one that a buyer accepts. */

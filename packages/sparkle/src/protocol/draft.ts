@@ -74,6 +74,14 @@ export function withWitness(raw: string, index: number, witness: readonly Uint8A
   return writeTransaction({ ...transaction, inputs });
 }
 
+/** The library's view of a raw transaction, which knows what signatures commit to. */
+const opened = (raw: string): Transaction =>
+  Transaction.fromRaw(hex.decode(raw), {
+    allowUnknownOutputs: true,
+    allowUnknownInputs: true,
+    disableScriptCheck: true,
+  });
+
 /**
  * The BIP 341 message that a signature for input 0 commits to with SIGHASH_DEFAULT: by key path, or by script path when
  * `leaf` (hex) is given. `spent` names value and script of every input, in order, because the message commits to them.
@@ -87,12 +95,7 @@ export function signatureMessage({
   spent: readonly Output[];
   leaf?: string;
 }): Uint8Array {
-  const transaction = Transaction.fromRaw(hex.decode(raw), {
-    allowUnknownOutputs: true,
-    allowUnknownInputs: true,
-    disableScriptCheck: true,
-  });
-  return transaction.preimageWitnessV1(
+  return opened(raw).preimageWitnessV1(
     0,
     spent.map(({ script }) => hex.decode(script)),
     0,
@@ -100,6 +103,40 @@ export function signatureMessage({
     undefined,
     leaf === undefined ? undefined : hex.decode(leaf),
   );
+}
+
+const isProgram = (script: string, version: string, bytes: number): boolean =>
+  script.startsWith(version) && script.length === 2 * (2 + bytes);
+
+/** Which of the two forms of native segwit that our inputs can have an output's script (hex) has, if any. */
+export function programOf(script: string): 'p2tr' | 'p2wpkh' | undefined {
+  if (isProgram(script, '5120', 32)) return 'p2tr';
+  return isProgram(script, '0014', 20) ? 'p2wpkh' : undefined;
+}
+
+/** SIGHASH_SINGLE with ANYONECANPAY: commits to one input and the output of the same index, and lets others add the rest. */
+export const SINGLE_ANYONECANPAY = 0x83;
+
+/**
+ * The message that a 0x83 signature for input `index` commits to: by BIP 341 for the key path of a P2TR output, by BIP 143
+ * for a P2WPKH one. `source` is what the input spends. Throws `bad_transaction` when there is no output of that index.
+ */
+export function singleMessage({ raw, index, source }: { raw: string; index: number; source: Output }): Uint8Array {
+  const { inputs, outputs } = decodeTransaction(raw);
+  // BIP 143 has a message for this too, and it commits to no output at all.
+  if (index >= inputs.length || index >= outputs.length)
+    throw new SparkleError('bad_transaction', `there must be an input and an output ${index}; there is none`, {
+      index,
+    });
+  const script = hex.decode(source.script);
+  if (programOf(source.script) === 'p2wpkh') {
+    const scriptCode = OutScript.encode({ type: 'pkh', hash: script.subarray(2) });
+    return opened(raw).preimageWitnessV0(index, scriptCode, SINGLE_ANYONECANPAY, source.valueSats);
+  }
+  // Of what is spent only the own entry counts with ANYONECANPAY.
+  const scripts = inputs.map(() => script);
+  const values = inputs.map(() => source.valueSats);
+  return opened(raw).preimageWitnessV1(index, scripts, SINGLE_ANYONECANPAY, values);
 }
 
 /** The scriptPubKey (hex) behind an address of this network, in any standard form. Throws `wrong_network` when it is no address of it. */
@@ -113,5 +150,22 @@ export function addressScript(address: string, network: NetworkName): string {
       { address, network },
       { cause },
     );
+  }
+}
+
+const STANDARD: readonly string[] = ['pkh', 'sh', 'wpkh', 'wsh', 'tr'];
+
+/**
+ * The address behind a scriptPubKey (hex), `undefined` when it is none that every wallet and node pays to: P2PKH, P2SH,
+ * P2WPKH, P2WSH, P2TR with a key on the curve.
+ */
+export function scriptAddress(script: string, network: NetworkName): string | undefined {
+  try {
+    const output = OutScript.decode(hex.decode(script));
+    // The reader also takes pushes longer than need be, and then the bytes are another script.
+    const isStandard = STANDARD.includes(output.type) && hex.encode(OutScript.encode(output)) === script;
+    return isStandard ? Address(networks[network].address).encode(output) : undefined;
+  } catch {
+    return undefined;
   }
 }

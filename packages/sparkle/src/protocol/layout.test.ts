@@ -162,6 +162,7 @@ test('what does not fit is undefined from tryLayOut and insufficient_funds from 
     inputs: [walletInput(source)],
     coins: [],
     kept: { script, wantedSats: 950n, leastSats: 950n },
+    others: [],
     leftover: 'kept' as const,
     change: undefined,
     feeSatsOf: () => 51n,

@@ -1,6 +1,6 @@
 import { sumSats } from './amount.ts';
 import { dustLimitSats } from './fees.ts';
-import { encodeDraft, vsizeOf, type Draft, type DraftInput, type Output, type Prevout } from './draft.ts';
+import { encodeDraft, programOf, vsizeOf, type Draft, type DraftInput, type Output, type Prevout } from './draft.ts';
 import { SparkleError } from './errors.ts';
 
 /**
@@ -18,6 +18,8 @@ export type Layout = {
   coins: readonly Prevout[];
   /** Output 0. It gets `wantedSats`, and less, down to `leastSats`, only when there is nothing else to pay with. */
   kept: { script: string; wantedSats: bigint; leastSats: bigint };
+  /** Outputs between output 0 and change that are to be there as they are. */
+  others: readonly Output[];
   /** Where too little for an output of change goes. */
   leftover: 'kept' | 'fee';
   change: string | undefined;
@@ -29,12 +31,8 @@ export type LaidOut = { draft: Draft; vsize: number; feeSats: bigint };
 
 const total = (items: readonly { valueSats: bigint }[]): bigint => sumSats(items.map(({ valueSats }) => valueSats));
 
-const isProgram = (script: string, version: string, bytes: number): boolean =>
-  script.startsWith(version) && script.length === 2 * (2 + bytes);
-
 /** Whether a coin can pay for what we build: P2TR or P2WPKH. */
-export const canPay = ({ script }: Pick<Prevout, 'script'>): boolean =>
-  isProgram(script, '5120', 32) || isProgram(script, '0014', 20);
+export const canPay = ({ script }: Pick<Prevout, 'script'>): boolean => programOf(script) !== undefined;
 
 /**
  * Witness of the size that a wallet will put in. Only native segwit: any other input puts its signature into the txid,
@@ -43,9 +41,10 @@ export const canPay = ({ script }: Pick<Prevout, 'script'>): boolean =>
 export function walletInput(coin: Prevout): DraftInput {
   const { outpoint, valueSats, script } = coin;
   const input = { outpoint, valueSats, script, sequence: REPLACEABLE };
+  const program = programOf(script);
   // BIP 86: one Schnorr signature. BIP 143: a DER signature of at most 72 bytes and a key.
-  if (isProgram(script, '5120', 32)) return { ...input, witness: [new Uint8Array(64)] };
-  if (isProgram(script, '0014', 20)) return { ...input, witness: [new Uint8Array(72), new Uint8Array(33)] };
+  if (program === 'p2tr') return { ...input, witness: [new Uint8Array(64)] };
+  if (program === 'p2wpkh') return { ...input, witness: [new Uint8Array(72), new Uint8Array(33)] };
   throw new SparkleError('bad_script', `coin ${outpoint} must be P2TR or P2WPKH; its script is ${script}`, {
     outpoint,
     script,
@@ -64,20 +63,22 @@ function measured(
 }
 
 function withChange(layout: Layout, inputs: readonly DraftInput[]): LaidOut | undefined {
-  const { kept, change } = layout;
+  const { kept, others, change } = layout;
   if (change === undefined) return undefined;
-  const first = { script: kept.script, valueSats: kept.wantedSats };
-  const { draft, vsize, feeSats, restSats } = measured(layout, inputs, [first, { script: change, valueSats: 0n }]);
+  const fixed = [{ script: kept.script, valueSats: kept.wantedSats }, ...others];
+  const { draft, vsize, feeSats, restSats } = measured(layout, inputs, [...fixed, { script: change, valueSats: 0n }]);
   if (restSats < dustLimitSats(change)) return undefined;
-  return { draft: { ...draft, outputs: [first, { script: change, valueSats: restSats }] }, vsize, feeSats };
+  return { draft: { ...draft, outputs: [...fixed, { script: change, valueSats: restSats }] }, vsize, feeSats };
 }
 
 function withoutChange(layout: Layout, inputs: readonly DraftInput[], valueSats: bigint): LaidOut | undefined {
+  const { others, leftover } = layout;
   const { script } = layout.kept;
-  const { draft, vsize, feeSats, restSats } = measured(layout, inputs, [{ script, valueSats }]);
+  const { draft, vsize, feeSats, restSats } = measured(layout, inputs, [{ script, valueSats }, ...others]);
   if (restSats < 0n) return undefined;
-  if (layout.leftover === 'fee') return { draft, vsize, feeSats: feeSats + restSats };
-  return { draft: { ...draft, outputs: [{ script, valueSats: valueSats + restSats }] }, vsize, feeSats };
+  if (leftover === 'fee') return { draft, vsize, feeSats: feeSats + restSats };
+  const outputs = [{ script, valueSats: valueSats + restSats }, ...others];
+  return { draft: { ...draft, outputs }, vsize, feeSats };
 }
 
 /** As `layOut`, but `undefined` when the inputs and coins do not suffice. Throws `bad_script`. */
@@ -112,12 +113,13 @@ export function layOut(layout: Layout): LaidOut {
   if (found !== undefined) return found;
   const { script, leastSats } = layout.kept;
   const inputs = [...layout.inputs, ...layout.coins.map(walletInput)];
-  const { feeSats } = measured(layout, inputs, [{ script, valueSats: leastSats }]);
-  const haveSats = total(inputs);
+  const outputs = [{ script, valueSats: leastSats }, ...layout.others];
+  const { feeSats } = measured(layout, inputs, outputs);
+  const [haveSats, outputSats] = [total(inputs), total(outputs)];
   throw new SparkleError(
     'insufficient_funds',
-    `inputs must sum up to ${leastSats + feeSats} sats for the output and the fee; they sum up to ${haveSats}`,
-    { haveSats, outputSats: leastSats, feeSats },
+    `inputs must sum up to ${outputSats + feeSats} sats for the outputs and the fee; they sum up to ${haveSats}`,
+    { haveSats, outputSats, feeSats },
   );
 }
 

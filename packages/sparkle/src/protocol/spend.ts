@@ -129,6 +129,7 @@ function layOutSpend(request: SpendRequest, path: SpendPath, input: DraftInput):
       wantedSats: terms.postageSats,
       leastSats: terms.postageSats,
     },
+    others: [],
     leftover: 'kept' as const,
     feeSatsOf: (vsize: number) => replacementFee({ vsize, feerateSatVb, replaced: replaces ?? [] }),
   };
