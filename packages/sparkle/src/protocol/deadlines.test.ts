@@ -21,6 +21,21 @@ test('hold-first: the claim window may be 72 to 144 blocks and nothing else', ()
   for (const bad of [71, 145, 72.5, Number.NaN]) refuses('bad_height', () => heights(bad));
 });
 
+test('hold-first: a claim window puts R at the wanted distance, and never nearer than usual', () => {
+  const distance = (leastDistance: number) =>
+    deadlines.holdFirstHeights({ quoteHeight: 0, claimWindowBlocks: deadlines.claimWindowFor({ leastDistance }) })
+      .refundHeight;
+  for (const [wanted, made] of [
+    [0, 99],
+    [6, 99],
+    [99, 99],
+    [100, 100],
+    [171, 171],
+  ] as const)
+    assert.equal(distance(wanted), made);
+  for (const bad of [-1, 172, 99.5]) refuses('bad_height', () => distance(bad));
+});
+
 test('hold-first: only heights that the rule makes of q are recognised', () => {
   const same = (refundHeight: number, finalCltv: number) =>
     deadlines.areHoldFirstHeights({ quoteHeight: q, refundHeight, finalCltv });

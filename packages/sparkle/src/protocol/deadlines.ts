@@ -64,7 +64,6 @@ export const maxRefundDistance = 4100;
 
 /**
  * Default bounds of a price, in sats: HTLCs far below are promises rather than escrow; above, caps wait for an audit.
- * /
  */
 export const tradeLimits = { minSats: 10_000n, maxSats: 10_000_000n } as const;
 
@@ -113,6 +112,13 @@ export function holdFirstHeights({
     refundHeight: blocks('refundHeight', blocks('quoteHeight', quoteHeight) + distance),
     finalCltv: distance + HOLD_GAP_BLOCKS,
   };
+}
+
+/** The least claim window W with which R is `leastDistance` blocks or more from the quote. Throws `bad_height`. */
+export function claimWindowFor({ leastDistance }: { leastDistance: number }): number {
+  const before = PAY_WINDOW_BLOCKS + LOCKED_BLOCKS;
+  const most = before + MAX_CLAIM_WINDOW_BLOCKS;
+  return Math.max(CLAIM_WINDOW_BLOCKS, blocks('leastDistance', leastDistance, { most }) - before);
 }
 
 /** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. */
@@ -202,7 +208,6 @@ export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): numb
 
 /**
  * Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the inscription.
- * /
  */
 export const holdRouteCapBlocks = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + HOLD_ROUTE_BLOCKS;
