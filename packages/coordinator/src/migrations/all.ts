@@ -1,12 +1,13 @@
 import type { MigrationSet } from 'sparkle-protocol/store/migrations';
 import { exchange, type ExchangeTables } from './0001-exchange.ts';
+import { access, type AccessTables } from './0002-access.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
-export type CoordinatorTables = ExchangeTables;
+export type CoordinatorTables = ExchangeTables & AccessTables;
 
 /** Every step, in the order of their names. A released step is never edited: add a file. */
 export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
   table: 'coordinator_migration',
-  steps: { '0001_exchange': exchange(columnsOf[dialect]) },
+  steps: { '0001_exchange': exchange(columnsOf[dialect]), '0002_access': access(columnsOf[dialect]) },
 });
