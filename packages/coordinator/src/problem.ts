@@ -55,6 +55,8 @@ const STATUS = {
   unknown_trade: 404,
   schema_mismatch: 500,
   store_in_use: 503,
+  store_unavailable: 503,
+  elsewhere: 503,
   refused: 409,
   unauthorized: 401,
   forbidden: 403,

@@ -48,6 +48,8 @@ export type ErrorCode =
   | 'unknown_trade'
   | 'schema_mismatch'
   | 'store_in_use'
+  | 'store_unavailable'
+  | 'elsewhere'
   | 'refused'
   // a service
   | 'unauthorized'
