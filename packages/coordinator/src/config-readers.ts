@@ -108,15 +108,13 @@ function listOf({ expected, isItem }: { expected: string; isItem: (item: string)
   return { expected, read };
 }
 
-export type DatabasePlace = { type: 'sqlite'; path: string } | { type: 'postgres'; url: string };
-
-export const databaseUrl: Reader<DatabasePlace> = {
+/** The address itself; whoever opens the database takes it apart. */
+export const databaseUrl: Reader<string> = {
   expected: 'sqlite:PATH or postgres://user:password@host:port/name',
   read(value) {
-    const file = /^sqlite:(.+)$/.exec(value)?.[1];
-    if (file !== undefined) return { type: 'sqlite', path: file };
+    if (/^sqlite:.+$/.test(value)) return value;
     const url = urlOf(value);
     const isPostgres = url?.protocol === 'postgres:' || url?.protocol === 'postgresql:';
-    return isPostgres && url.pathname.length > 1 ? { type: 'postgres', url: value } : undefined;
+    return isPostgres && url.pathname.length > 1 ? value : undefined;
   },
 };

@@ -48,7 +48,7 @@ test('on regtest the network and the way to the Bitcoin node are all that must b
     corsOrigins: [],
   });
   assert.equal(config.admin, undefined);
-  assert.deepEqual(config.database, { type: 'sqlite', path: 'data/coordinator.sqlite' });
+  assert.equal(config.databaseUrl, 'sqlite:data/coordinator.sqlite');
   assert.deepEqual(config.lightning, { type: 'ldk', folder: 'data/ldk', listen: undefined });
   assert.deepEqual(config.fees, { fixedSats: 1000n, bps: 0 });
   assert.deepEqual(config.limits, {
@@ -205,7 +205,7 @@ test('each other kind of node, database and login is read', () => {
   });
   assert.deepEqual(config.bitcoin.auth, { type: 'cookie', path: '/b/.cookie' });
   assert.equal(config.bitcoin.port, 38_332);
-  assert.deepEqual(config.database, { type: 'postgres', url: 'postgresql://a:b@db:5432/sparkle' });
+  assert.equal(config.databaseUrl, 'postgresql://a:b@db:5432/sparkle');
   assert.deepEqual(config.alerts, { url: 'https://a.example/alerts', secret: 'b'.repeat(16) });
   assert.deepEqual(config.api.trustedProxies, ['10.0.0.0/8', '::1']);
   assert.equal(config.limits.claimWindowBlocks, 144);

@@ -4,7 +4,6 @@ import { claimWindowFor } from 'sparkle-protocol/protocol/deadlines';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { shown } from 'sparkle-protocol/protocol/json';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
-import type { DatabasePlace } from './config-readers.ts';
 import { complaintsOf, lightningTypeOf } from './config-rules.ts';
 import { type Values, type Variable, type VariableName, variables } from './config-variables.ts';
 
@@ -36,7 +35,8 @@ export type Config = {
   admin: { host: string; port: number; token: string } | undefined;
   logLevel: Values['LOG_LEVEL'];
   drainSeconds: number;
-  database: DatabasePlace;
+  /** `sqlite:PATH`, or the address of a PostgreSQL database with its password. */
+  databaseUrl: string;
   instanceName: string | undefined;
   rescuePhraseFile: string;
   bitcoin: {
@@ -156,12 +156,12 @@ function serviceOf(values: Values): Pick<Config, ServicePart> {
   };
 }
 
-type OwnPart = 'database' | 'instanceName' | 'rescuePhraseFile' | 'bitcoin' | 'ordUrl' | 'lightning';
+type OwnPart = 'databaseUrl' | 'instanceName' | 'rescuePhraseFile' | 'bitcoin' | 'ordUrl' | 'lightning';
 
 function partsOf(values: Values): Pick<Config, OwnPart> {
   const { BITCOIN_RPC_COOKIE_FILE: cookie, BITCOIN_RPC_USER: user = '', BITCOIN_RPC_PASS: pass = '' } = values;
   return {
-    database: values.DATABASE_URL,
+    databaseUrl: values.DATABASE_URL,
     instanceName: values.INSTANCE_NAME,
     rescuePhraseFile: values.RESCUE_PHRASE_FILE,
     bitcoin: {

@@ -174,3 +174,12 @@ for (const path of ['/breaks', '/throws-text', '/throws/bad_state'])
     assert.match(lines.join(''), new RegExp(request_id));
     if (path === '/breaks') assert.match(lines.join(''), /problem\.test\.ts/);
   });
+
+test('an error is answered also where nobody listens for its code', async () => {
+  const app = Fastify();
+  installProblems(app);
+  app.get('/breaks', async () => {
+    throw new SparkleError('refused', 'not this time');
+  });
+  assert.equal((await app.inject('/breaks')).statusCode, 409);
+});

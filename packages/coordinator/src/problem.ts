@@ -177,7 +177,8 @@ function servedMethods(app: FastifyInstance): (path: string) => string[] {
 export function installProblems(app: FastifyInstance, onProblem?: (code: ProblemCode) => void): void {
   const methodsOf = servedMethods(app);
   app.setErrorHandler((error, request, reply) => {
-    onProblem?.(sendProblem(error, request, reply));
+    const code = sendProblem(error, request, reply);
+    onProblem?.(code);
     return reply;
   });
   app.setNotFoundHandler((request, reply) => {
