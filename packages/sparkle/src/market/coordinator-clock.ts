@@ -17,7 +17,11 @@ export function after(clock: CoordinatorClock, milliseconds: number, run: () => 
 /** How long to wait before try number `tries` (from 0): doubled each time up to the last, less a part left to chance. */
 export function backoff(
   clock: CoordinatorClock,
-  { tries, firstMilliseconds, lastMilliseconds }: { tries: number; firstMilliseconds: number; lastMilliseconds: number },
+  {
+    tries,
+    firstMilliseconds,
+    lastMilliseconds,
+  }: { tries: number; firstMilliseconds: number; lastMilliseconds: number },
 ): number {
   const most = Math.min(lastMilliseconds, firstMilliseconds * 2 ** Math.min(tries, 20));
   // After an outage all clients would come back in the same moment, again and again.

@@ -45,7 +45,14 @@ export function readCoordinatorUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname));
   // The text is not repeated: a URL that is refused here may hold a password.
-  if (url === undefined || !isSafe || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+  if (
+    url === undefined ||
+    !isSafe ||
+    url.username !== '' ||
+    url.password !== '' ||
+    url.search !== '' ||
+    url.hash !== ''
+  )
     throw new SparkleError(
       'bad_config',
       'url must be the https URL of a coordinator without credentials, query and fragment (http on this machine only); got another',

@@ -45,12 +45,17 @@ const inscriptionId = z.string(INSCRIPTION).check(
 );
 
 /** A seller's own name of his offer; it stands in a path. */
-const offerId = text(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/, '1 to 100 letters, digits and . _ : - and begin with none of those');
+const offerId = text(
+  /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/,
+  '1 to 100 letters, digits and . _ : - and begin with none of those',
+);
 const mode = oneOf(['hold-first', 'lock-first']);
 const MODES = 'must be one or two of hold-first, lock-first, each once';
-const modes = z
-  .array(mode, MODES)
-  .check(z.minLength(1, MODES), z.maxLength(2, MODES), z.refine((all) => new Set(all).size === all.length, MODES));
+const modes = z.array(mode, MODES).check(
+  z.minLength(1, MODES),
+  z.maxLength(2, MODES),
+  z.refine((all) => new Set(all).size === all.length, MODES),
+);
 /** Where a page went on; only the coordinator that wrote it can read it. */
 const cursor = text(/^[A-Za-z0-9_-]{1,64}$/, 'a cursor as next_cursor of the page before had it');
 const word = text(/^[a-z0-9_]{1,64}$/, '1 to 64 lowercase letters, digits and underscores');

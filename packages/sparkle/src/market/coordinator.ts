@@ -6,6 +6,7 @@ import type { NetworkName } from '../protocol/network.ts';
 import type { CoordinatorClock } from './coordinator-clock.ts';
 import { CoordinatorHttp, type CoordinatorSigner } from './coordinator-http.ts';
 import { Inbox, type InboxTiming } from './coordinator-inbox.ts';
+import { listingOf, offerOf } from './coordinator-offer.ts';
 import { isSignedBySeller, offerDigest } from './coordinator-signing.ts';
 import type { SocketClass } from './coordinator-socket.ts';
 import { acceptedSchema, offerPageSchema, offerSchema, type OfferWire } from './coordinator-wire.ts';
@@ -93,7 +94,7 @@ function offers(
       assertOwn(listing.sellerId, { signer, field: 'sellerId' });
       const unsigned = offerOf(listing, network);
       const body: OfferWire = { ...unsigned, sig: hex.encode(await signer.sign(offerDigest(unsigned))) };
-      await http.ask({ method: 'POST', path: '/v1/offers', body: checked(body), as: 'party', shape: offerSchema });
+      await http.ask({ method: 'POST', path: '/v1/offers', body, as: 'party', shape: offerSchema });
     },
     async withdraw(id) {
       const path = `/v1/offers/${encodeURIComponent(id)}`;
@@ -105,7 +106,8 @@ function offers(
       for (let page = 0; page < MOST_PAGES; page += 1) {
         const path = `/v1/offers?limit=${PAGE}${cursor === undefined ? '' : `&cursor=${cursor}`}`;
         const answer = await http.ask({ method: 'GET', path, as: 'anybody', shape: offerPageSchema });
-        found.push(...answer.offers.map((offer) => listingOf(offer, { http, network })));
+        for (const offer of answer.offers) assertHonest(offer, { http, network });
+        found.push(...answer.offers.map(listingOf));
         cursor = answer.next_cursor;
         if (cursor === undefined) return found;
       }
@@ -114,35 +116,19 @@ function offers(
   };
 }
 
-function offerOf(listing: Listing, network: NetworkName): Omit<OfferWire, 'sig'> {
-  const { id, sellerId: seller, inscriptionId: inscription_id, modes, expiresAt: expires_at } = listing;
-  return { id, seller, network, inscription_id, price_sats: Number(listing.priceSats), modes: [...modes], expires_at };
-}
-
-function checked(offer: OfferWire): OfferWire {
-  const result = z.safeParse(offerSchema, offer);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const field = String(issue?.path[0]);
-  throw new SparkleError('bad_message', `${field} of a listing ${issue?.message}; it is not`, { field });
-}
-
-function listingOf(offer: OfferWire, { http, network }: { http: CoordinatorHttp; network: NetworkName }): Listing {
-  if (offer.network !== network) throw http.unavailable('garbage', `its offers are on ${offer.network}, not ${network}`);
+function assertHonest(offer: OfferWire, { http, network }: { http: CoordinatorHttp; network: NetworkName }): void {
+  if (offer.network !== network)
+    throw http.unavailable('garbage', `its offers are on ${offer.network}, not ${network}`);
   if (!isSignedBySeller(offer)) throw http.unavailable('garbage', 'one of its offers is not signed by its seller');
-  return {
-    id: offer.id,
-    sellerId: offer.seller,
-    inscriptionId: offer.inscription_id,
-    priceSats: BigInt(offer.price_sats),
-    modes: offer.modes,
-    expiresAt: offer.expires_at,
-  };
 }
 
 function assertOwn(key: string, { signer, field }: { signer: CoordinatorSigner; field: string }): void {
   if (key === signer.publicKey) return;
-  throw new SparkleError('bad_key', `${field} must be the key this market signs with, ${signer.publicKey}; it is ${key}`, {
-    field,
-  });
+  throw new SparkleError(
+    'bad_key',
+    `${field} must be the key this market signs with, ${signer.publicKey}; it is ${key}`,
+    {
+      field,
+    },
+  );
 }

@@ -1,0 +1,208 @@
+import type { Transaction } from 'kysely';
+import { assertSendable } from 'sparkle-protocol/market/envelope';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import type { Clock } from 'sparkle-protocol/trader/clock';
+import { Allowance } from './allowance.ts';
+import type { Database } from './database.ts';
+import type { CoordinatorTables } from './migrations/all.ts';
+
+export type Letter = { seq: number; from: string; text: string; receivedAt: number };
+
+export type MailLimits = {
+  /** Letters in one mailbox. A full one refuses: see `Mailboxes.post`. */
+  mostLetters: number;
+  /** Of one sender in one mailbox: so that none fills another's alone. */
+  mostOfOneSender: number;
+  lettersPerMinute: number;
+  keptSeconds: number;
+  /** For letters that are handled: a trader who restores an older state still finds them. */
+  keptHandledSeconds: number;
+};
+
+/** What suits a coordinator on the Internet: a trade has about ten letters. */
+export const mailLimits: MailLimits = {
+  mostLetters: 2_000,
+  mostOfOneSender: 200,
+  lettersPerMinute: 120,
+  keptSeconds: 30 * 86_400,
+  keptHandledSeconds: 86_400,
+};
+
+export type MailOptions = { database: Database; clock: Clock; limits: MailLimits };
+
+/** How often to look for letters that another instance took; whoever is told of them sooner calls `look`. */
+const LOOK_MILLISECONDS = 1_000;
+/** Of one answer: the rest is in the next. */
+const MOST_PAGE_CHARACTERS = 1_000_000;
+
+type Session = Transaction<CoordinatorTables>;
+type Listener = () => void;
+
+/** Letters between parties, each kept until its time is over. What stands in them is nobody's business here. */
+export class Mailboxes {
+  readonly #options: MailOptions;
+  readonly #allowance: Allowance;
+  readonly #listeners = new Map<string, Set<Listener>>();
+  #seen = 0;
+  #stopLooking: (() => void) | undefined;
+
+  constructor(options: MailOptions) {
+    this.#options = options;
+    const { limits, clock } = options;
+    this.#allowance = new Allowance({ perMinute: limits.lettersPerMinute }, () => clock.nowSeconds());
+  }
+
+  /** Takes a letter from outside: as `post`, within the sender's rate. Throws `rate_limited` too. */
+  async accept(letter: { from: string; to: string; text: string }): Promise<number> {
+    this.#allowance.spend(letter.from, 'letters of one sender');
+    return this.post(letter);
+  }
+
+  /**
+   * Keeps a letter and answers with its number, which is larger than that of any letter before. What is once taken is
+   * never thrown away for another's sake: a full mailbox refuses the sender (`refused`), who still has the letter and
+   * tries again, whereas a stranger could push out what the recipient waits for if the oldest had to go.
+   */
+  async post({ from, to, text }: { from: string; to: string; text: string }): Promise<number> {
+    assertSendable(to, { from, text });
+    const { database, clock } = this.#options;
+    const row = { recipient: to, sender: from, text, received_at: clock.nowSeconds() };
+    const seq = await database.append(async (session) => {
+      await this.#makeRoom(session, { from, to });
+      const { seq } = await session.insertInto('mailbox').values(row).returning('seq').executeTakeFirstOrThrow();
+      return Number(seq);
+    });
+    this.#ring(to);
+    return seq;
+  }
+
+  /** Letters to one recipient after number `since`, oldest first; fewer than `limit` when they are long. */
+  async after({ recipient, since, limit }: { recipient: string; since: number; limit: number }): Promise<Letter[]> {
+    const rows = await this.#options.database.tables
+      .selectFrom('mailbox')
+      .selectAll()
+      .where('recipient', '=', recipient)
+      .where('seq', '>', since)
+      .orderBy('seq')
+      .limit(limit)
+      .execute();
+    let characters = 0;
+    const letters: Letter[] = [];
+    for (const { seq, sender, text, received_at } of rows) {
+      characters += text.length;
+      if (letters.length > 0 && characters > MOST_PAGE_CHARACTERS) break;
+      letters.push({ seq: Number(seq), from: sender, text, receivedAt: Number(received_at) });
+    }
+    return letters;
+  }
+
+  /** The recipient has handled all letters up to `seq`; of letters that have not come yet he cannot say so. */
+  async ack({ recipient, seq }: { recipient: string; seq: number }): Promise<void> {
+    await this.#options.database.tables.transaction().execute(async (session) => {
+      const last = session.selectFrom('mailbox').where('recipient', '=', recipient).where('seq', '<=', seq);
+      const { found } = await last.select(({ fn }) => fn.max('seq').as('found')).executeTakeFirstOrThrow();
+      // `max` of nothing is null, whatever its type says.
+      const acked = Number((found as number | null) ?? 0);
+      if (acked === 0 || acked <= (await markOf(session, recipient))) return;
+      await session
+        .insertInto('mailbox_mark')
+        .values({ recipient, acked })
+        .onConflict((there) => there.column('recipient').doUpdateSet({ acked }))
+        .execute();
+    });
+  }
+
+  /** Calls `wake` when there may be letters; the returned function ends it. */
+  onMail(recipient: string, wake: Listener): () => void {
+    const listeners = this.#listeners.get(recipient) ?? new Set();
+    this.#listeners.set(recipient, listeners.add(wake));
+    this.#stopLooking ??= this.#options.clock.every(LOOK_MILLISECONDS, () => void this.look());
+    return () => {
+      listeners.delete(wake);
+      if (listeners.size === 0 && this.#listeners.get(recipient) === listeners) this.#listeners.delete(recipient);
+      if (this.#listeners.size === 0) this.close();
+    };
+  }
+
+  /** Wakes whoever has letters that came since the last look. Never rejects: there is a next look. */
+  async look(): Promise<void> {
+    const { tables } = this.#options.database;
+    try {
+      const rows = await tables
+        .selectFrom('mailbox')
+        .select('recipient')
+        .select(({ fn }) => fn.max('seq').as('last'))
+        .where('seq', '>', this.#seen)
+        .groupBy('recipient')
+        .execute();
+      for (const { recipient, last } of rows) {
+        this.#seen = Math.max(this.#seen, Number(last));
+        this.#ring(recipient);
+      }
+    } catch {
+      // The database is away: whoever asks it for something is told.
+    }
+  }
+
+  /** Throws away what is older than its time. */
+  async prune(): Promise<void> {
+    const { database, clock, limits } = this.#options;
+    const now = clock.nowSeconds();
+    await database.tables
+      .deleteFrom('mailbox')
+      .where('received_at', '<', now - limits.keptSeconds)
+      .execute();
+    await database.tables
+      .deleteFrom('mailbox')
+      .where('received_at', '<', now - limits.keptHandledSeconds)
+      .where(({ eb, selectFrom }) =>
+        eb(
+          'seq',
+          '<=',
+          selectFrom('mailbox_mark').select('acked').whereRef('mailbox_mark.recipient', '=', 'mailbox.recipient'),
+        ),
+      )
+      .execute();
+  }
+
+  close(): void {
+    this.#stopLooking?.();
+    this.#stopLooking = undefined;
+  }
+
+  #ring(recipient: string): void {
+    for (const wake of this.#listeners.get(recipient) ?? []) wake();
+  }
+
+  async #makeRoom(session: Session, { from, to }: { from: string; to: string }): Promise<void> {
+    const { mostLetters, mostOfOneSender } = this.#options.limits;
+    if ((await countOf(session, { to, from })) >= mostOfOneSender)
+      await this.#dropHandled(session, { to, from, most: mostOfOneSender });
+    if ((await countOf(session, { to })) >= mostLetters) await this.#dropHandled(session, { to, most: mostLetters });
+  }
+
+  /** Handled letters give way; when there are none, the sender must wait. */
+  async #dropHandled(session: Session, { to, from, most }: { to: string; from?: string; most: number }): Promise<void> {
+    const mark = await markOf(session, to);
+    const handled = session.deleteFrom('mailbox').where('recipient', '=', to).where('seq', '<=', mark);
+    await (from === undefined ? handled : handled.where('sender', '=', from)).execute();
+    if ((await countOf(session, { to, ...(from !== undefined && { from }) })) < most) return;
+    const whose = from === undefined ? 'letters' : 'letters of one sender';
+    throw new SparkleError('refused', `a mailbox must hold fewer than ${most} ${whose}; it is full`, { most });
+  }
+}
+
+async function countOf(session: Session, { to, from }: { to: string; from?: string }): Promise<number> {
+  const letters = session.selectFrom('mailbox').where('recipient', '=', to);
+  const counted = from === undefined ? letters : letters.where('sender', '=', from);
+  return Number((await counted.select(({ fn }) => fn.countAll().as('count')).executeTakeFirstOrThrow()).count);
+}
+
+async function markOf(session: Session, recipient: string): Promise<number> {
+  const row = await session
+    .selectFrom('mailbox_mark')
+    .select('acked')
+    .where('recipient', '=', recipient)
+    .executeTakeFirst();
+  return Number(row?.acked ?? 0);
+}
