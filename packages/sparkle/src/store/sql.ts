@@ -1,6 +1,6 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { decodeState, encodeState } from '../protocol/json.ts';
-import type { Effect } from '../protocol/trade/effect.ts';
+import type { Effect, KeyedEffect } from '../protocol/trade/effect.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Tables } from './migrations.ts';
 import { assertSameTrade, type Claims, claimsOf, duplicateTrade, unknownEffect, unknownTrade } from './rules.ts';
@@ -8,9 +8,9 @@ import type { Change, Due, Store } from './store.ts';
 
 type Session = Transaction<Tables>;
 
-const tradeOf = ({ body }: { body: string }): Trade => decodeState(body) as Trade;
+export const tradeOf = ({ body }: { body: string }): Trade => decodeState(body) as Trade;
 
-const dueOf = (row: Omit<Selectable<Tables['effect']>, 'seq'>): Due => ({
+export const dueOf = (row: Omit<Selectable<Tables['effect']>, 'seq'>): Due => ({
   key: row.key,
   effect: decodeState(row.body ?? '') as Effect,
   tradeId: row.trade_id,
@@ -18,7 +18,11 @@ const dueOf = (row: Omit<Selectable<Tables['effect']>, 'seq'>): Due => ({
   notBefore: row.not_before,
 });
 
-async function assertFree(session: Session, tradeId: string, { paymentHash, lockOutpoint }: Claims): Promise<void> {
+async function assertFree(
+  session: Session,
+  tradeId: string,
+  { paymentHash, lockOutpoint }: Claims,
+): Promise<{ isNewHash: boolean }> {
   const byHash =
     paymentHash === undefined
       ? undefined
@@ -26,11 +30,11 @@ async function assertFree(session: Session, tradeId: string, { paymentHash, lock
           .selectFrom('payment_hash')
           .select('trade_id')
           .where('payment_hash', '=', paymentHash)
-          .where('trade_id', '!=', tradeId)
           .executeTakeFirst();
-  if (paymentHash !== undefined && byHash !== undefined)
+  if (paymentHash !== undefined && byHash !== undefined && byHash.trade_id !== tradeId)
     throw duplicateTrade({ what: 'payment hash', value: paymentHash, tradeId, holder: byHash.trade_id });
-  if (lockOutpoint === undefined) return;
+  const isNewHash = byHash === undefined;
+  if (lockOutpoint === undefined) return { isNewHash };
   const byLock = await session
     .selectFrom('trade')
     .select('trade_id')
@@ -40,38 +44,48 @@ async function assertFree(session: Session, tradeId: string, { paymentHash, lock
     .executeTakeFirst();
   if (byLock !== undefined)
     throw duplicateTrade({ what: 'lock outpoint', value: lockOutpoint, tradeId, holder: byLock.trade_id });
+  return { isNewHash };
 }
 
-/** The state and what is due because of it; the caller's transaction makes both true at once. */
-async function write(session: Session, { trade, effects }: Change): Promise<Due[]> {
+/** What a trade's row says of its state, whoever writes it. */
+type TradeRow = { ended: number; lock_outpoint: string | null; body: string };
+
+/**
+ * The state and what is due because of it; the caller's transaction makes both true at once, and `put` writes the row.
+ * Throws `duplicate_trade` for what another trade has; one who writes at the same moment runs into a unique index instead.
+ */
+export async function write(
+  session: Session,
+  change: Change,
+  put: (row: TradeRow) => Promise<unknown>,
+): Promise<Due[]> {
+  const { trade, effects } = change;
   const { tradeId } = trade;
   const claims = claimsOf(trade);
-  await assertFree(session, tradeId, claims);
-  const row = { ended: claims.ended ? 1 : 0, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) };
-  await session
-    .insertInto('trade')
-    .values({ trade_id: tradeId, ...row })
-    .onConflict((known) => known.column('trade_id').doUpdateSet(row))
-    .execute();
-  if (claims.paymentHash !== undefined)
-    await session
-      .insertInto('payment_hash')
-      .values({ payment_hash: claims.paymentHash, trade_id: tradeId })
-      .onConflict((known) => known.doNothing())
-      .execute();
-  const due: Due[] = [];
-  for (const { key, effect } of effects) {
-    const stored = await session
-      .insertInto('effect')
-      .values({ key, trade_id: tradeId, body: encodeState(effect), attempts: 0, not_before: 0 })
-      .onConflict((known) => known.column('key').doNothing())
-      .executeTakeFirst();
-    if (stored.numInsertedOrUpdatedRows === 1n) due.push({ key, effect, tradeId, attempts: 0, notBefore: 0 });
-  }
-  return due;
+  const { isNewHash } = await assertFree(session, tradeId, claims);
+  await put({ ended: claims.ended ? 1 : 0, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) });
+  if (isNewHash && claims.paymentHash !== undefined)
+    await session.insertInto('payment_hash').values({ payment_hash: claims.paymentHash, trade_id: tradeId }).execute();
+  return decide(session, tradeId, effects);
 }
 
-async function rowOf(session: Kysely<Tables>, tradeId: string): Promise<{ body: string } | undefined> {
+async function decide(session: Session, tradeId: string, effects: KeyedEffect[]): Promise<Due[]> {
+  if (effects.length === 0) return [];
+  const rows = effects.map(({ key, effect }) => ({ key, body: encodeState(effect), attempts: 0, not_before: 0 }));
+  const stored = await session
+    .insertInto('effect')
+    .values(rows.map((row) => ({ ...row, trade_id: tradeId })))
+    .onConflict((known) => known.column('key').doNothing())
+    .returning('key')
+    .execute();
+  const fresh = new Set(stored.map(({ key }) => key));
+  // A key that came twice is due once.
+  return effects
+    .filter(({ key }) => fresh.delete(key))
+    .map(({ key, effect }) => ({ key, effect, tradeId, attempts: 0, notBefore: 0 }));
+}
+
+export async function rowOf(session: Kysely<Tables>, tradeId: string): Promise<{ body: string } | undefined> {
   return session.selectFrom('trade').select('body').where('trade_id', '=', tradeId).executeTakeFirst();
 }
 
@@ -83,6 +97,13 @@ export const storeOn = (db: Kysely<Tables>): Store => ({
   close: () => db.destroy(),
 });
 
+const put = (session: Session, tradeId: string, row: TradeRow): Promise<unknown> =>
+  session
+    .insertInto('trade')
+    .values({ trade_id: tradeId, ...row })
+    .onConflict((known) => known.column('trade_id').doUpdateSet(row))
+    .execute();
+
 function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'all'> {
   return {
     create: (change) =>
@@ -90,7 +111,7 @@ function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 
         const { tradeId } = change.trade;
         if ((await rowOf(session, tradeId)) !== undefined)
           throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
-        return write(session, change);
+        return write(session, change, (row) => put(session, tradeId, row));
       }),
     update: (tradeId, change) =>
       db.transaction().execute(async (session) => {
@@ -98,7 +119,7 @@ function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 
         if (row === undefined) throw unknownTrade(tradeId);
         const next = change(tradeOf(row));
         assertSameTrade(tradeId, next.trade);
-        return { trade: next.trade, due: await write(session, next) };
+        return { trade: next.trade, due: await write(session, next, (row) => put(session, tradeId, row)) };
       }),
     async load(tradeId) {
       const row = await rowOf(db, tradeId);
@@ -139,7 +160,7 @@ function outbox(db: Kysely<Tables>): Pick<Store, 'due' | 'done' | 'postpone'> {
   };
 }
 
-async function nextKeyIndex(db: Kysely<Tables>): Promise<number> {
+export async function nextKeyIndex(db: Kysely<Tables>): Promise<number> {
   const { next } = await db
     .insertInto('counter')
     .values({ name: 'key_index', next: 1 })

@@ -149,7 +149,8 @@ for (const table of ['trade', 'payment_hash', 'effect'])
         if (text.startsWith('insert into "${table}"')) die();
         return prepare.call(this, text);
       };
-      await store.update('t1', () => ({ trade: locked(name, '10'.repeat(32)), effects: [alert('b')] }));`;
+      const renewed = { ...name, paymentHash: 'a2'.repeat(32) };
+      await store.update('t1', () => ({ trade: locked(renewed, '10'.repeat(32)), effects: [alert('b')] }));`;
     assert.equal(inChild(file, lines), 'SIGKILL');
     const store = await sqliteStore(file);
     assert.deepEqual(await store.all(), [quoting(name)]);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { SparkleError } from '../protocol/errors.ts';
 import type { KeyedEffect } from '../protocol/trade/effect.ts';
 import type { HoldSeller, LockVersion } from '../protocol/trade/state.ts';
@@ -89,7 +89,7 @@ const idsOf = (trades: Trade[]): string[] => trades.map(({ tradeId }) => tradeId
 const withCode = (code: string) => (error: unknown) => error instanceof SparkleError && error.code === code;
 
 /** Every store passes this file: what `store.ts` promises, crashes included. */
-export function storeSuite(name: string, newDisk: () => Promise<Disk>): void {
+export function storeSuite(name: string, newDisk: () => Promise<Disk>, options: { skip?: string | false } = {}): void {
   const run = (sentence: string, body: (disk: Disk, store: Store) => Promise<void>): void => {
     test(`${name}: ${sentence}`, async (context: TestContext) => {
       const disk = await newDisk();
@@ -97,10 +97,12 @@ export function storeSuite(name: string, newDisk: () => Promise<Disk>): void {
       await body(disk, await disk.open());
     });
   };
-  stateTests(run);
-  outboxTests(run);
-  uniqueTests(run);
-  crashTests(run);
+  describe(`store: ${name}`, { skip: options.skip ?? false }, () => {
+    stateTests(run);
+    outboxTests(run);
+    uniqueTests(run);
+    crashTests(run);
+  });
 }
 
 type Run = (sentence: string, body: (disk: Disk, store: Store) => Promise<void>) => void;
@@ -235,42 +237,36 @@ function outboxTests(run: Run): void {
 }
 
 function uniqueTests(run: Run): void {
-  const refused = async (store: Store, deed: Promise<unknown>): Promise<void> => {
+  const refused = async (store: Store, deed: () => Promise<unknown>): Promise<void> => {
     const before = [await store.all(), await store.due()];
-    await assert.rejects(deed, withCode('duplicate_trade'));
+    await assert.rejects(deed(), withCode('duplicate_trade'));
     assert.deepEqual([await store.all(), await store.due()], before);
   };
 
   run('a trade id is used once', async (_disk, store) => {
     await store.create({ trade: quoting(first), effects: [alert('a')] });
-    await refused(store, store.create({ trade: quoting({ ...second, tradeId: 't1' }), effects: [alert('b')] }));
+    await refused(store, () => store.create({ trade: quoting({ ...second, tradeId: 't1' }), effects: [alert('b')] }));
   });
 
   run('a payment hash belongs to one trade for ever, also after that trade has ended', async (_disk, store) => {
     await store.create({ trade: quoting(first), effects: [] });
     await store.update('t1', () => ({ trade: ended(first), effects: [] }));
     const again = quoting({ tradeId: 't2', paymentHash: first.paymentHash });
-    await refused(store, store.create({ trade: again, effects: [alert('b')] }));
+    await refused(store, () => store.create({ trade: again, effects: [alert('b')] }));
   });
 
   run('an update cannot take the payment hash of another trade', async (_disk, store) => {
     await store.create({ trade: quoting(first), effects: [] });
     await store.create({ trade: quoting(second), effects: [] });
     const taken = quoting({ tradeId: 't2', paymentHash: first.paymentHash });
-    await refused(
-      store,
-      store.update('t2', () => ({ trade: taken, effects: [alert('b')] })),
-    );
+    await refused(store, () => store.update('t2', () => ({ trade: taken, effects: [alert('b')] })));
   });
 
   run('a lock outpoint belongs to one live trade', async (_disk, store) => {
     await store.create({ trade: locked(first, hex('10')), effects: [] });
     await store.create({ trade: quoting(second), effects: [] });
-    await refused(store, store.create({ trade: locked(third, hex('10')), effects: [alert('b')] }));
-    await refused(
-      store,
-      store.update('t2', () => ({ trade: locked(second, hex('10')), effects: [alert('b')] })),
-    );
+    await refused(store, () => store.create({ trade: locked(third, hex('10')), effects: [alert('b')] }));
+    await refused(store, () => store.update('t2', () => ({ trade: locked(second, hex('10')), effects: [alert('b')] })));
   });
 
   run('a lock outpoint is free again once its trade has ended or has another', async (_disk, store) => {

@@ -7,23 +7,41 @@ export type Due = KeyedEffect & { tradeId: string; attempts: number; notBefore: 
 export type Change = { trade: Trade; effects: KeyedEffect[] };
 
 /**
+ * What another instance on the same store did: gave up trades that `live` and `due` would now take, or changed one. A hint:
+ * it may come twice or late, and where it is lost the next look finds the same.
+ */
+export type StoreNews = { type: 'freed' } | { type: 'changed'; tradeId: string };
+
+/**
  * Where trades live. `update` is one transaction: the new state and what is due because of it, or neither.
  * An effect whose key is known already (due or done) is not stored again. The payment hash of every trade is unique,
  * and so is the lock outpoint of every live trade; `create` and `update` throw `duplicate_trade` otherwise.
+ *
+ * Where several instances share a store, each trade is in the hands of one, which alone acts for it: `create` takes it, `live`
+ * and `due` take what nobody holds and answer with what is held, `update`, `done`, `postpone` and `due` of a trade that
+ * another holds throw `elsewhere` and change nothing. `load` and `all` see every trade. Where one process alone has the store
+ * it holds everything.
+ *
+ * A store that others may have to reach over a network throws `store_unavailable` while it is away: nothing is half done, and
+ * whether a change was written whose answer was lost, `load` tells.
  */
 export interface Store {
   create(change: Change): Promise<Due[]>;
+  /** `change` may be called again, with the newer state, when another transaction came first. */
   update(tradeId: string, change: (trade: Trade) => Change): Promise<{ trade: Trade; due: Due[] }>;
   load(tradeId: string): Promise<Trade | undefined>;
-  /** Trades that have not ended, oldest first. */
+  /** Trades that have not ended and are ours, oldest first. */
   live(): Promise<Trade[]>;
   all(): Promise<Trade[]>;
-  /** Effects not done yet, in the order they were decided. */
+  /** Effects of our trades not done yet, in the order they were decided. */
   due(tradeId?: string): Promise<Due[]>;
   done(key: string): Promise<void>;
   /** Notes a failed run: raises `attempts` and sets `notBefore`. */
   postpone(key: string, notBefore: number): Promise<void>;
   /** The next key index, never given twice, also after a crash. */
   nextKeyIndex(): Promise<number>;
+  /** Calls `listener` when another instance did something; returns how to stop it. Absent where there can be no other. */
+  subscribe?(listener: (news: StoreNews) => void): () => void;
+  /** Gives up every trade at once. */
   close(): Promise<void>;
 }

@@ -1,0 +1,35 @@
+import { SparkleError } from '../protocol/errors.ts';
+
+/** What `pg` adds to an error: PostgreSQL's SQLSTATE, or the system's word when there is no connection. */
+const stateOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+// Appendix A of PostgreSQL's manual: connection exceptions, a lack of resources or of memory, a server that is being shut
+// down, crashed or starts, and a lock or a transaction that took too long.
+const AWAY = /^(?:08...|53...|57P0.|25P03|55P03|57014|E[A-Z_]{4,})$/;
+
+/** `pg` has no code for these. */
+const AWAY_WORDS =
+  /^(?:Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed)/;
+
+const isAway = (error: unknown): boolean =>
+  AWAY.test(stateOf(error)) || (error instanceof Error && AWAY_WORDS.test(error.message));
+
+/** Two that met: a deadlock, a serialization failure, a row that another inserted meanwhile. The second look is another one. */
+export const isCollision = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(stateOf(error));
+
+export const storeUnavailable = (cause: unknown): SparkleError => {
+  const state = stateOf(cause);
+  return new SparkleError(
+    'store_unavailable',
+    `the database must answer; it did not (${state === '' ? 'connection lost' : state})`,
+    { state },
+    { cause },
+  );
+};
+
+/** An error as the store's callers know it. What passes by itself is told from what will be as wrong the next time. */
+export function explained(error: unknown): unknown {
+  if (error instanceof SparkleError) return error;
+  return isAway(error) || isCollision(error) ? storeUnavailable(error) : error;
+}

@@ -1,0 +1,178 @@
+import { Client } from 'pg';
+import { explained } from './postgres-errors.ts';
+import { answerWithin, clientConfig, connectionSettings, type Reach, survive } from './postgres-pool.ts';
+import type { StoreNews } from './store.ts';
+
+const CHANNEL = 'sparkle_store';
+
+/** PostgreSQL refuses a notice of 8000 bytes. */
+const MOST_NOTICE_CHARACTERS = 7_000;
+
+type Notice = { from: number; freed?: true; changed?: string[] };
+
+/** How an instance shows that it lives: its lease ends after `leaseMilliseconds`, and is renewed before. */
+export type Pulse = { leaseMilliseconds: number; renewMilliseconds: number };
+
+const ENTER = `insert into instance (name, expires_at) values ($1, clock_timestamp() + $2 * interval '1 millisecond') returning id`;
+const RENEW = `update instance set expires_at = clock_timestamp() + $2 * interval '1 millisecond' where id = $1`;
+
+/** Whether something waits for a new holder, and whether anybody is there who would read a notice. */
+const LOOK = `
+  with dead as (select id from instance where id <> $1 and expires_at <= clock_timestamp())
+  select
+    exists (select from trade where ended = 0 and (holder is null or holder in (select id from dead)))
+    or exists (
+      select from effect join trade using (trade_id)
+      where effect.body is not null and (holder is null or holder in (select id from dead))
+    ) as orphans,
+    exists (select from instance where id <> $1 and expires_at > clock_timestamp()) as peers`;
+
+/**
+ * An instance's own connection to the database, beside those that do the work: it renews the lease also when they are all
+ * busy, and hears what other instances did. Lost, it is made anew at the next beat.
+ */
+export class PostgresLink {
+  readonly #reach: Reach;
+  readonly #pulse: Pulse;
+  readonly #listeners = new Set<(news: StoreNews) => void>();
+  readonly #changed = new Set<string>();
+  #id = 0;
+  #client: Client | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isBeating = false;
+  #isTelling = false;
+  #hasPeers = false;
+
+  private constructor(reach: Reach, pulse: Pulse) {
+    this.#reach = reach;
+    this.#pulse = pulse;
+  }
+
+  /** Enters this instance into the database. Throws `store_unavailable`. */
+  static async open({ name, ...rest }: Reach & Pulse & { name: string }): Promise<PostgresLink> {
+    const link = new PostgresLink(rest, rest);
+    try {
+      const client = await link.#connect();
+      const { rows } = await client.query<{ id: number }>(ENTER, [name, rest.leaseMilliseconds]);
+      link.#id = rows[0]?.id ?? 0;
+      await link.#beat();
+    } catch (error) {
+      link.#drop();
+      throw explained(error);
+    }
+    link.#timer = setInterval(() => void link.#turn(), rest.renewMilliseconds);
+    link.#timer.unref();
+    return link;
+  }
+
+  /** This instance's number: a later opening has a larger one. */
+  get id(): number {
+    return this.#id;
+  }
+
+  subscribe(listener: (news: StoreNews) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Lets the others know, soon. Only a hint: what is lost with the connection is found at their next look. */
+  tellChanged(tradeId: string): void {
+    if (!this.#hasPeers) return;
+    this.#changed.add(tradeId);
+    if (!this.#isTelling) void this.#tellAll();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#listeners.clear();
+    if (this.#client !== undefined) await this.#tell({ from: this.#id, freed: true });
+    this.#drop();
+  }
+
+  async #connect(): Promise<Client> {
+    const client = new Client(clientConfig(this.#reach));
+    survive(client);
+    client.on('end', () => this.#forget(client));
+    client.on('notification', ({ payload }) => this.#hear(payload ?? ''));
+    // Known before it is connected, so that an attempt that hangs is ended by the next drop.
+    this.#client = client;
+    await client.connect();
+    await client.query(connectionSettings);
+    await client.query(`listen ${CHANNEL}`);
+    return client;
+  }
+
+  #forget(client: Client): void {
+    if (this.#client === client) this.#client = undefined;
+  }
+
+  #drop(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    // Of a connection that is lost already there is nothing to end.
+    void client?.end().catch(() => undefined);
+  }
+
+  /**
+   * One beat. Whatever goes wrong is tried again at the next; meanwhile the lease runs out and another takes over, and whoever
+   * asks the store is told himself that the database is away.
+   */
+  async #turn(): Promise<void> {
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      await answerWithin(this.#pulse.leaseMilliseconds, this.#beat());
+    } catch {
+      this.#drop();
+    } finally {
+      this.#isBeating = false;
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const wasLost = this.#client === undefined;
+    const client = this.#client ?? (await this.#connect());
+    await client.query(RENEW, [this.#id, this.#pulse.leaseMilliseconds]);
+    const { rows } = await client.query<{ orphans: boolean; peers: boolean }>(LOOK, [this.#id]);
+    this.#hasPeers = rows[0]?.peers ?? false;
+    // Notices that came while there was no connection are gone: then everything must be looked at, too.
+    if (wasLost || rows[0]?.orphans === true) this.#say({ type: 'freed' });
+  }
+
+  #say(news: StoreNews): void {
+    for (const listener of this.#listeners) listener(news);
+  }
+
+  #hear(payload: string): void {
+    const { from, freed, changed } = JSON.parse(payload) as Notice;
+    if (from === this.#id) return;
+    this.#hasPeers = true;
+    if (freed === true) this.#say({ type: 'freed' });
+    for (const tradeId of changed ?? []) this.#say({ type: 'changed', tradeId });
+  }
+
+  /** What changes while a notice is on its way goes with the next: a busy instance does not send one for each. */
+  async #tellAll(): Promise<void> {
+    this.#isTelling = true;
+    while (this.#changed.size > 0) {
+      const changed: string[] = [];
+      let room = MOST_NOTICE_CHARACTERS;
+      for (const tradeId of this.#changed) {
+        room -= JSON.stringify(tradeId).length + 1;
+        if (room < 0 && changed.length > 0) break;
+        this.#changed.delete(tradeId);
+        if (room >= 0) changed.push(tradeId);
+      }
+      await this.#tell({ from: this.#id, changed });
+    }
+    this.#isTelling = false;
+  }
+
+  /** Never rejects: a notice is a hint. */
+  async #tell(notice: Notice): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) return;
+    const said = client.query('select pg_notify($1, $2)', [CHANNEL, JSON.stringify(notice)]);
+    await answerWithin(this.#pulse.leaseMilliseconds, said).catch(() => undefined);
+  }
+}
