@@ -67,6 +67,7 @@ export class CoordinatorHttp {
   readonly #url: URL;
   readonly #underWay = new Set<AbortController>();
   #session: Promise<string> | undefined;
+  #token: string | undefined;
   #closed = false;
 
   constructor(options: HttpOptions) {
@@ -94,10 +95,10 @@ export class CoordinatorHttp {
 
   /** A session's token; one login at a time, however many ask. */
   async token(): Promise<string> {
-    this.#session ??= this.#login();
-    const session = this.#session;
+    const session = (this.#session ??= this.#login());
     try {
-      return await session;
+      this.#token = await session;
+      return this.#token;
     } catch (error) {
       if (this.#session === session) this.#session = undefined;
       throw error;
@@ -106,10 +107,9 @@ export class CoordinatorHttp {
 
   /** The coordinator no longer knows this token: the next who needs one logs in again. */
   forget(token: string): void {
-    const session = this.#session;
-    void session?.then((known) => {
-      if (known === token && this.#session === session) this.#session = undefined;
-    });
+    if (this.#token !== token) return;
+    this.#token = undefined;
+    this.#session = undefined;
   }
 
   close(): void {

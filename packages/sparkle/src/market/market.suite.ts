@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { schnorr } from '@noble/curves/secp256k1.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { hex, utf8 } from '@scure/base';
 import { SparkleError } from '../protocol/errors.ts';
 import { maxTextBytes } from './envelope.ts';
 import type { Envelope, Listing, Market } from './market.ts';
 
-const alice = 'a1'.repeat(32);
-const bob = 'b0'.repeat(32);
-const carol = 'ca'.repeat(32);
+/** `secret` signs for `public`, where a market wants a login. */
+export type Person = { secret: Uint8Array; public: string };
+
+function person(name: string): Person {
+  const secret = sha256(utf8.decode(name));
+  return { secret, public: hex.encode(schnorr.getPublicKey(secret)) };
+}
+
+const people = { one: person('alice'), other: person('bob'), third: person('carol') };
+const [alice, bob, carol] = [people.one.public, people.other.public, people.third.public];
 
 const listing: Listing = {
   id: 'one',
@@ -20,17 +30,19 @@ const listing: Listing = {
 const fromAlice = (text: string): Envelope => ({ from: alice, text });
 const withCode = (code: string) => (error: unknown) => error instanceof SparkleError && error.code === code;
 
-/** Two traders' markets that can reach each other. Keys may be ignored by a market that needs no login. */
-export type Meet = (keys: { one: string; other: string }) => Promise<{ one: Market; other: Market }>;
+type Markets = { one: Market; other: Market; third: Market };
 
-type Run = (sentence: string, body: (markets: { one: Market; other: Market }) => Promise<void>) => void;
+/** The markets of three traders who can reach each other. Keys may be ignored by a market that needs no login. */
+export type Meet = (people: { one: Person; other: Person; third: Person }) => Promise<Markets>;
+
+type Run = (sentence: string, body: (markets: Markets) => Promise<void>) => void;
 
 /** Every market passes this file: what `market.ts` promises. */
 export function marketSuite(name: string, meet: Meet): void {
   const run: Run = (sentence, body) => {
     test(`${name}: ${sentence}`, { timeout: 30_000 }, async (context: TestContext) => {
-      const markets = await meet({ one: alice, other: bob });
-      context.after(() => Promise.all([markets.one.close(), markets.other.close()]));
+      const markets = await meet(people);
+      context.after(() => Promise.all(Object.values(markets).map((market) => market.close())));
       await body(markets);
     });
   };
@@ -88,9 +100,9 @@ function listingTests(run: Run): void {
 }
 
 function messageTests(run: Run): void {
-  run('messages reach their addressee unchanged, and nobody else', async ({ one, other }) => {
+  run('messages reach their addressee unchanged, and nobody else', async ({ one, other, third }) => {
     const toBob = collect(other, bob);
-    const toCarol = collect(other, carol);
+    const toCarol = collect(third, carol);
     const texts = ['{"op":"trade_request"}', 'zwei\nZeilen \u{1F680}', ''];
     for (const text of texts) await one.send(bob, fromAlice(text));
     await one.send(carol, fromAlice('for carol'));

@@ -9,7 +9,7 @@ const from = 'a1'.repeat(32);
 
 marketSuite('memory', async () => {
   const square = new Square(fairWeather);
-  return { one: memoryMarket(square), other: memoryMarket(square) };
+  return { one: memoryMarket(square), other: memoryMarket(square), third: memoryMarket(square) };
 });
 
 /** A square whose clock only moves when it is told to. */

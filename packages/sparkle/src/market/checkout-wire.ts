@@ -1,0 +1,155 @@
+import * as z from 'zod/mini';
+import { hex32, inscriptionId, integer, oneOf, sats, shortText, text, unixSeconds } from './wire-fields.ts';
+
+/**
+ * What the checkout API and `/v1/trade` carry, with the field names, numbers and status words of the published documents
+ * (coordinator API; SIP-3 v0.1). One schema for server, client and OpenAPI. Whoever speaks the published documents alone
+ * may leave out every field that is ours: `payment_hash`, `claim_key`, `trade_request`, `claim`.
+ */
+
+const address = text(/^[a-zA-Z0-9]{8,120}$/, 'a Bitcoin address');
+const paymentHash = hex32('the SHA-256 of a preimage that only the buyer knows');
+const claimKey = hex32('an x-only key of the buyer, to which the lock pays');
+const confirmations = integer({ min: 0, max: 10_000_000, unit: 'blocks' });
+const signedMessage = shortText(20_000);
+
+const pricingShape = z.strictObject({
+  seller_sats: sats,
+  creator_royalty_sats: sats,
+  market_fee_sats: sats,
+  estimated_l1_fee_sats: sats,
+});
+
+/** The rails of the published document, and our own name for the BOLT 11 invoice that all of them can pay. */
+const rail = oneOf(['spark', 'ln-mainnet', 'lightning']);
+
+export const prepareSchema = z.strictObject({
+  p: oneOf(['sparkle']),
+  op: oneOf(['checkout']),
+  version: integer({ min: 1, max: 1, unit: 'versions' }),
+  inscription_id: inscriptionId,
+  collection_ref: z.optional(inscriptionId),
+  buyer: z.strictObject({
+    ord_address: address,
+    lightning_address: z.optional(shortText(320)),
+    ln_node_pubkey: z.optional(text(/^0[23][0-9a-f]{64}$/, 'a compressed key of 66 lowercase hex characters')),
+    payment_hash: z.optional(paymentHash),
+    claim_key: z.optional(claimKey),
+    trade_request: z.optional(signedMessage),
+  }),
+  network: rail,
+  max_total_sats: sats,
+  pricing: pricingShape,
+  market: z.optional(z.strictObject({ id: shortText(253), name: shortText(100) })),
+  expiry_block: z.optional(integer({ min: 1, max: 499_999_999, unit: 'blocks' })),
+});
+
+/** The six words of the published document. */
+const checkoutStatus = oneOf(['pending_payment', 'paid', 'broadcast', 'confirmed', 'failed', 'expired']);
+
+export const preparedSchema = z.strictObject({
+  checkout_id: z.string(),
+  status: checkoutStatus,
+  /** Null until the buyer has named his payment hash and claim key: only he may know what is behind them. */
+  invoice: z.nullable(z.string()),
+  expires_at: unixSeconds,
+  payment_request: z.strictObject({ type: rail, amount_sats: sats, memo: z.string() }),
+  trade_id: z.string(),
+  token: z.string(),
+  needed: z.optional(z.strictObject({ fields: z.array(z.string()), post_to: z.string() })),
+});
+
+export const checkoutIdSchema = z.strictObject({ checkout_id: text(/^chk_[0-9a-f]{32}$/, 'a checkout id') });
+
+const transfer = z.strictObject({
+  txid: hex32('a txid'),
+  vout: integer({ min: 0, max: 0xffff_ffff, unit: 'outputs' }),
+  confirmations,
+});
+
+export const checkoutStateSchema = z.strictObject({
+  checkout_id: z.string(),
+  status: checkoutStatus,
+  inscription_id: inscriptionId,
+  payment: z.optional(z.strictObject({ received_sats: sats, confirmed_at: unixSeconds })),
+  transfer: z.optional(transfer),
+  reason: z.optional(z.string()),
+});
+
+const tradeId = z.uuid('must be a trade id (a UUID)');
+export const tradeParamsSchema = z.strictObject({ id: tradeId });
+
+export const createTradeSchema = z.strictObject({
+  inscription_id: inscriptionId,
+  price_sats: sats,
+  seller_address: address,
+  /** The seller's listing: one input, one output, signed SINGLE|ANYONECANPAY. */
+  psbt: shortText(700_000),
+});
+
+const tradeStatus = oneOf(['pending', 'pending_payment', 'paid', 'broadcast', 'confirmed', 'failed', 'expired']);
+export const createdTradeSchema = z.strictObject({ trade_id: tradeId, status: tradeStatus, token: z.string() });
+
+export const tradeStateSchema = z.strictObject({
+  trade_id: tradeId,
+  status: tradeStatus,
+  inscription_id: inscriptionId,
+  price_sats: sats,
+  transfer: z.optional(transfer),
+  reason: z.optional(z.string()),
+});
+
+export const invoiceRequestSchema = z.strictObject({
+  payment_hash: z.optional(paymentHash),
+  claim_key: z.optional(claimKey),
+  trade_request: z.optional(signedMessage),
+});
+
+export const tradeInvoiceSchema = z.strictObject({
+  payment_request: z.string(),
+  payment_hash: paymentHash,
+  expires_at: unixSeconds,
+});
+
+export const finalizeSchema = z.strictObject({
+  payment_preimage: hex32('a preimage'),
+  /** The buyer's claim, signed for everything but the preimage: without it nobody but he can deliver. */
+  claim: z.optional(text(/^(?:[0-9a-f]{2}){60,5000}$/, 'a raw transaction in lowercase hex')),
+});
+export const finalizedSchema = z.strictObject({ txid: hex32('a txid'), confirmations });
+
+export const quoteRequestSchema = z.strictObject({ inscription_id: inscriptionId });
+export const quoteSchema = z.strictObject({
+  inscription_id: inscriptionId,
+  pricing: pricingShape,
+  max_total_sats: sats,
+  expires_at: unixSeconds,
+});
+
+/** Everything by which a buyer sees for himself that the lock is his to claim. Nothing in it needs to be believed. */
+export const proofSchema = z.strictObject({
+  trade_id: tradeId,
+  /** What the seller side has said, signed: the quote, and the lock once there is one. */
+  messages: z.array(z.string()),
+  lock: z.optional(
+    z.strictObject({ outpoint: z.string(), address: z.string(), descriptor: z.string(), raw: z.string(), confirmations }),
+  ),
+  sat_proof: z.optional(
+    z.strictObject({ inscription_id: inscriptionId, satpoint: z.string(), transactions: z.array(z.string()) }),
+  ),
+});
+
+export type PrepareWire = z.infer<typeof prepareSchema>;
+export type PreparedWire = z.infer<typeof preparedSchema>;
+export type PricingWire = z.infer<typeof pricingShape>;
+export type CheckoutStatus = z.infer<typeof checkoutStatus>;
+export type CheckoutStateWire = z.infer<typeof checkoutStateSchema>;
+export type CreateTradeWire = z.infer<typeof createTradeSchema>;
+export type TradeStatus = z.infer<typeof tradeStatus>;
+export type TradeStateWire = z.infer<typeof tradeStateSchema>;
+export type InvoiceRequestWire = z.infer<typeof invoiceRequestSchema>;
+export type TradeInvoiceWire = z.infer<typeof tradeInvoiceSchema>;
+export type FinalizeWire = z.infer<typeof finalizeSchema>;
+export type FinalizedWire = z.infer<typeof finalizedSchema>;
+export type QuoteWire = z.infer<typeof quoteSchema>;
+export type ProofWire = z.infer<typeof proofSchema>;

@@ -1,0 +1,30 @@
+import * as z from 'zod/mini';
+import { MAX_SATS } from '../protocol/amount.ts';
+
+/** Fields that stand in more than one schema of the wire. Each says, in place of an error text, what it must be. */
+
+export const text = (pattern: RegExp, expected: string) =>
+  z.string(`must be ${expected}`).check(z.regex(pattern, `must be ${expected}`));
+
+export const shortText = (mostCharacters: number) => {
+  const expected = `must be text of at most ${mostCharacters} characters`;
+  return z.string(expected).check(z.maxLength(mostCharacters, expected));
+};
+
+export const integer = ({ min, max, unit }: { min: number; max: number; unit: string }) => {
+  const expected = `must be a whole number of ${unit} from ${min} to ${max}`;
+  return z.int(expected).check(z.gte(min, expected), z.lte(max, expected));
+};
+
+export const oneOf = <const Words extends readonly string[]>(words: Words) =>
+  z.enum(words, `must be one of ${words.join(', ')}`);
+
+const INSCRIPTION = 'must be an inscription id: 64 lowercase hex characters, i, index';
+export const inscriptionId = z.string(INSCRIPTION).check(
+  z.regex(/^[0-9a-f]{64}i(?:0|[1-9][0-9]{0,9})$/, INSCRIPTION),
+  z.refine((id) => Number(id.slice(65)) <= 0xffff_ffff, INSCRIPTION),
+);
+
+export const sats = integer({ min: 0, max: Number(MAX_SATS), unit: 'sats' });
+export const unixSeconds = integer({ min: 0, max: Number.MAX_SAFE_INTEGER, unit: 'Unix seconds' });
+export const hex32 = (what: string) => text(/^[0-9a-f]{64}$/, `${what}: 64 lowercase hex characters`);
