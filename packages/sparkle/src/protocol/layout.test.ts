@@ -6,7 +6,13 @@ import { addressScript, decodeTransaction, vsizeOf, withWitness, type Prevout } 
 import { SparkleError, type ErrorCode } from './errors.ts';
 import { dustLimitSats, feeFor } from './fees.ts';
 import { canPay, layOut, tryLayOut, walletInput } from './layout.ts';
-import { buildAbortTransaction, buildBumpTransaction, buildLockTransaction, replacedOf, type Sent } from './lock-tx.ts';
+import {
+  buildAbortTransaction,
+  buildBumpTransaction,
+  buildLockTransaction,
+  replacedOf,
+  type SentLock,
+} from './lock-tx.ts';
 import { buildCooperativeClaim } from './musig.ts';
 import { buildRefund } from './refund.ts';
 import { publicKeyOf, type Built, type SpendTerms } from './spend.ts';
@@ -52,9 +58,10 @@ function assertSound(built: Built, { terms, feerateSatVb }: { terms: SpendTerms;
   assert.ok(built.feeSats >= feeFor({ vsize: built.vsize, feerateSatVb }));
 }
 
-const signed = ({ raw, spent }: Built): Sent => ({
+const signed = ({ raw, spent }: Built): SentLock => ({
   raw: spent.reduce((signing, prevout, index) => withWitness(signing, index, walletInput(prevout).witness), raw),
   spent,
+  vout: 0,
 });
 
 const sats = (max: bigint) => fc.oneof(fc.bigInt({ min: 0n, max: 2_000n }), fc.bigInt({ min: 0n, max }));

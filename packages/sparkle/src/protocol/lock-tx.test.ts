@@ -11,7 +11,7 @@ import {
   buildBumpTransaction,
   buildLockTransaction,
   replacedOf,
-  type Sent,
+  type SentLock,
 } from './lock-tx.ts';
 import { publicKeyOf } from './spend.ts';
 import { txidOf } from './transaction.ts';
@@ -48,7 +48,7 @@ const throws = (code: ErrorCode, run: () => unknown): void =>
   assert.throws(run, (error) => error instanceof SparkleError && error.code === code);
 
 /** What a wallet would do: witnesses of the sizes that its inputs have. */
-const signed = ({ raw, spent }: { raw: string; spent: readonly Prevout[] }): Sent => ({
+const signed = ({ raw, spent }: { raw: string; spent: readonly Prevout[] }): SentLock => ({
   raw: spent.reduce(
     (signing, { script }, index) =>
       withWitness(
@@ -61,6 +61,7 @@ const signed = ({ raw, spent }: { raw: string; spent: readonly Prevout[] }): Sen
     raw,
   ),
   spent,
+  vout: 0,
 });
 
 const values = (raw: string): bigint[] => decodeTransaction(raw).outputs.map(({ valueSats }) => valueSats);
@@ -297,15 +298,15 @@ describe('bump', () => {
 
   test('a lock without change, one that is not signed, and inputs that are not its own are refused', () => {
     const bare = signed(buildLockTransaction({ ...wanted, coins: [coin(0, 4_000n, p2tr)] }));
-    const named = (code: ErrorCode, sent: Sent): void =>
+    const named = (code: ErrorCode, sent: SentLock): void =>
       assert.throws(() => buildBumpTransaction({ ...bump, lock: sent }), { code, detail: { txid: txidOf(sent.raw) } });
     named('insufficient_funds', bare);
     const unsigned = buildLockTransaction(wanted);
     named('bad_transaction', unsigned);
     const half = { ...unsigned, raw: withWitness(unsigned.raw, 0, [new Uint8Array(64)]) };
     named('bad_transaction', half);
-    named('bad_transaction', { raw: lock.raw, spent: [source] });
-    named('bad_transaction', { raw: lock.raw, spent: lock.spent.toReversed() });
+    named('bad_transaction', { ...lock, spent: [source] });
+    named('bad_transaction', { ...lock, spent: lock.spent.toReversed() });
   });
 
   test('a fee above the cap is refused', () => {

@@ -10,10 +10,13 @@ import { txidOf } from './transaction.ts';
 import { lockValueSats } from './trade/terms.ts';
 
 /** Coins that may pay, in the order in which to use them, and where change goes. The caller keeps inscriptions out of them. */
-type Paying = { coins: readonly Prevout[]; changeAddress: string; feerateSatVb: number; maxFeeSats: bigint };
+export type Paying = { coins: readonly Prevout[]; changeAddress: string; feerateSatVb: number; maxFeeSats: bigint };
 
 /** A transaction that is out, with what its inputs spend. */
 export type Sent = { raw: string; spent: readonly Prevout[] };
+
+/** A lock that is out: `vout` is the output that holds the inscription, 0 in a direct lock and 1 in a fill. */
+export type SentLock = Sent & { vout: number };
 
 /** An unsigned lock: `vout` is the lock's output, `coins` those that were used besides the source. */
 export type BuiltLock = Built & { vout: number; coins: readonly Prevout[] };
@@ -27,14 +30,21 @@ export function replacedOf({ raw, spent }: Sent): Replaced {
     throw new SparkleError('bad_transaction', 'a sent transaction must be signed; an input has no witness', {
       txid: txidOf(raw),
     });
+  assertSpent({ raw, spent });
+  return { feeSats: total(spent) - total(outputs), vsize: vsizeOf(raw) };
+}
+
+/** `spent` names the inputs of the transaction in order. Throws `bad_transaction`. */
+export function assertSpent({ raw, spent }: Sent): void {
+  const { inputs } = decodeTransaction(raw);
   if (inputs.map(({ outpoint }) => outpoint).join() !== spent.map(({ outpoint }) => outpoint).join())
     throw new SparkleError('bad_transaction', 'spent must name the inputs of the transaction in order; it does not', {
       txid: txidOf(raw),
     });
-  return { feeSats: total(spent) - total(outputs), vsize: vsizeOf(raw) };
 }
 
-function built(laidOut: LaidOut): Built {
+/** The unsigned transaction that was laid out, with what it costs and spends. */
+export function built(laidOut: LaidOut): Built {
   const { draft, vsize, feeSats } = laidOut;
   const raw = unsignedRaw(laidOut);
   const spent = draft.inputs.map(({ outpoint, valueSats, script }) => ({ outpoint, valueSats, script }));
@@ -144,12 +154,12 @@ export function assertConflict(raw: string, lock: Sent): void {
 
 /**
  * Raises the feerate of a sent lock by a child that spends its change, since replacing the lock would move its outpoint:
- * lock and child together pay `feerateSatVb`, which is also what `feerateSatVb` of the result means. Output 0 is never touched.
+ * lock and child together pay `feerateSatVb`, which is also what `feerateSatVb` of the result means. The lock's output is never touched.
  * `replaces` names the child before it, if there is one. Throws `insufficient_funds` when there is no change or too little of it,
  * `fee_too_high` when the child's own fee is above the cap.
  */
 export function buildBumpTransaction(
-  wanted: Paying & { terms: SpendTerms; lock: Sent; replaces: readonly Replaced[] },
+  wanted: Paying & { terms: SpendTerms; lock: SentLock; replaces: readonly Replaced[] },
 ): Built {
   const { terms, lock, coins, feerateSatVb, maxFeeSats } = wanted;
   const destination = addressScript(wanted.changeAddress, terms.network);
@@ -176,13 +186,20 @@ export function buildBumpTransaction(
   return { ...child, feerateSatVb: Number(parent.feeSats + child.feeSats) / (parent.vsize + child.vsize) };
 }
 
-function changeOf({ raw }: Sent): Prevout {
-  const change = decodeTransaction(raw).outputs[1];
+/**
+ * Behind a direct lock there is nothing but change. In front of the lock of a fill lie the filler's own sats, and his change,
+ * when there is any, is the last output with their script; otherwise the child spends those.
+ */
+function changeOf({ raw, vout }: SentLock): Prevout {
+  const { outputs } = decodeTransaction(raw);
+  const own = outputs[vout === 0 ? 1 : 0]?.script;
+  const index = outputs.findLastIndex(({ script }, position) => position !== vout && script === own);
+  const change = outputs[index];
   if (change === undefined)
     throw new SparkleError('insufficient_funds', 'a lock must have change for a child to spend; it has one output', {
       txid: txidOf(raw),
     });
-  return { ...change, outpoint: `${txidOf(raw)}:1` };
+  return { ...change, outpoint: `${txidOf(raw)}:${index}` };
 }
 
 /** What is still missing for both together, but at least what a node asks for the child alone. */
@@ -198,9 +215,9 @@ function childFee(given: {
   return missingSats > leastSats ? missingSats : leastSats;
 }
 
-/** A child must leave output 0 alone: spending it would move the inscription. Throws `sat_lost`. */
-export function assertSparesLock(raw: string, lock: Sent): void {
-  const outpoint = `${txidOf(lock.raw)}:0`;
+/** A child must leave the lock alone: spending it would move the inscription. Throws `sat_lost`. */
+export function assertSparesLock(raw: string, lock: SentLock): void {
+  const outpoint = `${txidOf(lock.raw)}:${lock.vout}`;
   if (decodeTransaction(raw).inputs.some((input) => input.outpoint === outpoint))
     throw new SparkleError('sat_lost', `a child must not spend the lock ${outpoint}; it does`, { outpoint });
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { encodeDraft, type Draft } from './draft.ts';
 import { SparkleError, type ErrorCode } from './errors.ts';
-import { assertPromises, type Promises } from './promises.ts';
+import { assertPromises, assertSatStays, type Promises } from './promises.ts';
 
 const LOCK = `5120${'11'.repeat(32)}`;
 const CHANGE = `0014${'22'.repeat(20)}`;
@@ -154,6 +154,19 @@ describe('each assertion fires', () => {
   test('when the fee is above the cap', () => {
     refuses('fee_too_high', /at most 399 sats/, { promise: { maxFeeSats: 399n } });
   });
+});
+
+test('a sat of a later input stays on a later output only at its own offset', () => {
+  const spent = [coin, source];
+  const way = { ...promised, spent, inputIndex: 1, vout: 1 };
+  const raw = (frontSats: bigint) =>
+    encodeDraft({ ...draft, inputs: [second, first], outputs: [{ ...change, valueSats: frontSats }, lock] });
+  assertSatStays(raw(50_000n), way);
+  assert.throws(() => assertSatStays(raw(49_999n), way), {
+    code: 'sat_lost',
+    message: /at offset 546; .* offset 547$/,
+  });
+  assert.throws(() => assertSatStays(raw(50_547n), way), { code: 'sat_lost', message: /on output 1; .* output 0$/ });
 });
 
 test('a refusal tells what the transaction has and what was promised', () => {

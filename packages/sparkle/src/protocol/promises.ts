@@ -28,13 +28,25 @@ const bad = (sentence: string, detail: Record<string, unknown>): SparkleError =>
 
 /** Inputs are exactly the promised ones, in order, with the promised sequence, all replaceable. Throws `bad_transaction`. */
 export function assertInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
+  assertSameInputs(decoded, promised);
+  assertReplaceable(decoded.inputs);
+}
+
+/** No input besides the promised ones, in order, each with the promised sequence. Throws `bad_transaction`. */
+export function assertSameInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
   const inputs = decoded.inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`);
   const wanted = promised.spent.map(({ outpoint }, index) => `${outpoint}/${promised.sequences[index]?.toString(16)}`);
   if (inputs.join() !== wanted.join())
     throw bad('inputs must be the promised outpoints with the promised sequences', { inputs, wanted });
+}
+
+/** Each of these inputs lets the transaction be replaced. Throws `bad_transaction`. */
+export function assertReplaceable(inputs: Decoded['inputs']): void {
   // BIP 125: below 0xfffffffe.
-  if (!decoded.inputs.every(({ sequence }) => sequence < 0xfffffffe))
-    throw bad('every input must signal that it can be replaced (BIP 125); one does not', { inputs });
+  if (!inputs.every(({ sequence }) => sequence < 0xfffffffe))
+    throw bad('every input must signal that it can be replaced (BIP 125); one does not', {
+      inputs: inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`),
+    });
 }
 
 /** Version 2 (BIP 68 needs it) and the promised nLockTime. Throws `bad_transaction`. */
@@ -47,32 +59,37 @@ export function assertLockHeight(decoded: Decoded, { lockHeight }: Pick<Promises
     });
 }
 
+/** Where a transaction takes the inscription from and where it puts it. */
+type Way = Pick<Promises, 'spent' | 'offsetSats' | 'postageSats' | 'destination'> & {
+  inputIndex: number;
+  vout: number;
+};
+
 /**
- * Sats move first in, first out: the sat at `offsetSats` of input 0 must land at the same offset of output 0, among the
- * postage, and output 0 must pay `destination` at least the postage. Throws `sat_lost`.
+ * Sats move first in, first out: the sat at `offsetSats` of input `inputIndex` must land at the same offset of output
+ * `vout`, among the postage, and that output must pay `destination` at least the postage. Throws `sat_lost`.
  */
-function assertSatStays(
-  raw: string,
-  promised: Pick<Promises, 'spent' | 'offsetSats' | 'postageSats' | 'destination'>,
-): void {
-  const { offsetSats, postageSats, destination } = promised;
-  const inputValues = promised.spent.map(({ valueSats }) => valueSats);
-  const [first] = decodeTransaction(raw).outputs;
+export function assertSatStays(raw: string, way: Way): void {
+  const { offsetSats, postageSats, destination, inputIndex, vout } = way;
+  const inputValues = way.spent.map(({ valueSats }) => valueSats);
+  const output = decodeTransaction(raw).outputs[vout];
   const lost = (sentence: string): SparkleError =>
-    new SparkleError('sat_lost', sentence, { offsetSats, postageSats, inputValues, output: first });
-  const [sourceSats = 0n] = inputValues;
+    new SparkleError('sat_lost', sentence, { offsetSats, postageSats, inputValues, output });
+  const sourceSats = inputValues[inputIndex] ?? 0n;
   if (offsetSats < 0n || offsetSats >= sourceSats)
-    throw lost(`the offset must lie within the ${sourceSats} sats of input 0; it is ${offsetSats}`);
-  const place = followSat({ raw, inputValues, inputIndex: 0, offsetSats });
-  if (place.to !== 'output' || place.vout !== 0)
+    throw lost(`the offset must lie within the ${sourceSats} sats of input ${inputIndex}; it is ${offsetSats}`);
+  const place = followSat({ raw, inputValues, inputIndex, offsetSats });
+  if (place.to !== 'output' || place.vout !== vout)
     throw lost(
-      `the sat must stay on output 0; it goes to ${place.to === 'output' ? `output ${place.vout}` : 'the fee'}`,
+      `the sat must stay on output ${vout}; it goes to ${place.to === 'output' ? `output ${place.vout}` : 'the fee'}`,
     );
+  if (place.offsetSats !== offsetSats)
+    throw lost(`the sat must stay at offset ${offsetSats}; it goes to offset ${place.offsetSats}`);
   if (offsetSats >= postageSats)
     throw lost(`the offset must be below the postage of ${postageSats}; it is ${offsetSats}`);
-  if (first === undefined || first.valueSats < postageSats)
-    throw lost(`output 0 must keep ${postageSats} sats; it has ${first?.valueSats}`);
-  if (first.script !== destination) throw lost(`output 0 must pay ${destination}; it pays ${first.script}`);
+  if (output === undefined || output.valueSats < postageSats)
+    throw lost(`output ${vout} must keep ${postageSats} sats; it has ${output?.valueSats}`);
+  if (output.script !== destination) throw lost(`output ${vout} must pay ${destination}; it pays ${output.script}`);
 }
 
 /** No output but output 0 and change, and none that nodes would not relay. Throws `bad_transaction` or `dust`. */
@@ -80,7 +97,12 @@ export function assertOutputs(decoded: Decoded, { change }: Pick<Promises, 'chan
   const [, ...others] = decoded.outputs;
   if (others.length > 1 || others.some(({ script }) => script !== change))
     throw bad('there must be no output but output 0 and change', { outputs: decoded.outputs, change });
-  for (const { script, valueSats } of decoded.outputs) {
+  assertNoDust(decoded.outputs);
+}
+
+/** No output that nodes would not relay. Throws `dust`. */
+export function assertNoDust(outputs: Decoded['outputs']): void {
+  for (const { script, valueSats } of outputs) {
     const limitSats = dustLimitSats(script);
     if (valueSats < limitSats)
       throw new SparkleError('dust', `an output of this type must have ${limitSats} sats; it has ${valueSats}`, {
@@ -116,7 +138,7 @@ export function assertPromises(raw: string, promised: Promises): void {
   const decoded = decodeTransaction(raw);
   assertInputs(decoded, promised);
   assertLockHeight(decoded, promised);
-  assertSatStays(raw, promised);
+  assertSatStays(raw, { ...promised, inputIndex: 0, vout: 0 });
   assertOutputs(decoded, promised);
   assertFee(decoded, promised);
 }
