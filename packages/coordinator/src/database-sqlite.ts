@@ -7,6 +7,7 @@ import { storeOn } from 'sparkle-protocol/store/sql';
 import { openFile, type OpenFile } from 'sparkle-protocol/store/sqlite-file';
 import type { Database } from './database.ts';
 import { coordinatorTables, type CoordinatorTables } from './migrations/all.ts';
+import { wordsOf } from './words.ts';
 
 function syncToDisk(path: string): void {
   const descriptor = openSync(path, 'r');
@@ -43,6 +44,7 @@ export async function openSqlite(file: { path: string; network: NetworkName }): 
     store,
     tables,
     append: (work) => tables.transaction().execute(work),
+    ...wordsOf(undefined),
     backup: (path) => backup(raw, path),
     close: () => store.close(),
   };

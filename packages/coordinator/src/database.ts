@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Store } from 'sparkle-protocol/store/store';
+import { openPostgres } from './database-postgres.ts';
 import { openSqlite } from './database-sqlite.ts';
 import type { CoordinatorTables } from './migrations/all.ts';
 import type { SqlDialect } from './migrations/columns.ts';
@@ -16,21 +17,36 @@ export type Database = {
    * one he saw misses none. Whoever inserts what is paged by `seq` does it in here.
    */
   append<Result>(work: (session: Transaction<CoordinatorTables>) => Promise<Result>): Promise<Result>;
-  /** Writes a copy to a new file while everything goes on. Throws `bad_config` when there is such a file. */
+  /**
+   * Calls the listeners of every instance, this one included, after what they are to look for was written. Only a hint: it
+   * can be lost with a connection, so whoever waits for something also looks from time to time.
+   */
+  announce(word: string): void;
+  listen(listener: (word: string) => void): () => void;
+  /**
+   * Writes a copy to a new file while everything goes on. Throws `bad_config` when there is such a file, and on PostgreSQL
+   * `not_supported` with the command that does it.
+   */
   backup(path: string): Promise<void>;
   close(): Promise<void>;
 };
 
 const SQLITE = /^sqlite:(?<path>.+)$/;
+const POSTGRES = /^postgres(?:ql)?:\/\//;
+
+/** Where the database is, the network of its trades, and what operators call this instance of the coordinator. */
+export type DatabaseOptions = { url: string; network: NetworkName; instance?: string };
 
 /**
- * Opens `sqlite:FILE` and brings its tables up to date. Throws `bad_config` for another URL, `schema_mismatch` for a
- * database of a newer program, of another program or of another network, and `store_in_use` for a file that is open elsewhere.
+ * Opens `sqlite:FILE` or `postgres://...` and brings its tables up to date. Throws `bad_config` for another URL,
+ * `schema_mismatch` for a database of a newer program, of another program or of another network, `store_in_use` for a file that
+ * is open elsewhere, and `store_unavailable` for a server that does not answer.
  */
-export async function openDatabase({ url, network }: { url: string; network: NetworkName }): Promise<Database> {
+export async function openDatabase({ url, network, instance = '' }: DatabaseOptions): Promise<Database> {
   const path = SQLITE.exec(url)?.groups?.['path'];
   if (path !== undefined) return openSqlite({ path, network });
+  if (POSTGRES.test(url)) return openPostgres({ url, network, instance });
   // The address may carry a password: only its beginning is repeated.
   const scheme = /^[a-z]+(?=:)/.exec(url)?.[0] ?? 'nothing of the kind';
-  throw new SparkleError('bad_config', `a database must be sqlite:FILE; got ${scheme}`, { scheme });
+  throw new SparkleError('bad_config', `a database must be sqlite:FILE or postgres://...; got ${scheme}`, { scheme });
 }

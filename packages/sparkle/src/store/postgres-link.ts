@@ -6,9 +6,11 @@ import type { StoreNews } from './store.ts';
 const CHANNEL = 'sparkle_store';
 
 /** PostgreSQL refuses a notice of 8000 bytes. */
-const MOST_NOTICE_CHARACTERS = 7_000;
+const MOST_PAYLOAD_BYTES = 7_000;
 
-type Notice = { from: number; freed?: true; changed?: string[] };
+/** What instances tell each other. A `word` means something to the program around the store alone. */
+type Notice = { freed: true } | { changed: string } | { word: string };
+type Payload = { from: number; notices: Notice[] };
 
 /** How an instance shows that it lives: its lease ends after `leaseMilliseconds`, and is renewed before. */
 export type Pulse = { leaseMilliseconds: number; renewMilliseconds: number };
@@ -35,7 +37,9 @@ export class PostgresLink {
   readonly #reach: Reach;
   readonly #pulse: Pulse;
   readonly #listeners = new Set<(news: StoreNews) => void>();
-  readonly #changed = new Set<string>();
+  readonly #wordListeners = new Set<(word: string) => void>();
+  /** What is still to be told, each once: the notices as text. */
+  readonly #untold = new Set<string>();
   #id = 0;
   #client: Client | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -49,11 +53,11 @@ export class PostgresLink {
   }
 
   /** Enters this instance into the database. Throws `store_unavailable`. */
-  static async open({ name, ...rest }: Reach & Pulse & { name: string }): Promise<PostgresLink> {
+  static async open({ instance, ...rest }: Reach & Pulse & { instance: string }): Promise<PostgresLink> {
     const link = new PostgresLink(rest, rest);
     try {
       const client = await link.#connect();
-      const { rows } = await client.query<{ id: number }>(ENTER, [name, rest.leaseMilliseconds]);
+      const { rows } = await client.query<{ id: number }>(ENTER, [instance, rest.leaseMilliseconds]);
       link.#id = rows[0]?.id ?? 0;
       await link.#beat();
     } catch (error) {
@@ -75,17 +79,24 @@ export class PostgresLink {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls `listener` with every word that another instance told. */
+  subscribeWords(listener: (word: string) => void): () => void {
+    this.#wordListeners.add(listener);
+    return () => this.#wordListeners.delete(listener);
+  }
+
   /** Lets the others know, soon. Only a hint: what is lost with the connection is found at their next look. */
-  tellChanged(tradeId: string): void {
+  tell(notice: Notice): void {
     if (!this.#hasPeers) return;
-    this.#changed.add(tradeId);
+    this.#untold.add(JSON.stringify(notice));
     if (!this.#isTelling) void this.#tellAll();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#listeners.clear();
-    if (this.#client !== undefined) await this.#tell({ from: this.#id, freed: true });
+    this.#wordListeners.clear();
+    await this.#send([JSON.stringify({ freed: true })]);
     this.#drop();
   }
 
@@ -144,35 +155,38 @@ export class PostgresLink {
   }
 
   #hear(payload: string): void {
-    const { from, freed, changed } = JSON.parse(payload) as Notice;
+    const { from, notices } = JSON.parse(payload) as Payload;
     if (from === this.#id) return;
     this.#hasPeers = true;
-    if (freed === true) this.#say({ type: 'freed' });
-    for (const tradeId of changed ?? []) this.#say({ type: 'changed', tradeId });
+    for (const notice of notices)
+      if ('freed' in notice) this.#say({ type: 'freed' });
+      else if ('changed' in notice) this.#say({ type: 'changed', tradeId: notice.changed });
+      else for (const listener of this.#wordListeners) listener(notice.word);
   }
 
   /** What changes while a notice is on its way goes with the next: a busy instance does not send one for each. */
   async #tellAll(): Promise<void> {
     this.#isTelling = true;
-    while (this.#changed.size > 0) {
-      const changed: string[] = [];
-      let room = MOST_NOTICE_CHARACTERS;
-      for (const tradeId of this.#changed) {
-        room -= JSON.stringify(tradeId).length + 1;
-        if (room < 0 && changed.length > 0) break;
-        this.#changed.delete(tradeId);
-        if (room >= 0) changed.push(tradeId);
+    while (this.#untold.size > 0) {
+      const batch: string[] = [];
+      let room = MOST_PAYLOAD_BYTES;
+      for (const text of this.#untold) {
+        room -= Buffer.byteLength(text) + 1;
+        if (room < 0 && batch.length > 0) break;
+        this.#untold.delete(text);
+        if (room >= 0) batch.push(text);
       }
-      await this.#tell({ from: this.#id, changed });
+      await this.#send(batch);
     }
     this.#isTelling = false;
   }
 
   /** Never rejects: a notice is a hint. */
-  async #tell(notice: Notice): Promise<void> {
+  async #send(notices: readonly string[]): Promise<void> {
     const client = this.#client;
     if (client === undefined) return;
-    const said = client.query('select pg_notify($1, $2)', [CHANNEL, JSON.stringify(notice)]);
+    const payload = `{"from":${this.#id},"notices":[${notices.join(',')}]}`;
+    const said = client.query('select pg_notify($1, $2)', [CHANNEL, payload]);
     await answerWithin(this.#pulse.leaseMilliseconds, said).catch(() => undefined);
   }
 }

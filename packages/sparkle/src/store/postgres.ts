@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { NetworkName } from '../protocol/network.ts';
-import type { Tables } from './migrations.ts';
-import { openPostgres, type PostgresDatabase } from './postgres-database.ts';
+import type { MigrationSet, Tables } from './migrations.ts';
+import { openPostgres } from './postgres-database.ts';
 import { explained, isCollision } from './postgres-errors.ts';
 import {
   changeEffect,
@@ -34,6 +34,14 @@ export type PostgresOptions = {
   patienceMilliseconds?: number;
 };
 
+const DEFAULTS = {
+  instance: '',
+  leaseMilliseconds: 3_000,
+  renewMilliseconds: 1_000,
+  connections: 10,
+  patienceMilliseconds: 10_000,
+};
+
 /** As often a transaction is tried that met another one. */
 const MOST_TRIES = 10;
 
@@ -44,26 +52,24 @@ type Open = { db: Kysely<PostgresTables>; link: PostgresLink };
 const plain = <Executor extends Kysely<PostgresTables>>(db: Executor) =>
   db as unknown as Executor extends Session ? Transaction<Tables> : Kysely<Tables>;
 
-export const openOptions = (options: PostgresOptions): Omit<PostgresDatabase, 'further'> => ({
-  ...{ connections: 10, patienceMilliseconds: 10_000 },
-  ...options,
-});
-
 /**
  * Trades in the schema `sparkle` of a PostgreSQL database, for any number of instances: each trade is in the hands of one,
  * and passes to another when that one is closed or gives no sign of life. What is answered is on disk there. Any call throws
  * `store_unavailable` while the database is away; whether a change was written whose answer was lost, `load` tells.
  */
 export async function postgresStore(options: PostgresOptions): Promise<Store> {
-  return storeOnPostgres(await openPostgres(openOptions(options)), options);
+  return (await openPostgresStore(options)).store;
 }
 
-/** The same on a database that is open already; `close` closes it. */
-export async function storeOnPostgres(db: Kysely<PostgresTables>, options: PostgresOptions): Promise<Store> {
-  const pulse = { leaseMilliseconds: 3_000, renewMilliseconds: 1_000, name: '', ...options };
+/** As `postgresStore`, with what lies under it, for a program that keeps tables of its own in the same database. */
+export async function openPostgresStore(
+  options: PostgresOptions & { further?: MigrationSet },
+): Promise<Open & { store: Store }> {
+  const given = { ...DEFAULTS, ...options };
+  const db = await openPostgres(given);
   try {
-    const link = await PostgresLink.open({ ...openOptions(options), ...pulse, name: options.instance ?? '' });
-    return storeOf({ db, link });
+    const link = await PostgresLink.open(given);
+    return { db, link, store: storeOf({ db, link }) };
   } catch (error) {
     await db.destroy();
     throw error;
@@ -111,7 +117,7 @@ function changes({ db, link }: Open, given: Given): Pick<Store, 'create' | 'upda
   const me = link.id;
   const handOut = (tradeId: string, token: number, due: Due[]): Due[] => {
     for (const { key } of due) given.set(key, token);
-    link.tellChanged(tradeId);
+    link.tell({ changed: tradeId });
     return due;
   };
   return {
