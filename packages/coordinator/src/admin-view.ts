@@ -1,0 +1,48 @@
+import type { Trade } from 'sparkle-protocol/protocol/trade/step';
+import { type Deadline, nextDeadline, type Urgency, urgencyOf } from './guardian-deadline.ts';
+import type { Health } from './routes/ops.ts';
+
+/** A live trade as an operator sees it: nothing by which anybody could move money. */
+export type AdminTrade = {
+  trade_id: string;
+  role: Trade['role'];
+  mode: Trade['mode'];
+  state: Trade['state'];
+  deadline: Deadline | undefined;
+  blocks_left: number | undefined;
+  urgency: Urgency;
+};
+
+/** A delivery that was given up. */
+export type DeadLetter = { seq: number; hook_id: string; attempts: number; body: string };
+
+/** Amounts of sats as decimal text, by what they are. */
+export type Reserve = Readonly<Record<string, string>>;
+
+export type OperatorView = {
+  health: Health;
+  reserve: Reserve;
+  trades: readonly AdminTrade[];
+  deadLetters: readonly DeadLetter[];
+};
+
+function viewOf(trade: Trade, height: number | undefined): AdminTrade {
+  const { tradeId, role, mode, state } = trade;
+  const deadline = nextDeadline(trade);
+  const isKnown = deadline !== undefined && height !== undefined;
+  return {
+    trade_id: tradeId,
+    role,
+    mode,
+    state,
+    deadline,
+    blocks_left: isKnown ? deadline.height - height : undefined,
+    urgency: height === undefined ? 'none' : urgencyOf(trade, height),
+  };
+}
+
+const soonness = ({ deadline }: AdminTrade): number => deadline?.height ?? Number.MAX_SAFE_INTEGER;
+
+/** The trades whose deadline comes first stand first. */
+export const viewsOf = (trades: readonly Trade[], height: number | undefined): AdminTrade[] =>
+  trades.map((trade) => viewOf(trade, height)).toSorted((a, b) => soonness(a) - soonness(b));

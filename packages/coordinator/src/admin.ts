@@ -1,0 +1,100 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import type { Trade } from 'sparkle-protocol/protocol/trade/step';
+import { z } from 'zod';
+import { type DeadLetter, type Reserve, viewsOf } from './admin-view.ts';
+import { pageHeaders } from './html.ts';
+import { serverOptions } from './limits.ts';
+import { installJson } from './limits-json.ts';
+import type { Metrics } from './metrics.ts';
+import { installProblems } from './problem.ts';
+import type { Health } from './routes/ops.ts';
+import { statusPage } from './status-page.ts';
+
+export type AdminParts = {
+  token: string;
+  log: FastifyBaseLogger;
+  newId(): string;
+  metrics: Metrics;
+  health(): Promise<Health>;
+  liveTrades(): Promise<readonly Trade[]>;
+  reserve(): Promise<Reserve>;
+  deadLetters: {
+    list(): Promise<readonly DeadLetter[]>;
+    /** Makes it due again. Throws `not_found`. */
+    replay(seq: number): Promise<void>;
+  };
+};
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Bearer is for programs; Basic, with any name, lets an operator's browser ask for the token. */
+function tokenIn({ headers: { authorization = '' } }: FastifyRequest): string {
+  const [, scheme = '', given = ''] = /^(\S+) +(\S+)$/.exec(authorization) ?? [];
+  if (scheme.toLowerCase() === 'bearer') return given;
+  if (scheme.toLowerCase() !== 'basic') return '';
+  const text = Buffer.from(given, 'base64').toString('utf8');
+  return text.slice(text.indexOf(':') + 1);
+}
+
+/** Nothing is answered to who has no token. Digests are compared, so that time tells neither length nor beginning. */
+function installGate(app: FastifyInstance, token: string): void {
+  const expected = digest(token);
+  app.addHook('onRequest', async (request, reply) => {
+    // A browser that knows the token sends it along from any page: only our own page may make it ask.
+    const isForeign = ['cross-site', 'same-site'].includes(String(request.headers['sec-fetch-site'] ?? ''));
+    if (isForeign) throw new SparkleError('forbidden', 'a page of another site may not ask this');
+    if (timingSafeEqual(digest(tokenIn(request)), expected)) return;
+    void reply.header('www-authenticate', 'Bearer, Basic realm="coordinator"');
+    throw new SparkleError('unauthorized', 'authorization must be Bearer and the admin token; got something else');
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    void reply.headers({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+    if (!reply.hasHeader('content-security-policy'))
+      void reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  });
+}
+
+/** What operators see and do, on a port of its own that the Internet does not reach. Reading changes nothing. */
+export function adminApp(parts: AdminParts): FastifyInstance {
+  const app = Fastify(serverOptions({ log: parts.log, trustedProxies: [], newId: parts.newId }));
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  installProblems(app);
+  installJson(app);
+  installGate(app, parts.token);
+  const { metrics, health, liveTrades, reserve, deadLetters } = parts;
+
+  const trades = async () => viewsOf(await liveTrades(), (await health()).bitcoin.block_height ?? undefined);
+
+  app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get('/admin/trades', async () => ({ trades: await trades() }));
+  app.get('/admin/reserve', reserve);
+  app.get('/admin/dead-letters', async () => ({ dead_letters: await deadLetters.list() }));
+  app
+    .withTypeProvider<ZodTypeProvider>()
+    .post(
+      '/admin/dead-letters/:seq/replay',
+      { schema: { params: z.strictObject({ seq: z.coerce.number().int().min(1) }) } },
+      async ({ params: { seq } }) => {
+        await deadLetters.replay(seq);
+        return { seq, state: 'due' };
+      },
+    );
+  app.get('/', async (_, reply) => {
+    const view = {
+      health: await health(),
+      reserve: await reserve(),
+      trades: await trades(),
+      deadLetters: await deadLetters.list(),
+    };
+    return reply.headers(pageHeaders).send(statusPage(view));
+  });
+  return app;
+}
