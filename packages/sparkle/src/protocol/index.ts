@@ -6,15 +6,26 @@ export { buildClaim, type ClaimSigning, completeClaim, type PresignedClaim, pres
 export * from './deadlines.ts';
 export * from './descriptor.ts';
 export * from './errors.ts';
+export { buildFillAbort, buildFillTransaction, type FillRequest } from './fill.ts';
 export * from './inscription.ts';
 export { canonicalJson, decodeState, encodeState } from './json.ts';
 export * from './keys.ts';
+export {
+  buildListing,
+  checkListing,
+  type Listing,
+  type ListingAsked,
+  type ListingFacts,
+  type ListingRequest,
+  readListing,
+} from './listing.ts';
 export {
   buildAbortTransaction,
   buildBumpTransaction,
   buildLockTransaction,
   type BuiltLock,
   type Sent,
+  type SentLock,
 } from './lock-tx.ts';
 export * from './lock.ts';
 export * from './messages.ts';

@@ -180,6 +180,7 @@ describe('checking', () => {
   test('the payout goes to the address asked for', () => {
     assert.deepEqual(codes({ asked: { payoutAddress: keyHash.address } }), ['wrong_payout']);
     assert.deepEqual(codes({ asked: { payoutAddress: 'nowhere' } }), ['wrong_payout']);
+    assert.deepEqual(codes({ asked: { payoutAddress: payoutAddress.toUpperCase() } }), []);
   });
 
   test('the price is within the bounds', () => {

@@ -157,21 +157,36 @@ export type ListingFacts = Omit<SaleFacts, 'outpoint' | 'inscriptionId' | 'offse
  */
 export function checkListing(check: { listing: Listing; asked: ListingAsked; chain: ListingFacts }): Failure[] {
   const { listing, asked, chain } = check;
-  const { source, payout, network } = listing;
+  const { source, payout } = listing;
   const { inscriptionId, offsetSats, priceSats, payoutAddress } = asked;
   const rules: Rule[] = [
     same({ code: 'wrong_price', field: 'the payout in sats', expected: priceSats, came: payout.valueSats }),
     priceRule(payout.valueSats, chain.limits),
-    same({
-      code: 'wrong_payout',
-      field: 'the payout address',
-      expected: payoutAddress,
-      came: scriptAddress(payout.script, network),
-    }),
+    payoutRule(listing, payoutAddress),
     ...sourceRules(source, chain.unspent),
   ];
   const { failures } = guardSell({ ...chain, outpoint: source.outpoint, inscriptionId, offsetSats });
   return [...broken(rules), ...failures];
+}
+
+/** Compared by script: an address of bech32 has two spellings. */
+function payoutRule({ payout, network }: Listing, payoutAddress: string): Rule {
+  const came = scriptAddress(payout.script, network);
+  return {
+    code: 'wrong_payout',
+    holds: scriptBehind(payoutAddress, network) === payout.script,
+    sentence: `the payout must go to ${payoutAddress}; it goes to ${came}`,
+    detail: { expected: payoutAddress, came },
+  };
+}
+
+function scriptBehind(address: string, network: NetworkName): string | undefined {
+  try {
+    return addressScript(address, network);
+  } catch (error) {
+    if (error instanceof SparkleError) return undefined;
+    throw error;
+  }
 }
 
 /** The signature commits to value and script: with others it is good for nothing. */
