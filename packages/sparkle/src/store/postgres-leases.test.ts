@@ -224,6 +224,26 @@ describe('leases', { skip: withoutPostgres }, () => {
     },
   );
 
+  run('a trade is not taken in the moment in which its effect is being marked done', async (world) => {
+    const [anna, bert] = [await world.instance('anna'), await world.instance('bert')];
+    await anna.create({ trade: quoting(name), effects: [alert('a')] });
+    await world.ask(`
+      create function sparkle.dawdle() returns trigger language plpgsql as
+        $$ begin perform pg_advisory_xact_lock(1); return new; end $$;
+      create trigger dawdle before update on sparkle.effect for each row execute function sparkle.dawdle();
+      select pg_advisory_lock(1)`);
+    const done = anna.done('a');
+    const isWaiting = async (): Promise<boolean> =>
+      (await world.ask(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).length > 0;
+    await until('the mark to be on its way', isWaiting);
+    await world.expire('anna');
+    assert.deepEqual(await bert.live(), []);
+    await world.ask('select pg_advisory_unlock(1)');
+    await done;
+    assert.deepEqual(idsOf(await bert.live()), ['t1']);
+    assert.deepEqual(await bert.due(), []);
+  });
+
   run('the token of a trade grows at every change of hands and at no other time', async (world) => {
     const [anna, bert] = [await world.instance('anna'), await world.instance('bert')];
     await anna.create({ trade: quoting(name), effects: [] });

@@ -43,6 +43,8 @@ export class PostgresLink {
   #id = 0;
   #client: Client | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Settles when the connection is free: it does one thing at a time. */
+  #busy: Promise<unknown> = Promise.resolve();
   #isBeating = false;
   #isTelling = false;
   #hasPeers = false;
@@ -57,8 +59,8 @@ export class PostgresLink {
     const link = new PostgresLink(rest, rest);
     try {
       const client = await link.#connect();
-      const { rows } = await client.query<{ id: number }>(ENTER, [instance, rest.leaseMilliseconds]);
-      link.#id = rows[0]?.id ?? 0;
+      const [row] = await link.#ask<{ id: number }>(client, ENTER, [instance, rest.leaseMilliseconds]);
+      link.#id = row?.id ?? 0;
       await link.#beat();
     } catch (error) {
       link.#drop();
@@ -113,6 +115,12 @@ export class PostgresLink {
     return client;
   }
 
+  #ask<Row extends object>(client: Client, text: string, values: readonly unknown[]): Promise<Row[]> {
+    const answer = this.#busy.then(() => client.query<Row>(text, [...values])).then(({ rows }) => rows);
+    this.#busy = answer.catch(() => undefined);
+    return answer;
+  }
+
   #forget(client: Client): void {
     if (this.#client === client) this.#client = undefined;
   }
@@ -143,11 +151,11 @@ export class PostgresLink {
   async #beat(): Promise<void> {
     const wasLost = this.#client === undefined;
     const client = this.#client ?? (await this.#connect());
-    await client.query(RENEW, [this.#id, this.#pulse.leaseMilliseconds]);
-    const { rows } = await client.query<{ orphans: boolean; peers: boolean }>(LOOK, [this.#id]);
-    this.#hasPeers = rows[0]?.peers ?? false;
+    await this.#ask(client, RENEW, [this.#id, this.#pulse.leaseMilliseconds]);
+    const [seen] = await this.#ask<{ orphans: boolean; peers: boolean }>(client, LOOK, [this.#id]);
+    this.#hasPeers = seen?.peers ?? false;
     // Notices that came while there was no connection are gone: then everything must be looked at, too.
-    if (wasLost || rows[0]?.orphans === true) this.#say({ type: 'freed' });
+    if (wasLost || seen?.orphans === true) this.#say({ type: 'freed' });
   }
 
   #say(news: StoreNews): void {
@@ -186,7 +194,7 @@ export class PostgresLink {
     const client = this.#client;
     if (client === undefined) return;
     const payload = `{"from":${this.#id},"notices":[${notices.join(',')}]}`;
-    const said = client.query('select pg_notify($1, $2)', [CHANNEL, payload]);
+    const said = this.#ask(client, 'select pg_notify($1, $2)', [CHANNEL, payload]);
     await answerWithin(this.#pulse.leaseMilliseconds, said).catch(() => undefined);
   }
 }
