@@ -33,6 +33,7 @@ export function deeds(effect: Effect, doing: Doing): Deed[] {
     case 'cancel_invoice':
       return [orRefused(world, cancel(world), 'invoice_not_held')];
     case 'build_lock':
+    case 'fill_listing':
       return world.lock === ABSENT && world.abort === ABSENT
         ? [done(world), { world, result: 'insufficient_funds' }]
         : [{ world, result: 'insufficient_funds' }];
@@ -44,6 +45,7 @@ export function deeds(effect: Effect, doing: Doing): Deed[] {
       // A claim that shows the preimage is not built when its fee is above the buyer's cap.
       return effect.isReveal === true ? [done(world), { world, result: 'fee_too_high' }] : [done(world)];
     case 'build_abort':
+    case 'abort_fill':
     case 'bump_lock':
     case 'alert':
       return [done(world)];
@@ -92,28 +94,27 @@ function letterOf({ message }: Extract<Effect, { do: 'send' }>): Letter {
   }
 }
 
+const refused = (of: { effect: Effect; code: string; attempts: number; at: Moment }): TradeEvent => ({
+  ...{ type: 'effect_failed', effect: of.effect.do, code: of.code, attempts: of.attempts, at: of.at },
+  sentence: 'the explorer refused it',
+});
+
 /** What the machine is told of an effect that was run with this result. */
 export function resultEvent(
   scene: Scene,
   { effect, result, attempts, at }: { effect: Effect; result: string; attempts: number; at: Moment },
 ): TradeEvent | undefined {
-  if (result !== 'done')
-    return {
-      type: 'effect_failed',
-      at,
-      effect: effect.do,
-      code: result,
-      sentence: 'the explorer refused it',
-      attempts,
-    };
+  if (result !== 'done') return refused({ effect, code: result, attempts, at });
   const [first, dearer] = scene.claims;
   switch (effect.do) {
     case 'create_hold_invoice':
     case 'create_invoice':
       return { type: 'invoice_ready', at, bolt11: scene.invoice };
     case 'build_lock':
+    case 'fill_listing':
       return { type: 'lock_built', at, lock: scene.lock };
     case 'build_abort':
+    case 'abort_fill':
       return { type: 'abort_built', at, abort: stamped(scene.lock, at.height) };
     case 'bump_lock':
       return { type: 'bump_built', at, bump: stamped(scene.lock, at.height) };

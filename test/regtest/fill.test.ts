@@ -132,7 +132,7 @@ describe('what a node makes of the listing of a seller who is offline', { skip: 
     const signedChild = { ...child, raw: await smith.signedBy(wallet, child) };
     await smith.accepted(signedChild);
     const replaces = [replacedOf(fill), replacedOf(signedChild)];
-    const abort = buildFillAbort({ ...paying, terms, fill, replaces });
+    const abort = buildFillAbort({ ...paying, terms, fill, replaces, lost: [] });
     await smith.accepted({ ...abort, raw: await smith.signedBy(wallet, abort) });
     for (const txid of [fill.txid, child.txid]) await assert.rejects(regtest.rpc('getmempoolentry', [txid]));
     await regtest.mine(1);

@@ -93,7 +93,7 @@ describe('what a node and its wallets make of a lock', { skip: withoutBitcoind }
       await smith.accepted(signedChild);
       const returnAddress = await regtest.address(wallet);
       const replaces = [replacedOf(lock), replacedOf(signedChild)];
-      const abort = buildAbortTransaction({ ...paying, lock, returnAddress, replaces });
+      const abort = buildAbortTransaction({ ...paying, lock, returnAddress, replaces, lost: [] });
       await smith.accepted({ ...abort, raw: await smith.signedBy(wallet, abort) });
       await assert.rejects(regtest.rpc('getmempoolentry', [lock.txid]));
       const { outputs } = decodeTransaction(abort.raw);

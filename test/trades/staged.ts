@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
-import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import type { Fill, TradeMode } from 'sparkle-protocol/protocol/trade/terms';
 import { purchase } from '../../world/story.ts';
 import type { World } from '../../world/world.ts';
 import type { Inscribed } from '../regtest/bitcoind.ts';
@@ -19,6 +19,9 @@ type Transaction = {
 /** Few enough that nodes keep up. */
 const MOST_BLOCKS = 20;
 const PATIENCE = { patienceMilliseconds: 90_000 };
+
+/** An inscription that its owner has listed: whoever sells it fills his listing. */
+export type Listed = { inscribed: Inscribed; fill: Fill };
 
 let staged = 0;
 
@@ -42,13 +45,20 @@ export class Staged {
   /** Inscribes, offers, and asks to buy. */
   static async begin(
     world: World,
-    { mode, priceSats = 90_000n, confirmations = 1 }: { mode: TradeMode; priceSats?: bigint; confirmations?: number },
+    given: { mode: TradeMode; priceSats?: bigint; confirmations?: number; routeCapBlocks?: number; listed?: Listed },
   ): Promise<Staged> {
-    const inscribed = await world.inscribe(world.seller, `staged ${(staged += 1)}`);
+    const { mode, priceSats = 90_000n, confirmations = 1, routeCapBlocks = 432, listed } = given;
+    const inscribed = listed?.inscribed ?? (await world.inscribe(world.seller, `staged ${(staged += 1)}`));
     await world.mine(0);
     const before = await balancesOf(world);
-    await world.seller.trader.sell({ ...(await world.offer(inscribed, mode, priceSats)), confirmations });
-    const tradeId = await world.buyer.trader.buy(purchase(world, inscribed.inscriptionId, { mode, priceSats }));
+    await world.seller.trader.sell({
+      ...(await world.offer(inscribed, mode, priceSats)),
+      confirmations,
+      routeCapBlocks,
+      ...(listed === undefined ? {} : { fill: listed.fill }),
+    });
+    const wanted = purchase(world, inscribed.inscriptionId, { mode, priceSats });
+    const tradeId = await world.buyer.trader.buy({ ...wanted, routeCapBlocks });
     return new Staged({ world, inscribed, tradeId, priceSats, before });
   }
 
@@ -124,9 +134,10 @@ export class Staged {
 
   /**
    * The inscription is the buyer's, the claim on the chain shows the preimage of the payment, and the price changed
-   * sides. A route costs `feeMsat`, of which LND counts the part below a satoshi into the fee of its commitment.
+   * sides, with the `extraMsat` that the buyer paid too much. A route costs `feeMsat`, of which LND counts the part below
+   * a satoshi into the fee of its commitment.
    */
-  async assertTraded({ feeMsat = 0n }: { feeMsat?: bigint } = {}): Promise<void> {
+  async assertTraded({ feeMsat = 0n, extraMsat = 0n }: { feeMsat?: bigint; extraMsat?: bigint } = {}): Promise<void> {
     const { last, witness } = await this.#endOf('traded', 'buyer');
     const hash = await this.paymentHash();
     assert.ok(
@@ -134,8 +145,8 @@ export class Staged {
       'the claim shows the preimage',
     );
     assert.ok((last.confirmations ?? 0) >= 1);
-    const priceMsat = this.priceSats * 1000n;
-    await this.#assertMoved({ sellerMsat: priceMsat, buyerMsat: -priceMsat - feeMsat }, feeMsat % 1000n);
+    const paidMsat = this.priceSats * 1000n + extraMsat;
+    await this.#assertMoved({ sellerMsat: paidMsat, buyerMsat: -paidMsat - feeMsat }, feeMsat % 1000n);
     assert.equal((await this.world.seller.lightning.invoice(hash)).state, 'settled');
   }
 
@@ -148,6 +159,19 @@ export class Staged {
     await this.#assertMoved({ sellerMsat: 0n, buyerMsat: 0n });
     assert.equal((await this.world.seller.lightning.invoice(hash)).state, 'canceled');
     assert.equal((await this.world.buyer.lightning.payment(hash)).state, 'failed');
+  }
+
+  /** A lock-first trade that nobody paid: the inscription is the seller's again by the refund leaf, and no sat changed sides. */
+  async assertTakenBack(): Promise<void> {
+    const { sold } = await this.both();
+    assert.ok(
+      sold?.role === 'seller' && sold.state === 'ended' && sold.outcome === 'refunded',
+      await this.whereabouts(),
+    );
+    const { satpoint } = await this.world.seller.ordinals.locate(this.inscribed.inscriptionId);
+    assert.equal(await this.world.holderOf(satpoint), 'seller');
+    assert.equal(satpoint.split(':')[0], sold.txid);
+    await this.#assertMoved({ sellerMsat: 0n, buyerMsat: 0n });
   }
 
   /** Nothing was locked: the inscription never moved, and no sat changed sides. */
@@ -169,7 +193,7 @@ export class Staged {
     const [spent] = last.vin;
     assert.ok(spent !== undefined);
     const lock = await raw(spent.txid);
-    assert.equal(`${lock.vin[0]?.txid}:${lock.vin[0]?.vout}`, inscribed.outpoint);
+    assert.ok(lock.vin.some(({ txid, vout }) => `${txid}:${vout}` === inscribed.outpoint));
     return { last, witness: spent.txinwitness ?? [], sold };
   }
 

@@ -163,7 +163,7 @@ describe('fill', () => {
 
 describe('abort', () => {
   const fill = signedFill(buildFillTransaction(wanted));
-  const abort = { ...{ terms, fill, changeAddress, feerateSatVb: 1, maxFeeSats: 20_000n, coins: [] } };
+  const abort = { ...{ terms, fill, changeAddress, feerateSatVb: 1, maxFeeSats: 20_000n, coins: [], lost: [] } };
   const replaces = [replacedOf(fill)];
 
   test("spends the filler's inputs and not the seller's, all back to the filler", () => {

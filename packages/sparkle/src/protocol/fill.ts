@@ -2,12 +2,12 @@ import { hex } from '@scure/base';
 import { sumSats } from './amount.ts';
 import { addressScript, decodeTransaction, scriptAddress, withWitness, type Output, type Prevout } from './draft.ts';
 import { SparkleError } from './errors.ts';
-import { dustLimitSats, feeFor, replacementFee, type Replaced } from './fees.ts';
+import { dustLimitSats, feeFor, replacementFee } from './fees.ts';
 import { assertFillPromises, FILL } from './fill-promises.ts';
 import { layOut, REPLACEABLE, walletInput, type Layout } from './layout.ts';
 import { assertListing, type Listing } from './listing.ts';
 import { buildLock } from './lock.ts';
-import { assertSpent, built, type BuiltLock, type Paying, type Sent } from './lock-tx.ts';
+import { type Aborting, assertSpent, built, type BuiltLock, type Paying, type Sent } from './lock-tx.ts';
 import { assertFee, assertInputs, assertLockHeight, assertOutputs } from './promises.ts';
 import { assertSpendTerms, type Built, type SpendTerms } from './spend.ts';
 import { lockValueSats } from './trade/terms.ts';
@@ -89,16 +89,16 @@ function assertFillable({ terms, listing, dummies, coins, payouts }: FillRequest
  * seller's input stays free and his listing good. Throws `bad_transaction` for what is no fill of these terms,
  * `insufficient_funds`, `fee_too_high`, `wrong_network`.
  */
-export function buildFillAbort(
-  wanted: Paying & { terms: SpendTerms; fill: Sent; replaces: readonly Replaced[] },
-): Built {
-  const { terms, fill, coins, feerateSatVb, maxFeeSats, replaces: replaced } = wanted;
+export function buildFillAbort(wanted: Aborting & { fill: Sent }): Built {
+  const { terms, fill, coins, feerateSatVb, maxFeeSats, replaces: replaced, lost } = wanted;
   assertFillOf(fill, terms);
   const destination = addressScript(wanted.changeAddress, terms.network);
   const leastSats = dustLimitSats(destination);
   const layout: Layout = {
     lockHeight: 0,
-    inputs: fill.spent.filter((_, index) => index !== FILL.sellerInput).map(walletInput),
+    inputs: fill.spent
+      .filter(({ outpoint }, index) => index !== FILL.sellerInput && !lost.includes(outpoint))
+      .map(walletInput),
     coins,
     kept: { script: destination, wantedSats: leastSats, leastSats },
     others: [],

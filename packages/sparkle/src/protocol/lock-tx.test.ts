@@ -197,7 +197,7 @@ describe('lock', () => {
 
 describe('abort', () => {
   const lock = signed(buildLockTransaction(wanted));
-  const abort = { ...wanted, lock, returnAddress, coins: [], replaces: [replacedOf(lock)] };
+  const abort = { ...wanted, lock, returnAddress, coins: [], replaces: [replacedOf(lock)], lost: [] };
 
   test('spends the same inputs and returns the inscription at the same offset, with its old value', () => {
     const { raw } = buildAbortTransaction(abort);
@@ -211,6 +211,21 @@ describe('abort', () => {
       [p2tr, p2wpkh],
     );
     assert.equal(outputs[0]?.valueSats, 10_000n);
+  });
+
+  test('leaves out a coin of the lock that something else has spent, and takes another', () => {
+    const [, lostCoin] = lock.spent;
+    const spare = { outpoint: `${'5e'.repeat(32)}:3`, valueSats: 50_000n, script: p2tr };
+    const { raw } = buildAbortTransaction({ ...abort, lost: [lostCoin?.outpoint ?? ''], coins: [spare] });
+    assert.deepEqual(
+      decodeTransaction(raw).inputs.map(({ outpoint }) => outpoint),
+      [lock.spent[0]?.outpoint, spare.outpoint],
+    );
+  });
+
+  test('never leaves out the source, whatever is said of it: only by spending it the lock becomes impossible', () => {
+    const { raw } = buildAbortTransaction({ ...abort, lost: [lock.spent[0]?.outpoint ?? ''] });
+    assert.equal(decodeTransaction(raw).inputs[0]?.outpoint, lock.spent[0]?.outpoint);
   });
 
   test('pays the fee of the lock and its own relay on top, and the wanted feerate if that is more', () => {

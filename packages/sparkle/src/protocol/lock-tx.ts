@@ -101,15 +101,16 @@ export function assertLockValue(raw: string, terms: Pick<SpendTerms, 'postageSat
     });
 }
 
+/** `lost` names coins of the lock that something else has spent: with them the abort would be as impossible as the lock. */
+export type Aborting = Paying & { terms: SpendTerms; replaces: readonly Replaced[]; lost: readonly string[] };
+
 /**
  * Takes an unconfirmed lock back: spends the same inputs, returns the inscription to an address of the seller, and pays
  * what it takes to replace what is in the mempool now, which `replaces` names: the lock and its last bump, or an earlier
  * abort. Only the one that confirms counts. Throws as `buildLockTransaction`.
  */
-export function buildAbortTransaction(
-  wanted: Paying & { terms: SpendTerms; lock: Sent; returnAddress: string; replaces: readonly Replaced[] },
-): Built {
-  const { terms, lock, coins, feerateSatVb, maxFeeSats, replaces: replaced } = wanted;
+export function buildAbortTransaction(wanted: Aborting & { lock: Sent; returnAddress: string }): Built {
+  const { terms, lock, coins, feerateSatVb, maxFeeSats, replaces: replaced, lost } = wanted;
   assertSpendTerms(terms);
   const destination = addressScript(wanted.returnAddress, terms.network);
   const change = addressScript(wanted.changeAddress, terms.network);
@@ -118,7 +119,7 @@ export function buildAbortTransaction(
   const abort = built(
     layOut({
       lockHeight: 0,
-      inputs: lock.spent.map(walletInput),
+      inputs: lock.spent.filter(({ outpoint }, index) => index === 0 || !lost.includes(outpoint)).map(walletInput),
       coins,
       kept: { script: destination, wantedSats: sourceSats, leastSats },
       others: [],
@@ -190,7 +191,8 @@ export function buildBumpTransaction(
  * Behind a direct lock there is nothing but change. In front of the lock of a fill lie the filler's own sats, and his change,
  * when there is any, is the last output with their script; otherwise the child spends those.
  */
-function changeOf({ raw, vout }: SentLock): Prevout {
+/** The output of a lock that its own wallet may spend. Throws `insufficient_funds` when there is none. */
+export function changeOf({ raw, vout }: SentLock): Prevout {
   const { outputs } = decodeTransaction(raw);
   const own = outputs[vout === 0 ? 1 : 0]?.script;
   const index = outputs.findLastIndex(({ script }, position) => position !== vout && script === own);

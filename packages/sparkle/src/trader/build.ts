@@ -1,16 +1,24 @@
 import { buildClaim, presignClaim } from '../protocol/claim.ts';
+import { searchFromHeight } from '../protocol/deadlines.ts';
 import { addressScript, decodeTransaction, type Prevout, txidOf, vsizeOf } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { feerateWithin } from '../protocol/fees.ts';
+import { buildFillAbort, buildFillTransaction } from '../protocol/fill.ts';
 import { guardSell, runePolicyFor } from '../protocol/guard.ts';
-import { buildAbortTransaction, buildBumpTransaction, buildLockTransaction } from '../protocol/lock-tx.ts';
-import { readOutpoint } from '../protocol/inscription.ts';
+import {
+  type Aborting,
+  buildAbortTransaction,
+  buildBumpTransaction,
+  buildLockTransaction,
+  changeOf,
+} from '../protocol/lock-tx.ts';
 import { buildRefund } from '../protocol/refund.ts';
 import { type Built, lockSpendVsize, type SpendRequest } from '../protocol/spend.ts';
 import type { Effect, FeePlan, Version } from '../protocol/trade/effect.ts';
-import type { Terms } from '../protocol/trade/terms.ts';
+import type { Fill, Terms } from '../protocol/trade/terms.ts';
 import type { Parts } from './engine.ts';
 import type { Hands, Result } from './effects.ts';
+import { coinsOf, takeable } from './own-coins.ts';
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
 
@@ -60,6 +68,40 @@ export function lockFor(
   });
 }
 
+/** Pays the owner of a listing and locks what he signed away. Two coins only stand in front of his input, the least of all. */
+export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'fill_listing'>): Promise<Result> {
+  return hands.purse.alone(async () => {
+    const { listing, payouts } = fill;
+    const { outpoint } = listing.source;
+    await assertUnsold(hands, terms, outpoint);
+    assertAsListed(listing, await sellable(parts, terms, outpoint));
+    const cardinals = await hands.purse.cardinals(outpoint);
+    const [dummyA, dummyB] = cardinals.slice(-2);
+    if (dummyA === undefined || dummyB === undefined)
+      throw new SparkleError(
+        'insufficient_funds',
+        `a fill needs two coins and more to pay; there are ${cardinals.length}`,
+      );
+    const built = buildFillTransaction({
+      ...{ terms, listing, payouts, dummies: [dummyA, dummyB], coins: cardinals.slice(0, -2) },
+      changeAddress: await parts.wallet.address(),
+      feerateSatVb: await feerateFor(parts, plan),
+      maxFeeSats: plan.maxFeeSats,
+    });
+    const { raw, spent } = await signed(parts, built);
+    hands.purse.reserve(raw, terms.tradeId);
+    return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
+  });
+}
+
+/** The owner's signature commits to the value and script of his output: told otherwise, the fill would be void. */
+function assertAsListed({ source }: Fill['listing'], { valueSats, script }: Prevout): void {
+  if (source.valueSats === valueSats && source.script === script) return;
+  throw new SparkleError('refused', `the listing must say of ${source.outpoint} what the chain says; it does not`, {
+    outpoint: source.outpoint,
+  });
+}
+
 /** One inscription, one lock: a second buyer who paid in the same minute gets his payment back. */
 async function assertUnsold({ purse }: Hands, terms: Terms, sourceOutpoint: string): Promise<void> {
   const holder = await purse.holder(sourceOutpoint);
@@ -86,34 +128,61 @@ async function sellable(parts: Parts, { inscriptionId, offsetSats }: Terms, outp
   throw new SparkleError(wait ? 'not_indexed' : 'refused', sentence, { reason: code, outpoint });
 }
 
-export async function abortFor(parts: Parts, hands: Hands, effect: Do<'build_abort'>): Promise<Result> {
-  const { terms, lock, replaces, plan } = effect;
-  const address = await parts.wallet.address();
-  const built = buildAbortTransaction({
-    terms,
-    lock,
-    replaces: replaced(replaces),
-    coins: await hands.purse.cardinals(),
-    returnAddress: address,
-    changeAddress: await parts.wallet.address(),
-    feerateSatVb: await feerateFor(parts, plan),
-    maxFeeSats: plan.maxFeeSats,
-  });
-  return { type: 'abort_built', abort: versionOf(await signed(parts, built)) };
+export function abortFor(parts: Parts, hands: Hands, effect: Do<'build_abort'>): Promise<Result> {
+  return takenBack(parts, hands, effect, async (request) =>
+    buildAbortTransaction({ ...request, lock: effect.lock, returnAddress: await parts.wallet.address() }),
+  );
 }
 
-export async function bumpFor(parts: Parts, hands: Hands, effect: Do<'bump_lock'>): Promise<Result> {
+export function abortFillFor(parts: Parts, hands: Hands, effect: Do<'abort_fill'>): Promise<Result> {
+  return takenBack(parts, hands, effect, async (request) => buildFillAbort({ ...request, fill: effect.lock }));
+}
+
+/** Spends the first input of the lock, and what else is left of its coins and of those of an earlier attempt. */
+function takenBack(
+  parts: Parts,
+  hands: Hands,
+  effect: Do<'build_abort' | 'abort_fill'>,
+  build: (request: Aborting) => Promise<Built>,
+): Promise<Result> {
   const { terms, lock, replaces, plan } = effect;
-  const built = buildBumpTransaction({
-    terms,
-    lock,
-    replaces: replaced(replaces),
-    coins: await hands.purse.cardinals(),
-    changeAddress: await parts.wallet.address(),
-    feerateSatVb: await feerateFor(parts, plan),
-    maxFeeSats: plan.maxFeeSats,
+  return hands.purse.alone(async () => {
+    const contested = lock.spent[0]?.outpoint ?? '';
+    const fromHeight = searchFromHeight(terms);
+    const own = lock.spent.map(({ outpoint }) => outpoint);
+    const free = await takeable(parts, { outpoints: own, contested, fromHeight });
+    const earlier = await coinsOf(parts, { versions: replaces, contested, fromHeight });
+    const built = await build({
+      terms,
+      replaces: replaced(replaces),
+      lost: own.filter((outpoint) => !free.includes(outpoint)),
+      coins: [...earlier.filter(({ outpoint }) => !own.includes(outpoint)), ...(await hands.purse.cardinals())],
+      changeAddress: await parts.wallet.address(),
+      feerateSatVb: await feerateFor(parts, plan),
+      maxFeeSats: plan.maxFeeSats,
+    });
+    hands.purse.reserve(built.raw, terms.tradeId);
+    return { type: 'abort_built', abort: versionOf(await signed(parts, built)) };
   });
-  return { type: 'bump_built', bump: versionOf(await signed(parts, built)) };
+}
+
+export function bumpFor(parts: Parts, hands: Hands, effect: Do<'bump_lock'>): Promise<Result> {
+  const { terms, lock, replaces, plan } = effect;
+  return hands.purse.alone(async () => {
+    const contested = changeOf(lock).outpoint;
+    const earlier = await coinsOf(parts, { versions: replaces, contested, fromHeight: searchFromHeight(terms) });
+    const built = buildBumpTransaction({
+      terms,
+      lock,
+      replaces: replaced(replaces),
+      coins: [...earlier, ...(await hands.purse.cardinals())],
+      changeAddress: await parts.wallet.address(),
+      feerateSatVb: await feerateFor(parts, plan),
+      maxFeeSats: plan.maxFeeSats,
+    });
+    hands.purse.reserve(built.raw, terms.tradeId);
+    return { type: 'bump_built', bump: versionOf(await signed(parts, built)) };
+  });
 }
 
 type Spending = Do<'presign_claim' | 'build_claim' | 'build_refund'>;
@@ -125,7 +194,7 @@ const FUNDING_VBYTES = 101;
  * Builds a spend at the planned feerate, or, unless it is a reveal, at what the cap still pays for: from the lock's
  * reserve if that suffices, with the wallet's coins otherwise. `undefined` when the result could not replace the last one.
  */
-async function spend<T>(
+async function spend<T extends Built>(
   parts: Parts,
   hands: Hands,
   effect: Spending,
@@ -154,28 +223,16 @@ async function spend<T>(
   } catch (error) {
     if (!(error instanceof SparkleError) || error.code !== 'fee_too_high') throw error;
   }
-  const coins = [...(await coinsOf(parts, outpoint, previous)), ...(await hands.purse.cardinals())];
-  const funding = { coins, changeAddress: await parts.wallet.address() };
-  return build({ ...request(affordable(vsize + FUNDING_VBYTES)), funding });
-}
-
-/**
- * What a version that waits in the mempool took from the wallet. The wallet calls it spent, yet whoever replaces that
- * version may take it again: a wallet of one coin could not raise a fee otherwise.
- */
-async function coinsOf({ chain }: Parts, lockOutpoint: string, previous: Version | undefined): Promise<Prevout[]> {
-  if (previous === undefined) return [];
-  const { height } = await chain.tip();
-  const spends = (raw: string) => decodeTransaction(raw).inputs.map((input) => input.outpoint);
-  const found = spends(previous.raw).map(async (outpoint): Promise<Prevout[]> => {
-    const spender = outpoint === lockOutpoint ? undefined : await chain.spender(outpoint, height);
-    if (spender === undefined || spender.block !== undefined || !spends(spender.raw).includes(lockOutpoint)) return [];
-    const { txid, vout } = readOutpoint(outpoint);
-    const parent = await chain.transaction(txid);
-    const output = parent && decodeTransaction(parent.raw).outputs[vout];
-    return output === undefined ? [] : [{ outpoint, ...output }];
+  return hands.purse.alone(async () => {
+    const fromHeight = searchFromHeight(terms);
+    const versions = previous === undefined ? [] : [previous];
+    const earlier = await coinsOf(parts, { versions, contested: outpoint, fromHeight });
+    const coins = [...earlier, ...(await hands.purse.cardinals())];
+    const funding = { coins, changeAddress: await parts.wallet.address() };
+    const built = build({ ...request(affordable(vsize + FUNDING_VBYTES)), funding });
+    hands.purse.reserve(built.raw, terms.tradeId);
+    return built;
   });
-  return (await Promise.all(found)).flat();
 }
 
 export async function presignFor(parts: Parts, hands: Hands, effect: Do<'presign_claim'>): Promise<Result> {

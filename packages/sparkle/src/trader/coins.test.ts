@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SparkleError } from '../protocol/errors.ts';
 import type { OutputAssets, RunePolicy } from '../protocol/guard.ts';
-import { holdSeller, holdTerms, lockFor, sourceOutpoint } from '../protocol/trade/fixtures.suite.ts';
+import { claimFor, holdSeller, holdTerms, lockFor, sourceOutpoint } from '../protocol/trade/fixtures.suite.ts';
+import type { Trade } from '../protocol/trade/step.ts';
 import { createPurse } from './coins.ts';
 
 const P2TR = `5120${'07'.repeat(32)}`;
@@ -18,7 +19,13 @@ const [, lockedCoin = ''] = lock.spent.map((spent) => spent.outpoint);
 type Policy = { network: 'mainnet' | 'regtest'; runes?: RunePolicy };
 type Known = Partial<OutputAssets>;
 
-const purseOf = (outpoints: string[], coins = outpoints.map(coin), known: Known = {}, policy: Policy = onRegtest) =>
+const purseOf = (
+  outpoints: string[],
+  coins = outpoints.map(coin),
+  known: Known = {},
+  policy: Policy = onRegtest,
+  live: Trade = holdSeller.locking,
+) =>
   createPurse({
     wallet: { coins: async () => coins },
     ordinals: {
@@ -31,7 +38,7 @@ const purseOf = (outpoints: string[], coins = outpoints.map(coin), known: Known 
         return { inscriptions, runes: 'none', marks: [], ...known };
       },
     },
-    store: { live: async () => [holdSeller.locking] },
+    store: { live: async () => [live] },
     ...policy,
   } as unknown as Parameters<typeof createPurse>[0]);
 
@@ -103,6 +110,24 @@ test('inputs of a transaction that was built are kept for it', async () => {
     (await purse.cardinals()).map((each) => each.outpoint),
     [free],
   );
+});
+
+test('inputs of a bump, an abort and a refund are kept as long as their trade lives, also after a restart', async () => {
+  const { locking } = holdSeller;
+  const version = { txid: lock.txid, raw: lock.raw, feeSats: 0n, feerateSatVb: 1 };
+  // Another lock than the one whose inputs are looked for.
+  const elsewhere = { ...locking, lock: { raw: claimFor(holdTerms).raw } };
+  for (const trade of [
+    { ...elsewhere, bumps: [version] },
+    { ...elsewhere, state: 'aborting', aborts: [version] },
+    { ...elsewhere, state: 'refunding', refunds: [version] },
+  ])
+    assert.deepEqual(
+      (await purseOf([free, lockedCoin], undefined, {}, onRegtest, trade as Trade).cardinals()).map(
+        (each) => each.outpoint,
+      ),
+      [free],
+    );
 });
 
 test('builders come one after the other, also after one that failed', async () => {

@@ -34,7 +34,7 @@ export function createPurse(parts: PurseParts): Purse {
     const live = await store.live();
     const alive = new Set(live.map(({ tradeId }) => tradeId));
     for (const [outpoint, tradeId] of reserved) if (!alive.has(tradeId)) reserved.delete(outpoint);
-    const written = live.flatMap((trade) => inputsOfLock(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
+    const written = live.flatMap((trade) => inputsFor(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
     return new Map([...reserved, ...written]);
   }
 
@@ -82,5 +82,16 @@ async function assetsOf(ordinals: Ordinals, outpoint: string): Promise<OutputAss
 }
 
 const inputsOf = (raw: string): string[] => decodeTransaction(raw).inputs.map(({ outpoint }) => outpoint);
-const inputsOfLock = (trade: Trade): string[] =>
-  trade.role === 'seller' && 'lock' in trade ? inputsOf(trade.lock.raw) : [];
+
+/** Inputs of everything that was built for a trade: until it ends any of it may be sent, or sent again. */
+function inputsFor(trade: Trade): string[] {
+  const built: readonly { raw: string }[] = [
+    ...('lock' in trade ? [trade.lock] : []),
+    ...('bumps' in trade ? trade.bumps : []),
+    ...('aborts' in trade ? trade.aborts : []),
+    ...('refunds' in trade ? trade.refunds : []),
+    ...('presigned' in trade ? [trade.presigned] : []),
+    ...('versions' in trade ? trade.versions : []),
+  ];
+  return built.flatMap(({ raw }) => inputsOf(raw));
+}

@@ -9,7 +9,7 @@ import type { TradeEvent } from '../protocol/trade/event.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Terms } from '../protocol/trade/terms.ts';
 import type { Due } from '../store/store.ts';
-import { abortFor, bumpFor, claimFor, lockFor, presignFor, refundFor } from './build.ts';
+import { abortFillFor, abortFor, bumpFor, claimFor, fillFor, lockFor, presignFor, refundFor } from './build.ts';
 import type { Purse } from './coins.ts';
 import type { Parts } from './engine.ts';
 import { freshHeight } from './tip.ts';
@@ -44,8 +44,12 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }:
       return void (await parts.lightning.cancel(effect.paymentHash));
     case 'build_lock':
       return lockFor(parts, hands, effect);
+    case 'fill_listing':
+      return fillFor(parts, hands, effect);
     case 'build_abort':
       return abortFor(parts, hands, effect);
+    case 'abort_fill':
+      return abortFillFor(parts, hands, effect);
     case 'bump_lock':
       return bumpFor(parts, hands, effect);
     case 'presign_claim':

@@ -7,6 +7,7 @@ import { SparkleError } from '../protocol/errors.ts';
 import { identityKey, type KeyPair, tradeKeys } from '../protocol/keys.ts';
 import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
 import { openBuyer, openSeller } from '../protocol/trade/open.ts';
+import { saidBy } from '../protocol/trade/quoting.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
 import { within } from './clock.ts';
@@ -30,6 +31,16 @@ export type Purchase = {
   routeCapBlocks: number;
   expiresAt: number;
 };
+
+/** What a seller says of an offer; who and where he is his trader knows. */
+export type OwnOffer = Omit<Offer, 'sellerId' | 'network'>;
+
+type Refusal = { code: string; sentence: string };
+
+const notForSale = ({ inscriptionId }: TradeRequest): Refusal => ({
+  code: 'not_for_sale',
+  sentence: `the inscription must be for sale here; ${inscriptionId} is not`,
+});
 
 const REFUSAL_EXPIRY_SECONDS = 3600;
 /** A market that takes no letter and refuses none must not hold up what else is due: that is money. */
@@ -81,9 +92,8 @@ export class Trader {
   }
 
   /** Answers requests for this offer until it is withdrawn. Not stored: whoever starts a trader offers again. */
-  async sell(given: Omit<Offer, 'sellerId' | 'network'>): Promise<void> {
-    for (const mode of given.modes) assertNodeCan(`sell ${mode}`, this.#parts.lightning.capabilities);
-    const offer: Offer = { ...given, network: this.#parts.network, sellerId: this.id };
+  async sell(given: OwnOffer): Promise<void> {
+    const offer = this.#owned(given);
     this.#offers.set(offer.inscriptionId, offer);
     const { inscriptionId, priceSats, modes, expiresAt } = offer;
     await this.#parts.market.publish({
@@ -94,6 +104,17 @@ export class Trader {
       modes,
       expiresAt,
     });
+  }
+
+  /** Throws `refused` when the node cannot take such a payment, `bad_config` for a fill whose buyer would have to pay last. */
+  #owned(given: OwnOffer): Offer {
+    for (const mode of given.modes) assertNodeCan(`sell ${mode}`, this.#parts.lightning.capabilities);
+    if (given.fill !== undefined && given.modes.join() !== 'hold-first')
+      throw new SparkleError(
+        'bad_config',
+        `an offer that is filled must be hold-first alone; got ${given.modes.join()}`,
+      );
+    return { ...given, network: this.#parts.network, sellerId: this.id };
   }
 
   async withdraw(inscriptionId: string): Promise<void> {
@@ -114,6 +135,18 @@ export class Trader {
     const want: Want = mode === 'hold-first' ? { ...common, mode, paymentHash } : { ...common, mode };
     await this.#engine.open(openBuyer({ want, keyIndex }));
     return tradeId;
+  }
+
+  /**
+   * Begins a sale by a request that did not come through the market, on terms made for it alone: an HTTP interface vouches
+   * for who sent it. Throws `refused` with the codes of everything that is wrong, `duplicate_trade` for a trade id or
+   * payment hash that is known.
+   */
+  async accept({ request, offer }: { request: TradeRequest; offer: OwnOffer }): Promise<void> {
+    const failures = await this.#open(request, this.#owned(offer));
+    const [first] = failures;
+    if (first === undefined) return;
+    throw new SparkleError('refused', first.sentence, { reason: first.code, codes: failures.map(({ code }) => code) });
   }
 
   /** Asks a trade to end; what is already under way decides whether it can. */
@@ -180,9 +213,23 @@ export class Trader {
         });
   }
 
+  /**
+   * What this seller has told the buyer of a hold-first trade and still stands by, signed anew: for whoever lost it, or
+   * reads it elsewhere than in the market. Empty when there is no such trade, or it has ended.
+   */
+  async said(tradeId: string): Promise<string[]> {
+    const trade = await this.#parts.store.load(tradeId);
+    if (trade?.role !== 'seller' || trade.mode !== 'hold-first') return [];
+    return saidBy(trade).map((message) => this.#signed(message));
+  }
+
+  #signed(message: TradeMessage): string {
+    return writeMessage(message, { secret: this.#me.secret, auxRand: this.#parts.clock.randomBytes(32) });
+  }
+
   async #say(to: string, message: TradeMessage): Promise<void> {
     const { market, clock } = this.#parts;
-    const text = writeMessage(message, { secret: this.#me.secret, auxRand: clock.randomBytes(32) });
+    const text = this.#signed(message);
     await within(clock, MOST_SAY_MILLISECONDS, market.send(to, { from: this.id, text }));
   }
 
@@ -209,25 +256,32 @@ export class Trader {
   }
 
   async #answer(request: TradeRequest, tradeId: string): Promise<void> {
-    const { chain, clock, store, log } = this.#parts;
-    const offer = this.#offers.get(request.inscriptionId);
-    if (offer === undefined) return this.#refuse(request, 'not_for_sale');
-    if ((await store.live()).filter(({ role }) => role === 'seller').length >= (this.#parts.mostSales ?? MOST_SALES))
-      return this.#refuse(request, 'busy');
+    try {
+      const offer = this.#offers.get(request.inscriptionId);
+      const [failure] = offer === undefined ? [notForSale(request)] : await this.#open(request, offer);
+      if (failure !== undefined) await this.#refuse(request, failure.code);
+    } catch (error) {
+      if (!(error instanceof SparkleError && error.code === 'duplicate_trade')) throw error;
+      this.#parts.log.warn({ tradeId }, 'a request repeats a trade or a payment hash');
+    }
+  }
+
+  /** Begins a sale, or says all that is wrong with the request. Throws `duplicate_trade`. */
+  async #open(request: TradeRequest, offer: Offer): Promise<Refusal[]> {
+    const { chain, clock, store } = this.#parts;
+    const most = this.#parts.mostSales ?? MOST_SALES;
+    if ((await store.live()).filter(({ role }) => role === 'seller').length >= most)
+      return [{ code: 'busy', sentence: `at most ${most} sales are open at one time; ask again later` }];
     const at = { height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() };
     // Before a key index is spent: whoever restores from the phrase searches through all of them.
-    const [failure] = checkRequest({ request, offer, ...at });
-    if (failure !== undefined) return this.#refuse(request, failure.code);
+    const failures = checkRequest({ request, offer, ...at });
+    if (failures.length > 0) return failures;
     const keyIndex = await store.nextKeyIndex();
     const { refund, paymentHash } = this.#hands.keys(keyIndex);
     const opened = openSeller({ request, offer, keys: { keyIndex, refundKey: refund.public, paymentHash }, at });
-    if ('failures' in opened) return this.#refuse(request, opened.failures[0]?.code ?? 'refused');
-    try {
-      await this.#engine.open(opened);
-    } catch (error) {
-      if (!(error instanceof SparkleError && error.code === 'duplicate_trade')) throw error;
-      log.warn({ tradeId }, 'a request repeats a trade or a payment hash');
-    }
+    if ('failures' in opened) return opened.failures;
+    await this.#engine.open(opened);
+    return [];
   }
 
   async #refuse({ signed, inscriptionId }: TradeRequest, code: string): Promise<void> {

@@ -29,6 +29,7 @@ async function seen(eyes: Eyes, look: Look, tip: Tip): Promise<Omit<View, 'tip' 
   return {
     ...(look.lock === undefined ? {} : { lock: await output(chain, look.lock, tip) }),
     ...(look.source === undefined ? {} : { source: await output(chain, look.source, tip) }),
+    ...(look.coin === undefined ? {} : { coin: await output(chain, look.coin, tip) }),
     ...(await money(eyes.lightning, look).catch((error: unknown) => {
       // Refunds and claims have deadlines that do not wait for a Lightning node to come back.
       if (looksAtChain && error instanceof SparkleError && error.code === 'lightning_unavailable') return {};

@@ -1,6 +1,6 @@
 import type { TradeMessage } from '../messages.ts';
 import type { LockVersion } from './state.ts';
-import type { Terms } from './terms.ts';
+import type { Fill, Terms } from './terms.ts';
 
 /** How urgent a transaction is: feerate = max(estimate(targetBlocks) * multiplierPercent / 100, floorSatVb), capped by `maxFeeSats`. */
 export type FeePlan = { targetBlocks: number; multiplierPercent: number; floorSatVb: number; maxFeeSats: bigint };
@@ -26,7 +26,9 @@ export type Effect =
   | { do: 'settle'; paymentHash: string; preimage: string }
   | { do: 'cancel_invoice'; paymentHash: string }
   | { do: 'build_lock'; terms: Terms; sourceOutpoint: string; plan: FeePlan }
+  | { do: 'fill_listing'; terms: Terms; fill: Fill; plan: FeePlan }
   | { do: 'build_abort'; terms: Terms; lock: LockVersion; replaces: Version[]; plan: FeePlan }
+  | { do: 'abort_fill'; terms: Terms; lock: LockVersion; replaces: Version[]; plan: FeePlan }
   | { do: 'bump_lock'; terms: Terms; lock: LockVersion; replaces: Version[]; plan: FeePlan }
   | { do: 'presign_claim'; terms: Terms; keyIndex: number; outpoint: string; plan: FeePlan }
   | {

@@ -8,12 +8,11 @@ type Underway = Extract<Seller, { state: 'locking' | 'aborting' }>;
 type Planned = { tradeId: string; role: 'seller'; offer: Seller['offer']; terms: Seller['terms'] };
 
 export function planLock(trade: Planned, height: number): KeyedEffect {
-  return keyed(trade, 'lock', {
-    do: 'build_lock',
-    terms: trade.terms,
-    sourceOutpoint: trade.offer.sourceOutpoint,
-    plan: lockFeePlan({ height, startedHeight: height, maxFeeSats: trade.offer.maxRefundFeeSats }),
-  });
+  const { terms, offer } = trade;
+  const { fill, sourceOutpoint, maxRefundFeeSats: maxFeeSats } = offer;
+  const plan = lockFeePlan({ height, startedHeight: height, maxFeeSats });
+  if (fill !== undefined) return keyed(trade, 'lock', { do: 'fill_listing', terms, fill, plan });
+  return keyed(trade, 'lock', { do: 'build_lock', terms, sourceOutpoint, plan });
 }
 
 /** The last height at which a lock of this trade may be sent, and in hold-first only while the payment is held. */
@@ -58,10 +57,10 @@ export function pushLock(trade: Underway, lock: OutputView | undefined, height: 
   return [bumpLock(trade, height)];
 }
 
-/** Spends the lock's own input back to the seller, paying more than the lock and its child, or than the last attempt. */
+/** Spends the lock's own inputs back to the seller, paying more than the lock and its child, or than the last attempt. */
 export function planAbort(trade: Underway, height: number, previous: Version | undefined): KeyedEffect {
   return keyed(trade, `abort/${height}`, {
-    do: 'build_abort',
+    do: trade.offer.fill === undefined ? 'build_abort' : 'abort_fill',
     terms: trade.terms,
     lock: trade.lock,
     replaces: previous === undefined ? [trade.lock, ...trade.bumps.slice(-1)] : [previous],
@@ -95,8 +94,21 @@ export function pushAbort(trade: Extract<Seller, { state: 'aborting' }>, height:
 }
 
 /** The lock can no longer come to be: another transaction has spent its input, six blocks deep. */
-export function lockIsImpossible(trade: { lock: LockVersion }, source: View['source']): string | undefined {
-  if (source?.state !== 'spent') return undefined;
-  const { txid, confirmations } = source.spender;
-  return txid !== trade.lock.txid && confirmations >= FINAL_CONFIRMATIONS ? txid : undefined;
+export function lockIsImpossible(trade: { lock: LockVersion }, { source, coin }: View): string | undefined {
+  return [source, coin].map((input) => replacing(trade, input, FINAL_CONFIRMATIONS)).find((txid) => txid !== undefined);
+}
+
+/** A listing that its owner has spent elsewhere: the fill waits for a block that will not come. */
+export const listingIsGone = (trade: { lock: LockVersion; offer: Seller['offer'] }, { source }: View): boolean =>
+  trade.offer.fill !== undefined && replacing(trade, source, 0) !== undefined;
+
+/** The transaction other than the lock that spends an input of it, when it is that deep. */
+function replacing(
+  { lock }: { lock: LockVersion },
+  input: OutputView | undefined,
+  leastConfirmations: number,
+): string | undefined {
+  if (input?.state !== 'spent') return undefined;
+  const { txid, confirmations } = input.spender;
+  return txid !== lock.txid && confirmations >= leastConfirmations ? txid : undefined;
 }

@@ -1,7 +1,7 @@
 import { searchFromHeight } from '../deadlines.ts';
 import { lockOutpoint } from './locking.ts';
 import type { HoldBuyer, HoldSeller, LockBuyer, LockSeller, LockVersion, Trade } from './state.ts';
-import type { Terms } from './terms.ts';
+import type { Offer, Terms } from './terms.ts';
 import type { Look } from './view.ts';
 
 /** What a trade must see to go on from where it is; a trade that has ended sees nothing. */
@@ -83,10 +83,17 @@ type Locked = { terms: Terms; lock: LockVersion };
 
 const since = (terms: Terms, outpoint: string) => ({ outpoint, fromHeight: searchFromHeight(terms) });
 const lock = (trade: Locked) => since(trade.terms, lockOutpoint(trade.lock));
-const underway = (trade: Locked & { offer: { sourceOutpoint: string } }): Look => ({
+const underway = (trade: Locked & { offer: Pick<Offer, 'sourceOutpoint' | 'fill'> }): Look => ({
   lock: lock(trade),
   source: since(trade.terms, trade.offer.sourceOutpoint),
+  ...ownCoin(trade),
 });
+
+/** A listing can be withdrawn by its owner and a fill by the filler: whichever spends an input first. */
+function ownCoin({ terms, lock: { spent }, offer }: Locked & { offer: Pick<Offer, 'fill'> }): Pick<Look, 'coin'> {
+  const own = offer.fill === undefined ? undefined : spent[0];
+  return own === undefined ? {} : { coin: since(terms, own.outpoint) };
+}
 const facts = (trade: { outpoint: string; terms: Terms }) => ({
   outpoint: trade.outpoint,
   inscriptionId: trade.terms.inscriptionId,

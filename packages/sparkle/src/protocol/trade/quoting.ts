@@ -1,7 +1,7 @@
 import { buildLock } from '../lock.ts';
-import type { AcceptTerms, Signed, TradeAccept, TradeQuote } from '../messages.ts';
+import type { AcceptTerms, Signed, TradeAccept, TradeMessage, TradeQuote } from '../messages.ts';
 import { lockOutpoint } from './locking.ts';
-import type { LockVersion } from './state.ts';
+import type { HoldSeller, LockVersion } from './state.ts';
 import type { Offer, Terms } from './terms.ts';
 
 function signedTerms(terms: Terms, offer: Offer): Signed & AcceptTerms {
@@ -47,4 +47,12 @@ export function acceptOf(at: { terms: Terms; offer: Offer; invoice: string; lock
     witnessScript: claimLeaf + refundLeaf,
     signed: signedTerms(terms, offer),
   };
+}
+
+/** All that a seller in hold-first has told the buyer so far and that still stands; whoever lost it may have it again. */
+export function saidBy(trade: HoldSeller): TradeMessage[] {
+  if (!('invoice' in trade)) return [];
+  const { terms, offer, invoice } = trade;
+  const quote = quoteOf(terms, offer, invoice);
+  return 'lock' in trade ? [quote, acceptOf({ terms, offer, invoice, lock: trade.lock })] : [quote];
 }

@@ -12,7 +12,7 @@ import { isPreimageOf } from '../preimage.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
-import { broadcastLock, lockIsImpossible, planAbort, planLock, pushAbort, pushLock } from './locking.ts';
+import { broadcastLock, listingIsGone, lockIsImpossible, planAbort, planLock, pushAbort, pushLock } from './locking.ts';
 import { type Change, go, keyed, type Machine, run, stay } from './machine.ts';
 import { acceptOf, quoteOf } from './quoting.ts';
 import { broadcastRefund, planRefund, refundNews } from './refunding.ts';
@@ -53,7 +53,7 @@ const machine: Machine<HoldSeller> = {
     message: (trade, { message }) =>
       message.op === 'trade_abort' ? cancel(trade, 'canceled', [message.code]) : stay(trade),
     effect_failed: (trade, { effect, code }) =>
-      effect === 'build_lock' ? cancel(trade, 'canceled', [code]) : stay(trade),
+      effect === 'build_lock' || effect === 'fill_listing' ? cancel(trade, 'canceled', [code]) : stay(trade),
     abort_requested: (trade) => cancel(trade, 'canceled', ['abort_requested']),
   },
   locking: {
@@ -148,11 +148,12 @@ function lockLooked(trade: In<'locking'>, { view, at }: Event<'looked'>): After 
   const { lock } = view;
   if (lock?.state === 'spent') return spent(trade, lock.spender);
   if (lock?.state === 'unspent' && lock.confirmations >= trade.terms.confirmations) return toLocked(trade, at.height);
-  const impossible = lockIsImpossible(trade, view.source);
+  const impossible = lockIsImpossible(trade, view);
   if (impossible !== undefined) return cancel(trade, 'canceled', ['lock_replaced'], impossible);
   const confirmed = lock?.state === 'unspent' && lock.confirmations > 0;
   if (confirmed) return stay(trade);
-  if (at.height >= lockGiveUpHeight(trade) || !holdStands(trade, view)) return abort(trade, at.height);
+  const isOver = at.height >= lockGiveUpHeight(trade) || listingIsGone(trade, view);
+  if (isOver || !holdStands(trade, view)) return abort(trade, at.height);
   const effects = pushLock(trade, lock, at.height);
   return effects.length === 0 ? stay(trade) : go({ ...trade, plannedAt: at.height }, ...effects);
 }
@@ -179,9 +180,9 @@ function abort(trade: In<'locking'>, height: number): After {
 function abortLooked(trade: In<'aborting'>, { view, at }: Event<'looked'>): After {
   if (view.lock?.state === 'spent') return spent(trade, view.lock.spender);
   if (view.lock?.state === 'unspent' && view.lock.confirmations > 0) return toLocked(trade, at.height);
-  const replaced = lockIsImpossible(trade, view.source);
+  const replaced = lockIsImpossible(trade, view);
   if (replaced !== undefined) return cancel(trade, 'canceled', ['lock_aborted'], replaced);
-  const buried = view.source?.state === 'spent' && view.source.spender.confirmations > 0;
+  const buried = [view.source, view.coin].some((input) => input?.state === 'spent' && input.spender.confirmations > 0);
   if (buried || at.height <= trade.plannedAt) return stay(trade);
   return go({ ...trade, plannedAt: at.height }, ...pushAbort(trade, at.height));
 }

@@ -87,7 +87,7 @@ function lockLooked(trade: In<'locking'>, { view, at }: Event<'looked'>): After 
   const { lock } = view;
   const confirmations = lock?.state === 'unspent' ? lock.confirmations : 0;
   if (confirmations >= trade.terms.confirmations) return toInvoicing(trade, at.height);
-  const impossible = lockIsImpossible(trade, view.source);
+  const impossible = lockIsImpossible(trade, view);
   if (impossible !== undefined) return ended(trade, 'canceled', ['lock_replaced'], impossible);
   if (confirmations > 0) return stay(trade);
   if (!inTime(trade, at.height)) return abort(trade, at.height);
@@ -111,7 +111,7 @@ function abort(trade: In<'locking'>, height: number): After {
 function abortLooked(trade: In<'aborting'>, { view, at }: Event<'looked'>): After {
   // The lock won: no invoice was ever made for it, so it only has to wait for its refund height.
   if (view.lock?.state === 'unspent' && view.lock.confirmations > 0) return toWaiting(trade);
-  const replaced = lockIsImpossible(trade, view.source);
+  const replaced = lockIsImpossible(trade, view);
   if (replaced !== undefined) return ended(trade, 'canceled', ['lock_aborted'], replaced);
   const buried = view.source?.state === 'spent' && view.source.spender.confirmations > 0;
   if (buried || at.height <= trade.plannedAt) return stay(trade);
@@ -175,7 +175,7 @@ const cancelAgain = (trade: In<'withdrawing' | 'refunding'>, height: number): Ke
   keyed(trade, `cancel/${height}`, { do: 'cancel_invoice', paymentHash: trade.terms.paymentHash });
 
 function waited(trade: In<'waiting'>, { view, at }: Event<'looked'>): After {
-  const instead = lockIsImpossible(trade, view.source);
+  const instead = lockIsImpossible(trade, view);
   if (instead !== undefined) return replaced(trade, instead);
   const { refundHeight } = trade.terms;
   return refundIsOpen({ height: at.height, refundHeight }) ? refund(trade, at.height) : stay(trade);
@@ -191,7 +191,7 @@ function refund(trade: In<'waiting'>, height: number): After {
 }
 
 function refundLooked(trade: In<'refunding'>, { view, at }: Event<'looked'>): After {
-  const instead = lockIsImpossible(trade, view.source);
+  const instead = lockIsImpossible(trade, view);
   if (instead !== undefined) return replaced(trade, instead);
   // Nobody races this refund, and whether the invoice is surely canceled is for the node to say.
   if (view.invoice === undefined) return stay(trade);

@@ -1,3 +1,5 @@
+import type { Output } from '../draft.ts';
+import type { Listing } from '../listing.ts';
 import type { NetworkName } from '../network.ts';
 import type { ScriptVersion } from '../lock.ts';
 
@@ -65,7 +67,13 @@ export type Want = {
   expiresAt: number;
 } & ({ mode: 'hold-first'; paymentHash: string } | { mode: 'lock-first' });
 
-/** What a seller sells: the standing offer plus what only he knows. */
+/**
+ * What a principal fills to make the lock: an input that its owner signed away for what he asks, and whatever else the
+ * transaction pays (royalty, market fee). The owner never hears of Lightning; the principal is the seller of the trade.
+ */
+export type Fill = { listing: Listing; payouts: readonly Output[] };
+
+/** What a seller sells: the standing offer plus what only he knows. `fill` when it is not his yet; hold-first alone. */
 export type Offer = {
   inscriptionId: string;
   priceSats: bigint;
@@ -84,4 +92,5 @@ export type Offer = {
   maxRefundFeeSats: bigint;
   sellerId: string;
   expiresAt: number;
+  fill?: Fill;
 };

@@ -8,6 +8,8 @@ export type View = {
   lock?: OutputView;
   /** The output that the lock transaction spends first: the one that held the inscription before. */
   source?: OutputView;
+  /** The first of a principal's own coins in the lock transaction: by spending it he takes the lock back. */
+  coin?: OutputView;
   /** Absent, though looked for, while the Lightning node is away; so is `invoice`. */
   payment?: PaymentView;
   invoice?: InvoiceView;
@@ -56,6 +58,7 @@ export type LockFacts = {
 export type Look = {
   lock?: { outpoint: string; fromHeight: number };
   source?: { outpoint: string; fromHeight: number };
+  coin?: { outpoint: string; fromHeight: number };
   payment?: string;
   invoice?: string;
   facts?: { outpoint: string; inscriptionId: string };
