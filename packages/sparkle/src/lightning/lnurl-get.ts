@@ -75,8 +75,8 @@ function respond({ url, addresses, ca, limit }: Get): Promise<IncomingMessage> {
   });
 }
 
-/** The name is not asked for again: the connection goes to an address that was checked. */
-const onlyTo =
+/** For a connection's `lookup`: the name is not asked for again, it goes to an address that was checked. */
+export const onlyTo =
   (addresses: readonly string[]): LookupFunction =>
   (_host, options, answer) => {
     const all = addresses.map((address) => ({ address, family: isIP(address) }));
