@@ -1,0 +1,3 @@
+import { oddPayerSuite } from './odd-payer.suite.ts';
+
+oddPayerSuite({ seller: 'LND', refusedByNode: 1, refusedByTrade: [] });
