@@ -31,6 +31,12 @@ export type Database = {
   close(): Promise<void>;
 };
 
+const TAKEN = ['23505', 'SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY'];
+
+/** Whether a write was refused because another row has what must be there once: the codes of PostgreSQL and of SQLite. */
+export const isTaken = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && TAKEN.includes(String(error.code));
+
 const SQLITE = /^sqlite:(?<path>.+)$/;
 const POSTGRES = /^postgres(?:ql)?:\/\//;
 

@@ -2,7 +2,6 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import { type MigrationSet, migrateSet } from './migrations.ts';
-import { explained } from './postgres-errors.ts';
 import { type PostgresTables, postgresTradeTables } from './postgres-migrations.ts';
 import { boundedPool, type Reach } from './postgres-pool.ts';
 
@@ -26,8 +25,6 @@ export async function openPostgres(database: PostgresDatabase): Promise<Kysely<P
   const setup = connect({ ...database, connections: 1, patienceMilliseconds: STEP_PATIENCE_MILLISECONDS });
   try {
     await setup.connection().execute((session) => prepare(session, database));
-  } catch (error) {
-    throw explained(error);
   } finally {
     await setup.destroy();
   }

@@ -18,7 +18,7 @@ const isAway = (error: unknown): boolean =>
 /** Two that met: a deadlock, a serialization failure, a row that another inserted meanwhile. The second look is another one. */
 export const isCollision = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(stateOf(error));
 
-export const storeUnavailable = (cause: unknown): SparkleError => {
+const storeUnavailable = (cause: unknown): SparkleError => {
   const state = stateOf(cause);
   return new SparkleError(
     'store_unavailable',
@@ -28,8 +28,20 @@ export const storeUnavailable = (cause: unknown): SparkleError => {
   );
 };
 
+/** PostgreSQL keeps no U+0000 in a text, where SQLite does and JSON allows it. */
+const isUnstorable = (error: unknown): boolean => stateOf(error) === '22021';
+
 /** An error as the store's callers know it. What passes by itself is told from what will be as wrong the next time. */
 export function explained(error: unknown): unknown {
   if (error instanceof SparkleError) return error;
-  return isAway(error) || isCollision(error) ? storeUnavailable(error) : error;
+  if (isAway(error)) return storeUnavailable(error);
+  if (isUnstorable(error))
+    return new SparkleError('bad_message', 'a text must not hold the character U+0000', {}, { cause: error });
+  return error;
 }
+
+/** After as many tries as are reasonable: two that meet again and again. */
+export const stillColliding = (error: unknown): unknown => (isCollision(error) ? storeUnavailable(error) : error);
+
+export const isUnavailable = (error: unknown): boolean =>
+  error instanceof SparkleError && error.code === 'store_unavailable';

@@ -160,6 +160,13 @@ describe('postgres that goes away', { skip: withoutPostgres }, () => {
     await until('the trade to be taken', async () => (await store.live().catch(() => [])).length === 1);
   });
 
+  test('postgres: a text that it cannot keep is refused as a bad message, and nothing is written', async (context) => {
+    const store = await opened(context, await server.newDatabase());
+    const unstorable = { ...name, tradeId: 't\u0000' };
+    await assert.rejects(store.create({ trade: quoting(unstorable), effects: [] }), withCode('bad_message', /U\+0000/));
+    assert.deepEqual(await store.all(), []);
+  });
+
   test('postgres: closing while the database is away ends', async (context) => {
     const store = await opened(context, await server.newDatabase());
     await server.kill();

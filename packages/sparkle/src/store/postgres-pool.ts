@@ -1,6 +1,7 @@
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { SparkleError } from '../protocol/errors.ts';
+import { explained } from './postgres-errors.ts';
 
 const INT8 = 20;
 
@@ -49,7 +50,7 @@ export const survive = (emitter: { on(name: 'error', listener: () => void): unkn
   emitter.on('error', () => undefined);
 
 /**
- * Connections for Kysely. One whose answer does not come in time is closed and never used again: it may be within a
+ * Connections for Kysely, whose failures are told as the store's callers know them. One whose answer does not come in time is closed and never used again: it may be within a
  * transaction that is half done, which its next user would commit.
  */
 export function boundedPool(reach: Reach & { connections: number }): PostgresPool {
@@ -60,7 +61,11 @@ export function boundedPool(reach: Reach & { connections: number }): PostgresPoo
   const pool = new Pool({ ...clientConfig(reach), max: reach.connections, onConnect });
   survive(pool);
   return {
-    connect: async () => lent(await pool.connect(), reach.patienceMilliseconds),
+    connect: () =>
+      pool.connect().then(
+        (client) => lent(client, reach.patienceMilliseconds),
+        (error: unknown) => Promise.reject(explained(error)),
+      ),
     end: () => pool.end(),
   };
 }
@@ -74,10 +79,10 @@ export async function answerWithin<Answer>(milliseconds: number, answer: Promise
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
-const isLate = (error: unknown): error is Error => error instanceof Error && error.message === LATE;
+const isLate = (error: unknown): boolean => error instanceof Error && error.message === LATE;
 
 function lent(client: PoolClient, patienceMilliseconds: number): PostgresPoolClient {
-  let late: Error | undefined;
+  let late: unknown;
   const query = async <Row>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<Row>> => {
     if (late !== undefined) throw late;
     try {
@@ -86,10 +91,11 @@ function lent(client: PoolClient, patienceMilliseconds: number): PostgresPoolCli
         client.query(text, [...values]),
       )) as unknown as PostgresQueryResult<Row>;
     } catch (error) {
-      if (isLate(error)) late = error;
-      throw error;
+      const told = explained(error);
+      if (isLate(error)) late = told;
+      throw told;
     }
   };
   // Nothing here reads by cursor, the other way to call `query`.
-  return { query: query as PostgresPoolClient['query'], release: () => client.release(late) };
+  return { query: query as PostgresPoolClient['query'], release: () => client.release(late !== undefined) };
 }

@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { NetworkName } from '../protocol/network.ts';
 import type { MigrationSet, Tables } from './migrations.ts';
 import { openPostgres } from './postgres-database.ts';
-import { explained, isCollision } from './postgres-errors.ts';
+import { isCollision, isUnavailable, stillColliding } from './postgres-errors.ts';
 import {
   changeEffect,
   elsewhere,
@@ -42,7 +42,7 @@ const DEFAULTS = {
   patienceMilliseconds: 10_000,
 };
 
-/** As often a transaction is tried that met another one. */
+/** As often something is tried that met another transaction. */
 const MOST_TRIES = 10;
 
 type Session = Transaction<PostgresTables>;
@@ -93,25 +93,19 @@ function storeOf(open: Open): Store {
 /** The token under which each effect was handed out: whoever lost the trade since then does not speak for it any more. */
 type Given = Map<string, number>;
 
+/** Two that met are told apart by trying again: then the first one's work is there to be seen. */
 async function asking<Answer>(work: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await work();
-  } catch (error) {
-    throw explained(error);
-  }
+  for (let tries = 1; ; tries += 1)
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === MOST_TRIES || !isCollision(error)) throw stillColliding(error);
+    }
 }
 
-/** All of it or nothing. Two that met are told apart by trying again: then the first one's work is there to be seen. */
-function changing<Answer>(db: Kysely<PostgresTables>, work: (session: Session) => Promise<Answer>): Promise<Answer> {
-  return asking(async () => {
-    for (let tries = 1; ; tries += 1)
-      try {
-        return await db.transaction().execute(work);
-      } catch (error) {
-        if (tries === MOST_TRIES || !isCollision(error)) throw error;
-      }
-  });
-}
+/** All of it or nothing. */
+const changing = <Answer>(db: Kysely<PostgresTables>, work: (session: Session) => Promise<Answer>): Promise<Answer> =>
+  asking(() => db.transaction().execute(work));
 
 function changes({ db, link }: Open, given: Given): Pick<Store, 'create' | 'update'> {
   const me = link.id;
@@ -229,7 +223,7 @@ function outbox({ db, link }: Open, given: Given): Pick<Store, 'due' | 'done' | 
 /** Frees the trades at once, if it can: a database that is away frees them itself when the lease runs out. */
 async function close({ db, link }: Open): Promise<void> {
   await releaseAll(db, link.id).catch((error: unknown) => {
-    if (explained(error) === error) throw error;
+    if (!isUnavailable(error)) throw error;
   });
   await link.close();
   await db.destroy();
