@@ -27,9 +27,11 @@ function valueAt(given: unknown, path: readonly string[]): unknown {
 }
 
 /** Zod says "Invalid input: expected string, received boolean", "Too small: expected number to be >=3" and the like. */
-function expectation(message: string): string {
+function expectation(message: string, wanted: unknown): string {
   const expected = /expected (.+?)(?:, received .*)?$/i.exec(message)?.[1];
   if (expected !== undefined) return `must be ${expected.replace(/ to (?:be|have) /, ' ')}`;
+  // zod/mini has no words of its own; what it wanted is in the issue.
+  if (message === 'Invalid input' && typeof wanted === 'string') return `must be ${wanted}`;
   return /must .+$/.exec(message)?.[0] ?? `must be valid (${message})`;
 }
 
@@ -42,7 +44,7 @@ export function sentenceOf({ issue, where, given }: Refused): { message: string;
     return { field, message: `${field} is not known here; send nothing of that name` };
   }
   const field = nameOf(path, where);
-  const sentence = `${field} ${expectation(issue.message ?? '')}; got ${came(valueAt(given, path), field)}`;
+  const sentence = `${field} ${expectation(issue.message ?? '', issue.params['expected'])}; got ${came(valueAt(given, path), field)}`;
   return { field, message: sentence };
 }
 

@@ -183,3 +183,22 @@ test('an error is answered also where nobody listens for its code', async () => 
   });
   assert.equal((await app.inject('/breaks')).statusCode, 409);
 });
+
+test('a schema without words of its own is answered with what it wanted', async () => {
+  const app = Fastify();
+  app.setValidatorCompiler(() => () => ({
+    error: [
+      {
+        keyword: 'invalid_type',
+        instancePath: '/buyer',
+        schemaPath: '',
+        message: 'Invalid input',
+        params: { expected: 'object' },
+      },
+    ] as never,
+  }));
+  installProblems(app);
+  app.post('/x', { schema: { body: {} } }, async () => ({}));
+  const answer = await app.inject({ method: 'POST', url: '/x', payload: { buyer: 5 } });
+  assert.equal(answer.json<Problem>().message, 'buyer must be object; got 5');
+});
