@@ -1,4 +1,4 @@
-import { sql, type Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import { isSignedBySeller } from 'sparkle-protocol/market/coordinator-signing';
 import { type OfferQuery, type OfferWire, offerSchema } from 'sparkle-protocol/market/coordinator-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -21,13 +21,10 @@ export const offerLimits = { mostOffers: 1_000 } as const;
 const PAGE = 50;
 const CURSOR = /^o([1-9][0-9]{0,15})$/;
 
-/** Two sellers may use one name: nobody can take a name, or an inscription's id, away from its owner. */
-const keyOf = ({ seller, id }: { seller: string; id: string }): string => `${seller}:${id}`;
-
-/** Until an offer shows the output it would spend, it blocks no other: anybody can claim to own an inscription. */
-const unproven = (offerId: string): string => `unproven:${offerId}`;
-
-/** What is for sale, in the words and under the signature of its seller. */
+/**
+ * What sellers offer, each in his own words and under his signature. Two sellers may use one name, and offer one
+ * inscription: nobody can take a name, or an inscription's id, away from its owner by being first.
+ */
 export class Offers {
   readonly #options: OfferOptions;
 
@@ -45,36 +42,22 @@ export class Offers {
       throw new SparkleError('bad_signature', 'sig must be by the seller over the other fields; it is not', {
         field: 'sig',
       });
-    const offer_id = keyOf(offer);
-    const shown = {
-      inscription_id: offer.inscription_id,
-      price_sats: String(offer.price_sats),
-      body: canonicalJson(offer),
-      expires_at: offer.expires_at,
-      state: 'open' as const,
-    };
+    const { seller: seller_id, id: advert_id, inscription_id, price_sats, expires_at } = offer;
+    const shown = { inscription_id, price_sats, body: canonicalJson(offer), expires_at };
     await database.tables.transaction().execute(async (session) => {
-      await this.#assertRoom(session, { seller: offer.seller, offer_id });
+      await this.#assertRoom(session, offer);
       await session
-        .insertInto('offer')
-        .values({ offer_id, seller_id: offer.seller, outpoint: unproven(offer_id), ...shown })
-        .onConflict((own) => own.column('offer_id').doUpdateSet(shown))
+        .insertInto('advert')
+        .values({ seller_id, advert_id, ...shown })
+        .onConflict((own) => own.columns(['seller_id', 'advert_id']).doUpdateSet(shown))
         .execute();
     });
   }
 
-  /** Takes an offer away; one that is not there, or is another's, is as good as withdrawn. Throws `refused` in a trade. */
-  async withdraw(of: { seller: string; id: string }): Promise<void> {
-    await this.#options.database.tables.transaction().execute(async (session) => {
-      const offer_id = keyOf(of);
-      if ((await stateOf(session, offer_id)) === 'taken') throw taken(of.id);
-      await session
-        .updateTable('offer')
-        .set({ state: 'withdrawn' })
-        .where('offer_id', '=', offer_id)
-        .where('state', '=', 'open')
-        .execute();
-    });
+  /** Takes an offer of this seller away; one that is not there is as good as taken away. */
+  async withdraw({ seller, id }: { seller: string; id: string }): Promise<void> {
+    const { tables } = this.#options.database;
+    await tables.deleteFrom('advert').where('seller_id', '=', seller).where('advert_id', '=', id).execute();
   }
 
   /**
@@ -92,38 +75,39 @@ export class Offers {
     return { offers, ...(rows.length > limit && last !== undefined && { next_cursor: `o${last.created_seq}` }) };
   }
 
+  /** Throws away what is over. */
+  async prune(): Promise<void> {
+    const { database, clock } = this.#options;
+    await database.tables.deleteFrom('advert').where('expires_at', '<=', clock.nowSeconds()).execute();
+  }
+
   #matching(query: OfferQuery) {
     const { database, clock } = this.#options;
-    const price = sql<number>`cast(price_sats as bigint)`;
     let found = database.tables
-      .selectFrom('offer')
+      .selectFrom('advert')
       .select(['created_seq', 'body'])
-      .where('state', '=', 'open')
       .where('expires_at', '>', clock.nowSeconds());
     if (query.cursor !== undefined) found = found.where('created_seq', '<', readCursor(query.cursor));
     if (query.inscription_id !== undefined) found = found.where('inscription_id', '=', query.inscription_id);
     if (query.seller !== undefined) found = found.where('seller_id', '=', query.seller);
-    if (query.min_price_sats !== undefined) found = found.where(price, '>=', Number(query.min_price_sats));
-    if (query.max_price_sats !== undefined) found = found.where(price, '<=', Number(query.max_price_sats));
+    if (query.min_price_sats !== undefined) found = found.where('price_sats', '>=', Number(query.min_price_sats));
+    if (query.max_price_sats !== undefined) found = found.where('price_sats', '<=', Number(query.max_price_sats));
     // No other field of an offer can hold these letters in quotes: an id has no quotes.
     if (query.mode !== undefined) found = found.where('body', 'like', `%"${query.mode}"%`);
     return found;
   }
 
-  async #assertRoom(session: Session, { seller, offer_id }: { seller: string; offer_id: string }): Promise<void> {
-    const state = await stateOf(session, offer_id);
-    if (state === 'taken') throw taken(offer_id);
-    if (state === 'open') return;
+  async #assertRoom(session: Session, { seller, id }: OfferWire): Promise<void> {
     const { mostOffers, clock } = this.#options;
     const { count } = await session
-      .selectFrom('offer')
+      .selectFrom('advert')
       .select(({ fn }) => fn.countAll().as('count'))
       .where('seller_id', '=', seller)
-      .where('state', '=', 'open')
+      .where('advert_id', '!=', id)
       .where('expires_at', '>', clock.nowSeconds())
       .executeTakeFirstOrThrow();
     if (Number(count) < mostOffers) return;
-    throw new SparkleError('refused', `a seller must have fewer than ${mostOffers} open offers; he has ${count}`, {
+    throw new SparkleError('refused', `a seller must have at most ${mostOffers} open offers; he has as many already`, {
       mostOffers,
     });
   }
@@ -131,14 +115,8 @@ export class Offers {
 
 type Session = Transaction<CoordinatorTables>;
 
-const stateOf = async (session: Session, offerId: string) =>
-  (await session.selectFrom('offer').select('state').where('offer_id', '=', offerId).executeTakeFirst())?.state;
-
 const bad = (field: string, sentence: string): SparkleError =>
   new SparkleError('bad_message', `${field} ${sentence}`, { field });
-
-const taken = (id: string): SparkleError =>
-  new SparkleError('refused', `an offer must not be in a trade to be changed; this one is`, { id });
 
 function readCursor(cursor: string): number {
   const seq = Number(CURSOR.exec(cursor)?.[1]);

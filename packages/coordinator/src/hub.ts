@@ -35,7 +35,7 @@ export class Hub {
     this.mail = new Mailboxes({ database, clock, limits });
     this.offers = new Offers({ database, clock, network, mostOffers: limits.mostOffers });
     // A failure is no reason to end a process that holds trades: the next time is in a minute.
-    this.#stopPruning = clock.every(PRUNE_MILLISECONDS, () => void this.mail.prune().catch(() => undefined));
+    this.#stopPruning = clock.every(PRUNE_MILLISECONDS, () => void this.#prune());
   }
 
   /** The market of a trader in this process. He is not counted as a stranger: no rate holds up what he has to say. */
@@ -69,6 +69,11 @@ export class Hub {
     this.#stopPruning();
     for (const end of this.#ends) end();
     this.mail.close();
+  }
+
+  /** Never rejects. */
+  async #prune(): Promise<void> {
+    await Promise.allSettled([this.mail.prune(), this.offers.prune()]);
   }
 
   #listings(signer: CoordinatorSigner): Pick<Market, 'publish' | 'withdraw' | 'browse'> {
