@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { alert, quoting } from 'sparkle-protocol/store/store.suite';
 import { until } from '../../../test/regtest/kept-process.ts';
@@ -39,6 +40,29 @@ describe('database on a server', { skip: withoutPostgres }, () => {
     const all = await Promise.all([open(url), open(url), open(url)]);
     context.after(() => Promise.all(all.map((each) => each.close())));
     for (const { tables } of all) assert.deepEqual(await tables.selectFrom('offer').selectAll().execute(), []);
+  });
+
+  test('database: a row is not seen while one with a smaller number is still being written', async (context) => {
+    const url = await server.newDatabase();
+    const [anna, bert] = [await open(url), await open(url)];
+    context.after(() => Promise.all([anna.close(), bert.close()]));
+    const order: string[] = [];
+    let finish: (() => void) | undefined;
+    const slow = anna.append(async (session) => {
+      await session.insertInto('mailbox').values(letter).execute();
+      await new Promise<void>((resolve) => (finish = resolve));
+      order.push('first');
+    });
+    const quick = (): Promise<unknown> =>
+      bert.append((session) => session.insertInto('mailbox').values(letter).execute()).then(() => order.push('second'));
+    const waits = sql`select 1 from pg_locks where locktype = 'advisory' and not granted`;
+    const isWaiting = async (): Promise<boolean> => (await waits.execute(bert.tables)).rows.length > 0;
+    await until('the first to have written', () => finish !== undefined);
+    const waiting = quick();
+    await until('the second to come', async () => order.length > 0 || (await isWaiting()));
+    finish?.();
+    await Promise.all([slow, waiting]);
+    assert.deepEqual(order, ['first', 'second']);
   });
 
   test('database: tables of a newer coordinator are refused', async () => {
