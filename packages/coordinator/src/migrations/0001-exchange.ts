@@ -24,7 +24,16 @@ export type ExchangeTables = {
     state: OfferState;
   };
   /** The old contract's view of a trade: `body` is the request and its quote, `trade_id` is null until the trade is opened. */
-  checkout: { checkout_id: string; trade_id: string | null; body: string; created_at: number; state: string };
+  checkout: {
+    checkout_id: string;
+    trade_id: string | null;
+    offer_id: string;
+    body: string;
+    created_at: number;
+    /** When all of the price was first seen to be held. */
+    held_at: number | null;
+    state: string;
+  };
   /**
    * Answers that are given again to a repeated POST. `status` and `response` are null while the first one is being worked on;
    * `route` is the method and the path, `body_hash` tells a repetition from another request under the same key.
@@ -104,10 +113,13 @@ async function createCheckouts({ schema }: Db, { integer, strict }: Columns): Pr
       .createTable('checkout')
       .addColumn('checkout_id', 'text', (column) => column.primaryKey().notNull())
       .addColumn('trade_id', 'text', (column) => column.unique())
+      .addColumn('offer_id', 'text', (column) => column.notNull())
       .addColumn('body', 'text', (column) => column.notNull())
       .addColumn('created_at', integer, (column) => column.notNull())
+      .addColumn('held_at', integer)
       .addColumn('state', 'text', (column) => column.notNull()),
   ).execute();
+  await schema.createIndex('checkouts_of_offer').on('checkout').columns(['offer_id', 'held_at']).execute();
   await schema.createIndex('checkouts_by_state').on('checkout').columns(['state', 'created_at']).execute();
 }
 

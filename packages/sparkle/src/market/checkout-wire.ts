@@ -76,7 +76,11 @@ export const checkoutStateSchema = z.strictObject({
   reason: z.optional(z.string()),
 });
 
-const tradeId = z.uuid('must be a trade id (a UUID)');
+/** 16 random bytes: written as a UUID, with none of its version bits. */
+const tradeId = text(
+  /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/,
+  'a trade id, as 00000000-0000-0000-0000-000000000000',
+);
 export const tradeParamsSchema = z.strictObject({ id: tradeId });
 
 export const createTradeSchema = z.strictObject({
@@ -105,10 +109,13 @@ export const invoiceRequestSchema = z.strictObject({
   trade_request: z.optional(signedMessage),
 });
 
+/** `trade_id` and `token` when a trade of the buyer's own began with this request. */
 export const tradeInvoiceSchema = z.strictObject({
   payment_request: z.string(),
   payment_hash: paymentHash,
   expires_at: unixSeconds,
+  trade_id: z.optional(tradeId),
+  token: z.optional(z.string()),
 });
 
 export const finalizeSchema = z.strictObject({
@@ -132,7 +139,13 @@ export const proofSchema = z.strictObject({
   /** What the seller side has said, signed: the quote, and the lock once there is one. */
   messages: z.array(z.string()),
   lock: z.optional(
-    z.strictObject({ outpoint: z.string(), address: z.string(), descriptor: z.string(), raw: z.string(), confirmations }),
+    z.strictObject({
+      outpoint: z.string(),
+      address: z.string(),
+      descriptor: z.string(),
+      raw: z.string(),
+      confirmations,
+    }),
   ),
   sat_proof: z.optional(
     z.strictObject({ inscription_id: inscriptionId, satpoint: z.string(), transactions: z.array(z.string()) }),

@@ -57,6 +57,7 @@ export class Trader {
   readonly #engine: Engine;
   readonly #offers = new Map<string, Offer>();
   readonly #stops: (() => void)[] = [];
+  #makeOffer: ((request: TradeRequest) => Promise<OwnOffer | undefined>) | undefined;
 
   constructor(parts: Parts, checkpoint: Checkpoint = () => {}) {
     const { seed, network } = parts;
@@ -115,6 +116,14 @@ export class Trader {
         `an offer that is filled must be hold-first alone; got ${given.modes.join()}`,
       );
     return { ...given, network: this.#parts.network, sellerId: this.id };
+  }
+
+  /**
+   * Asks `makeOffer` about requests for what has no standing offer: whoever has many things to sell, at prices that change,
+   * makes his terms when somebody asks. What it throws drops the request; the buyer may ask again.
+   */
+  answerWith(makeOffer: (request: TradeRequest) => Promise<OwnOffer | undefined>): void {
+    this.#makeOffer = makeOffer;
   }
 
   async withdraw(inscriptionId: string): Promise<void> {
@@ -257,13 +266,20 @@ export class Trader {
 
   async #answer(request: TradeRequest, tradeId: string): Promise<void> {
     try {
-      const offer = this.#offers.get(request.inscriptionId);
+      const offer = await this.#offerFor(request);
       const [failure] = offer === undefined ? [notForSale(request)] : await this.#open(request, offer);
       if (failure !== undefined) await this.#refuse(request, failure.code);
     } catch (error) {
       if (!(error instanceof SparkleError && error.code === 'duplicate_trade')) throw error;
       this.#parts.log.warn({ tradeId }, 'a request repeats a trade or a payment hash');
     }
+  }
+
+  async #offerFor(request: TradeRequest): Promise<Offer | undefined> {
+    const standing = this.#offers.get(request.inscriptionId);
+    if (standing !== undefined || this.#makeOffer === undefined) return standing;
+    const made = await this.#makeOffer(request);
+    return made === undefined ? undefined : this.#owned(made);
   }
 
   /** Begins a sale, or says all that is wrong with the request. Throws `duplicate_trade`. */

@@ -1,0 +1,134 @@
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
+import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
+import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { Log } from 'sparkle-protocol/trader/log';
+import type { Trader } from 'sparkle-protocol/trader/trader';
+import type { Checkout, Checkouts } from './checkouts.ts';
+import { isSale } from './desk.ts';
+import type { Listings } from './listings.ts';
+
+export type AftermathParts = {
+  trader: Pick<Trader, 'trade' | 'abort' | 'onChange'>;
+  chain: Pick<Chain, 'unspent'>;
+  ordinals: Pick<Ordinals, 'locate'>;
+  listings: Listings;
+  checkouts: Checkouts;
+  log: Log;
+  /** How long an item that came back is for sale again. */
+  relistSeconds: number;
+  nowSeconds(): number;
+};
+
+type Ended = Extract<HoldSeller, { state: 'ended' }>;
+
+/**
+ * What a trade means for the shelf: once a payment is held nobody else may buy the item, and once a trade has ended the
+ * item is sold, for sale again, or ours. Everything here may be done twice, and is done again after a restart.
+ */
+export class Aftermath {
+  readonly #parts: AftermathParts;
+  readonly #working = new Set<Promise<void>>();
+
+  constructor(parts: AftermathParts) {
+    this.#parts = parts;
+  }
+
+  /** Catches up with what happened while nobody listened, then listens until the returned function is called. */
+  async start(): Promise<() => void> {
+    const stop = this.#parts.trader.onChange((trade) => {
+      if (isSale(trade)) this.#soon(this.#follow(trade));
+    });
+    for (const { tradeId } of await this.#parts.checkouts.open()) {
+      const trade = await this.#parts.trader.trade(tradeId);
+      if (isSale(trade)) await this.#follow(trade);
+    }
+    return stop;
+  }
+
+  /** Resolves when nothing is being worked on. */
+  async idle(): Promise<void> {
+    while (this.#working.size > 0) await Promise.all(this.#working);
+  }
+
+  #soon(work: Promise<void>): void {
+    const told = work
+      .catch((error: unknown) => this.#parts.log.error({ error: String(error) }, 'a trade was not followed up'))
+      .finally(() => this.#working.delete(told));
+    this.#working.add(told);
+  }
+
+  async #follow(trade: HoldSeller): Promise<void> {
+    const checkout = await this.#parts.checkouts.byTrade(trade.tradeId);
+    if (checkout === undefined || checkout.state === 'closed') return;
+    switch (trade.state) {
+      case 'quoting':
+      case 'invoiced':
+        return;
+      case 'building':
+      case 'locking':
+      case 'aborting':
+      case 'locked':
+      case 'refunding':
+      case 'settling':
+        return this.#taken(checkout);
+      case 'canceling':
+        return;
+      case 'ended':
+        return this.#over(checkout, trade);
+    }
+  }
+
+  /** The first whose payment is held has it; whoever else has an invoice for it is told that it is gone. */
+  async #taken(checkout: Checkout): Promise<void> {
+    const { listings, checkouts, trader, nowSeconds } = this.#parts;
+    const { offerId, tradeId, checkoutId } = checkout;
+    await checkouts.held({ checkoutId, heldAt: nowSeconds() });
+    if (!(await listings.move({ offerId, from: ['open'], to: 'taken' }))) return;
+    const others = (await checkouts.open(offerId)).filter((other) => other.tradeId !== tradeId);
+    for (const other of others)
+      if ((await trader.trade(other.tradeId)) !== undefined) await trader.abort(other.tradeId, 'sold to another');
+  }
+
+  async #over(checkout: Checkout, trade: Ended): Promise<void> {
+    const { listings, checkouts } = this.#parts;
+    const { offerId, checkoutId } = checkout;
+    if (trade.outcome === 'traded') await listings.move({ offerId, from: ['open', 'taken'], to: 'sold' });
+    else if (trade.outcome === 'refunded') await this.#leftWithUs(checkout, trade);
+    else await this.#backOnTheShelf(offerId);
+    await checkouts.close(checkoutId);
+  }
+
+  /** The buyer walked away: the inscription was paid for, is ours now, and is for sale again at what it cost. */
+  async #leftWithUs({ offerId, inscriptionId }: Checkout, trade: Ended): Promise<void> {
+    const { listings, ordinals, chain, relistSeconds, nowSeconds, log } = this.#parts;
+    const item = await listings.byId(offerId);
+    if (item === undefined || !(await listings.move({ offerId, from: ['open', 'taken'], to: 'gone' }))) return;
+    const { txid, vout, offsetSats } = readSatPoint((await ordinals.locate(inscriptionId)).satpoint);
+    const outpoint = `${txid}:${vout}`;
+    const unspent = await chain.unspent(outpoint);
+    if (txid !== trade.txid || unspent === undefined) {
+      log.error(
+        { code: 'sat_lost', inscriptionId, outpoint },
+        'an inscription that came back is not where it should be',
+      );
+      return;
+    }
+    const { valueSats } = unspent;
+    const expiresAt = nowSeconds() + relistSeconds;
+    await listings.addOwn({ inscriptionId, priceSats: item.priceSats, outpoint, valueSats, offsetSats, expiresAt });
+  }
+
+  /** Nothing moved: for sale again, unless the owner has spent it or somebody else holds it by now. */
+  async #backOnTheShelf(offerId: string): Promise<void> {
+    const { listings, chain, checkouts, trader } = this.#parts;
+    const item = await listings.byId(offerId);
+    if (item === undefined || item.state !== 'taken') return;
+    for (const { tradeId } of await checkouts.open(offerId)) {
+      const trade = await trader.trade(tradeId);
+      if (isSale(trade) && !['quoting', 'invoiced', 'canceling', 'ended'].includes(trade.state)) return;
+    }
+    const isThere = (await chain.unspent(item.outpoint)) !== undefined;
+    await listings.move({ offerId, from: ['taken'], to: isThere ? 'open' : 'gone' });
+  }
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { Clock } from 'sparkle-protocol/trader/clock';
+import { installAuth } from './auth-http.ts';
+import type { Auth } from './auth.ts';
+import type { Config } from './config.ts';
+import type { Database } from './database.ts';
+import type { Delivery } from './delivery.ts';
+import type { Desk } from './desk.ts';
+import type { Hub } from './hub.ts';
+import { installIdempotency } from './idempotency.ts';
+import { installLimits, serverOptions } from './limits.ts';
+import { installProblems } from './problem.ts';
+import { authRoutes } from './routes/auth.ts';
+import { checkoutRoutes } from './routes/checkout.ts';
+import { messageRoutes } from './routes/messages.ts';
+import { offerRoutes } from './routes/offers.ts';
+import { opsRoutes, type OpsParts } from './routes/ops.ts';
+import { tradeRoutes } from './routes/trades.ts';
+import { installSockets, socketLimits, socketRoutes, type TradeFeed } from './socket.ts';
+import type { Trades } from './trades.ts';
+
+export type AppParts = {
+  config: Pick<Config, 'api' | 'ratesPerMinute' | 'idempotencySeconds'>;
+  database: Database;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  newId(): string;
+  auth: Auth;
+  hub: Hub;
+  desk: Desk;
+  trades: Trades;
+  delivery: Delivery;
+  ops: OpsParts;
+  feed: TradeFeed | undefined;
+};
+
+/** Beyond these a process that holds trades does better to say that it is busy. */
+const PRESSURE = { maxEventLoopDelayMilliseconds: 1_000, maxHeapBytes: 1_500_000_000, sampleMilliseconds: 500 };
+
+/** A key, or the hash of a token: never the token itself. */
+function callerOf({ known, headers }: FastifyRequest): string | undefined {
+  if (known === undefined) return undefined;
+  if ('party' in known.identity) return known.identity.party;
+  return createHash('sha256')
+    .update(headers.authorization ?? '')
+    .digest('hex');
+}
+
+/** The public API. Every rule is behind it: a route reads, asks and answers. */
+export async function createApp(parts: AppParts): Promise<FastifyInstance> {
+  const { config, database, clock, log, newId, auth, hub, desk, trades, delivery, ops, feed } = parts;
+  const app = Fastify(serverOptions({ log, trustedProxies: config.api.trustedProxies, newId }));
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  installProblems(app);
+  installAuth(app);
+  const { corsOrigins, publicUrl } = config.api;
+  const { ratesPerMinute, idempotencySeconds } = config;
+  await installLimits(app, { ratesPerMinute, corsOrigins, publicUrl, pressure: PRESSURE, callerOf });
+  installIdempotency(app, {
+    ...{ tables: database.tables, clock, retentionSeconds: idempotencySeconds },
+    // Whoever has not said who he is is told from others by his address.
+    callerOf: (request) => callerOf(request) ?? request.ip,
+  });
+  await installSockets(app);
+  await app.register(opsRoutes(ops));
+  await app.register(authRoutes(auth));
+  await app.register(checkoutRoutes(desk));
+  await app.register(tradeRoutes({ auth, trades, delivery }));
+  await app.register(messageRoutes({ hub, auth, clock }));
+  await app.register(offerRoutes({ hub, auth }));
+  await app.register(socketRoutes({ auth, mail: hub.mail, feed, clock, limits: socketLimits }));
+  return app;
+}

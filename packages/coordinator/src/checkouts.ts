@@ -1,0 +1,106 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { PrepareWire, PricingWire } from 'sparkle-protocol/market/checkout-wire';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
+import type { ExchangeTables } from './migrations/0001-exchange.ts';
+
+/** What a buyer agreed to pay, each part of it; `checkoutId` is known to nobody but him. */
+export type Checkout = {
+  checkoutId: string;
+  /** Of the protocol, 32 hex characters; the trade itself is opened when the buyer has named his keys. */
+  tradeId: string;
+  offerId: string;
+  inscriptionId: string;
+  ordAddress: string | undefined;
+  rail: PrepareWire['network'];
+  pricing: PricingWire;
+  totalSats: bigint;
+  createdAt: number;
+  expiresAt: number;
+  /** When all of the price was first seen to be held. */
+  heldAt: number | undefined;
+  state: 'open' | 'closed';
+};
+
+type Row = Selectable<ExchangeTables['checkout']>;
+type Body = Pick<Checkout, 'inscriptionId' | 'ordAddress' | 'rail' | 'pricing' | 'totalSats' | 'expiresAt'>;
+
+const checkoutOf = (row: Row): Checkout => ({
+  ...(decodeState(row.body) as Body),
+  checkoutId: row.checkout_id,
+  tradeId: row.trade_id ?? '',
+  offerId: row.offer_id,
+  createdAt: row.created_at,
+  heldAt: row.held_at ?? undefined,
+  state: row.state === 'open' ? 'open' : 'closed',
+});
+
+/** The checkouts that were ever prepared. */
+export class Checkouts {
+  readonly #tables: Kysely<ExchangeTables>;
+
+  constructor(tables: Kysely<ExchangeTables>) {
+    this.#tables = tables;
+  }
+
+  /** Throws `duplicate_trade` for a trade id that was used before. */
+  async add(checkout: Checkout): Promise<void> {
+    const { inscriptionId, ordAddress, rail, pricing, totalSats, expiresAt } = checkout;
+    const body: Body = { inscriptionId, ordAddress, rail, pricing, totalSats, expiresAt };
+    const { checkoutId, tradeId, offerId, createdAt, state } = checkout;
+    const { numInsertedOrUpdatedRows } = await this.#tables
+      .insertInto('checkout')
+      .values({
+        ...{ checkout_id: checkoutId, trade_id: tradeId, offer_id: offerId, body: encodeState(body) },
+        ...{ created_at: createdAt, held_at: null, state },
+      })
+      .onConflict((taken) => taken.doNothing())
+      .executeTakeFirst();
+    if (numInsertedOrUpdatedRows === 1n) return;
+    throw new SparkleError('duplicate_trade', `the trade id must be unused; ${tradeId} is not`, { tradeId });
+  }
+
+  byId(checkoutId: string): Promise<Checkout | undefined> {
+    return this.#one({ column: 'checkout_id', value: checkoutId });
+  }
+
+  byTrade(tradeId: string): Promise<Checkout | undefined> {
+    return this.#one({ column: 'trade_id', value: tradeId });
+  }
+
+  /** Those of one offer that may still end in a delivery, or of all offers. */
+  async open(offerId?: string): Promise<Checkout[]> {
+    const all = this.#tables.selectFrom('checkout').selectAll().where('state', '=', 'open').orderBy('created_at');
+    return (await (offerId === undefined ? all : all.where('offer_id', '=', offerId)).execute()).map(checkoutOf);
+  }
+
+  /** The one of an offer whose payment was held last. */
+  async lastOf(offerId: string): Promise<Checkout | undefined> {
+    const held = this.#tables
+      .selectFrom('checkout')
+      .selectAll()
+      .where('offer_id', '=', offerId)
+      .where('held_at', 'is not', null);
+    const row = await held.orderBy('held_at', 'desc').limit(1).executeTakeFirst();
+    return row === undefined ? undefined : checkoutOf(row);
+  }
+
+  /** Notes the first time only. */
+  async held({ checkoutId, heldAt }: { checkoutId: string; heldAt: number }): Promise<void> {
+    await this.#tables
+      .updateTable('checkout')
+      .set({ held_at: heldAt })
+      .where('checkout_id', '=', checkoutId)
+      .where('held_at', 'is', null)
+      .execute();
+  }
+
+  async close(checkoutId: string): Promise<void> {
+    await this.#tables.updateTable('checkout').set({ state: 'closed' }).where('checkout_id', '=', checkoutId).execute();
+  }
+
+  async #one({ column, value }: { column: 'checkout_id' | 'trade_id'; value: string }): Promise<Checkout | undefined> {
+    const row = await this.#tables.selectFrom('checkout').selectAll().where(column, '=', value).executeTakeFirst();
+    return row === undefined ? undefined : checkoutOf(row);
+  }
+}

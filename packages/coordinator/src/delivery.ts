@@ -1,0 +1,124 @@
+import { hex } from '@scure/base';
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import type { FinalizedWire, FinalizeWire, ProofWire } from 'sparkle-protocol/market/checkout-wire';
+import { mayReveal } from 'sparkle-protocol/protocol/deadlines';
+import { decodeTransaction, txidOf, withWitness } from 'sparkle-protocol/protocol/draft';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { buildLock } from 'sparkle-protocol/protocol/lock';
+import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
+import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { Trader } from 'sparkle-protocol/trader/trader';
+import { isSale, uuidOf } from './desk.ts';
+
+export type DeliveryParts = {
+  trader: Pick<Trader, 'trade' | 'said' | 'look'>;
+  chain: Pick<Chain, 'tip' | 'transaction' | 'unspent' | 'broadcast'>;
+};
+
+type Locked = Extract<HoldSeller, { state: 'locked' }>;
+
+/** Brings the inscription to a buyer who hands over his preimage, and gives everybody what he needs to do it himself. */
+export class Delivery {
+  readonly #parts: DeliveryParts;
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The buyer hands over his preimage. It is taken only together with his signed claim, which is sent to the chain at once
+   * with the preimage in it: a preimage alone would let us take the money and him wait. Our own trader learns it from the
+   * mempool, as it would from a claim that the buyer sent himself. Throws `bad_preimage`, `bad_transaction`, `refused` for a
+   * lock that is not deep enough, `too_late`, `broadcast_refused`.
+   */
+  async finalize(tradeId: string, { payment_preimage: preimage, claim }: FinalizeWire): Promise<FinalizedWire> {
+    const trade = await this.#sale(tradeId);
+    const done = deliveredBy(trade);
+    if (done !== undefined) return this.#finalized(done);
+    if (!('terms' in trade) || !isPreimageOf(preimage, trade.terms.paymentHash))
+      throw new SparkleError(
+        'bad_preimage',
+        'payment_preimage must hash to the payment hash of the trade; it does not',
+        {
+          field: 'payment_preimage',
+        },
+      );
+    if (trade.state !== 'locked')
+      throw new SparkleError(
+        'refused',
+        `the inscription must be locked, and deep enough; the trade is ${trade.state}`,
+        {
+          reason: 'not_locked',
+        },
+      );
+    const { height } = await this.#parts.chain.tip();
+    if (!mayReveal({ height, refundHeight: trade.terms.refundHeight }))
+      throw new SparkleError(
+        'too_late',
+        'the refund height is too near to show a preimage: keep it, the payment returns',
+      );
+    const raw = completed(trade, { preimage, claim });
+    await this.#parts.chain.broadcast([raw]);
+    await this.#parts.trader.look();
+    return this.#finalized(txidOf(raw));
+  }
+
+  /** What the buyer needs to check the trade by himself, and to end it without us. */
+  async proof(tradeId: string): Promise<ProofWire> {
+    const trade = await this.#sale(tradeId);
+    const messages = await this.#parts.trader.said(tradeId);
+    return { trade_id: uuidOf(tradeId), messages, ...(await this.#lockOf(trade)) };
+  }
+
+  async #lockOf(trade: HoldSeller): Promise<Pick<ProofWire, 'lock'>> {
+    if (!('lock' in trade)) return {};
+    const { lock, terms } = trade;
+    const { address, descriptor = '' } = buildLock(terms);
+    const confirmations = (await this.#parts.chain.unspent(`${lock.txid}:${lock.vout}`))?.confirmations ?? 0;
+    return { lock: { outpoint: `${lock.txid}:${lock.vout}`, address, descriptor, raw: lock.raw, confirmations } };
+  }
+
+  async #sale(tradeId: string): Promise<HoldSeller> {
+    const trade = await this.#parts.trader.trade(tradeId);
+    if (isSale(trade)) return trade;
+    throw new SparkleError('not_found', 'id must be that of a trade; there is none', { field: 'id' });
+  }
+
+  async #finalized(txid: string): Promise<FinalizedWire> {
+    const { chain } = this.#parts;
+    const block = (await chain.transaction(txid))?.block;
+    return { txid, confirmations: block === undefined ? 0 : (await chain.tip()).height - block.height + 1 };
+  }
+}
+
+function deliveredBy(trade: HoldSeller): string | undefined {
+  if (trade.state === 'settling') return trade.claimTxid;
+  return trade.state === 'ended' && trade.outcome === 'traded' ? trade.txid : undefined;
+}
+
+/** The buyer's claim with his preimage in it. The node that relays it checks the signature; that it spends the lock we do. */
+function completed({ lock }: Locked, { preimage, claim }: { preimage: string; claim: string | undefined }): string {
+  if (claim === undefined)
+    throw new SparkleError(
+      'bad_transaction',
+      'claim must come with the preimage, signed, or be sent to the chain by the buyer himself: a preimage alone delivers nothing',
+      { field: 'claim' },
+    );
+  const [input] = decodeTransaction(claim).inputs;
+  const outpoint = `${lock.txid}:${lock.vout}`;
+  if (input?.outpoint !== outpoint)
+    throw new SparkleError('bad_transaction', `claim must spend ${outpoint} at input 0; it spends ${input?.outpoint}`, {
+      field: 'claim',
+    });
+  // A v1 lock is claimed with preimage, signature, leaf and control block, in this order.
+  const [, ...rest] = input.witness;
+  if (rest.length !== 3)
+    throw new SparkleError(
+      'bad_transaction',
+      `claim must show the claim leaf, with 4 witness items; it has ${input.witness.length}`,
+      {
+        field: 'claim',
+      },
+    );
+  return withWitness(claim, 0, [hex.decode(preimage), ...rest]);
+}

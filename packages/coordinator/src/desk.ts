@@ -1,0 +1,324 @@
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import type {
+  CheckoutStateWire,
+  InvoiceRequestWire,
+  PreparedWire,
+  PrepareWire,
+  PricingWire,
+  QuoteWire,
+} from 'sparkle-protocol/market/checkout-wire';
+import { decodeInvoice, invoiceExpiresAt } from 'sparkle-protocol/protocol/bolt11';
+import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
+import { addressScript } from 'sparkle-protocol/protocol/draft';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { readMessage, type TradeRequest } from 'sparkle-protocol/protocol/messages';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
+import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { Trade } from 'sparkle-protocol/protocol/trade/step';
+import type { OwnOffer, Trader } from 'sparkle-protocol/trader/trader';
+import type { Checkout, Checkouts } from './checkouts.ts';
+import type { Item, Listings } from './listings.ts';
+import type { Price, Quotes } from './quotes.ts';
+import { type Stage, stageOf, type Transfer, transactionsOf } from './stages.ts';
+
+export type DeskParts = {
+  trader: Pick<Trader, 'id' | 'accept' | 'trade'>;
+  chain: Pick<Chain, 'tip' | 'transaction'>;
+  listings: Listings;
+  quotes: Quotes;
+  checkouts: Checkouts;
+  network: NetworkName;
+  /** Most sats of our own that all fills under way may cost at one time. */
+  capitalAtRiskSats: bigint;
+  /** What all live trades cost us now. */
+  atRiskSats(): Promise<bigint>;
+  issueToken(of: { tradeId: string; expiresAt: number }): Promise<string>;
+  /** 32 random hex characters. */
+  newId(): string;
+  nowSeconds(): number;
+};
+
+/** An invoice can be paid for 15 minutes; a checkout without one lasts as long. */
+const CHECKOUT_SECONDS = 900;
+const TOKEN_SECONDS = 30 * 24 * 3600;
+/** Most of our own fees for one lock and its refund. */
+const MOST_FEE_SATS = 50_000n;
+
+/** A buyer as he comes in: what he wants, at what price, and as much of his keys as he has named. */
+type Entry = {
+  item: Item;
+  pricing: PricingWire;
+  totalSats: bigint;
+  ordAddress: string | undefined;
+  rail: PrepareWire['network'];
+  named: InvoiceRequestWire;
+};
+
+type Keys = { paymentHash: string; claimKey: string; from: string };
+
+/** `0f0f…` as the published API writes it, and back. */
+export const uuidOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+export const idOf = (uuid: string): string => uuid.replaceAll('-', '');
+
+export const isSale = (trade: Trade | undefined): trade is HoldSeller =>
+  trade?.role === 'seller' && trade.mode === 'hold-first';
+
+/** Where a buyer comes to buy: takes checkouts, opens trades for them, and says how they stand. */
+export class Desk {
+  readonly #parts: DeskParts;
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+  }
+
+  async quote(inscriptionId: string): Promise<QuoteWire> {
+    return this.#parts.quotes.quote(await this.#parts.listings.open(inscriptionId));
+  }
+
+  /**
+   * Begins a checkout; with the buyer's payment hash and claim key also the trade, so that there is an invoice to pay.
+   * Throws `not_found` (404), `in_progress` (409), `bad_amount` and `wrong_network` (400), `refused`.
+   */
+  async prepare(asked: PrepareWire): Promise<PreparedWire> {
+    const { listings, network } = this.#parts;
+    const item = await listings.open(asked.inscription_id);
+    const { ord_address: ordAddress } = asked.buyer;
+    addressScript(ordAddress, network);
+    await this.#assertBefore(asked.expiry_block);
+    const totalSats = BigInt(asked.max_total_sats);
+    const { pricing, network: rail, buyer: named } = asked;
+    return this.#enter({ item, pricing, totalSats, ordAddress, rail, named });
+  }
+
+  async #enter(of: Entry): Promise<PreparedWire> {
+    const { quotes, checkouts } = this.#parts;
+    const { item, named, totalSats, pricing } = of;
+    const price = await quotes.agreed({ item, named: pricing, totalSats });
+    const wanted = this.#keysIn(named, { item, totalSats });
+    const made = this.#newCheckout(of);
+    const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
+    await checkouts.add(checkout);
+    if (wanted !== undefined) await this.#open({ checkout, item, price, keys: wanted });
+    return this.#prepared(checkout);
+  }
+
+  /** A checkout at today's price, for a buyer who asks for nothing but the invoice. */
+  async begin(inscriptionId: string, named: InvoiceRequestWire): Promise<PreparedWire> {
+    const item = await this.#parts.listings.open(inscriptionId);
+    const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
+    const totalSats = BigInt(total);
+    // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
+    if (this.#keysIn(named, { item, totalSats }) === undefined) throw keysMissing();
+    return this.#enter({ item, pricing, totalSats, ordAddress: undefined, rail: 'lightning', named });
+  }
+
+  /**
+   * The terms for a buyer who asks over the market instead: his price must be one that is quoted here. Answers `undefined`
+   * for what is not for sale. Throws as `prepare` does; a request that fails is dropped, and he may ask again.
+   */
+  async offerFor({ inscriptionId, offerSats, signed }: TradeRequest): Promise<OwnOffer | undefined> {
+    const { listings, quotes, checkouts } = this.#parts;
+    const item = await listings.find(inscriptionId);
+    if (item?.state !== 'open' || signed === undefined) return undefined;
+    const pricing = await quotes.split(item, offerSats);
+    const price = await quotes.agreed({ item, named: pricing, totalSats: offerSats });
+    await this.#assertAffordable(price);
+    const checkout = this.#newCheckout({
+      item,
+      pricing,
+      totalSats: offerSats,
+      ordAddress: undefined,
+      rail: 'lightning',
+    });
+    await checkouts.add({ ...checkout, tradeId: signed.tradeId });
+    return offerOf({ item, price, expiresAt: checkout.expiresAt });
+  }
+
+  /** The invoice of a checkout whose buyer names his keys only now, or named them before. */
+  async invoice(tradeId: string, named: InvoiceRequestWire): Promise<{ bolt11: string }> {
+    const checkout = await this.#known(tradeId);
+    const known = await this.#invoiceOf(tradeId);
+    if (known !== undefined) return { bolt11: known };
+    if (checkout.expiresAt <= this.#parts.nowSeconds())
+      throw new SparkleError('too_late', `the checkout was open until ${checkout.expiresAt}; it is too late`);
+    const item = await this.#parts.listings.open(checkout.inscriptionId);
+    const { quotes } = this.#parts;
+    const { totalSats } = checkout;
+    const price = await quotes.agreed({ item, named: checkout.pricing, totalSats });
+    const keys = this.#keysIn(named, { item, totalSats });
+    if (keys === undefined || (keys.tradeId ?? tradeId) !== tradeId) throw keysMissing();
+    await this.#open({ checkout, item, price, keys });
+    const bolt11 = await this.#invoiceOf(tradeId);
+    if (bolt11 !== undefined) return { bolt11 };
+    throw new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
+  }
+
+  #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Omit<Entry, 'named'>): Checkout {
+    const { nowSeconds, newId } = this.#parts;
+    const createdAt = nowSeconds();
+    return {
+      ...{ checkoutId: `chk_${newId()}`, tradeId: newId(), offerId: item.offerId, inscriptionId: item.inscriptionId },
+      ...{ pricing, totalSats, ordAddress, rail },
+      ...{ createdAt, expiresAt: createdAt + CHECKOUT_SECONDS, heldAt: undefined, state: 'open' },
+    };
+  }
+
+  /** Where a checkout is. Throws `not_found`. */
+  async state(checkoutId: string): Promise<CheckoutStateWire> {
+    const checkout = await this.#parts.checkouts.byId(checkoutId);
+    if (checkout === undefined) throw unknownCheckout('checkout_id');
+    const stage = await this.stage(checkout);
+    const { heldAt, totalSats, inscriptionId } = checkout;
+    const isPaid = heldAt !== undefined && ['paid', 'broadcast', 'confirmed'].includes(stage.status);
+    return {
+      checkout_id: checkoutId,
+      inscription_id: inscriptionId,
+      ...stage,
+      ...(isPaid ? { payment: { received_sats: Number(totalSats), confirmed_at: heldAt } } : {}),
+    };
+  }
+
+  /** The same for the holder of a trade's token. */
+  async stage(checkout: Checkout): Promise<Stage> {
+    const trade = await this.#parts.trader.trade(checkout.tradeId);
+    if (isSale(trade)) return stageOf(trade, await this.#seen(trade));
+    return { status: checkout.expiresAt <= this.#parts.nowSeconds() ? 'expired' : 'pending_payment' };
+  }
+
+  async #known(tradeId: string): Promise<Checkout> {
+    const checkout = await this.#parts.checkouts.byTrade(tradeId);
+    if (checkout === undefined) throw unknownCheckout('id');
+    return checkout;
+  }
+
+  async #seen(trade: HoldSeller): Promise<{ lock: Transfer | undefined; delivery: Transfer | undefined }> {
+    const { lockTxid, lockVout = 0, deliveryTxid } = transactionsOf(trade);
+    return {
+      lock: lockTxid === undefined ? undefined : await this.#transfer({ txid: lockTxid, vout: lockVout }),
+      delivery: deliveryTxid === undefined ? undefined : await this.#transfer({ txid: deliveryTxid, vout: 0 }),
+    };
+  }
+
+  async #transfer({ txid, vout }: { txid: string; vout: number }): Promise<Transfer | undefined> {
+    const { chain } = this.#parts;
+    const found = await chain.transaction(txid);
+    if (found === undefined) return undefined;
+    const confirmations = found.block === undefined ? 0 : (await chain.tip()).height - found.block.height + 1;
+    return { txid, vout, confirmations: Math.max(0, confirmations) };
+  }
+
+  /** Who buys, as far as he has said. A signed request is taken at its word, the two fields speak for the claim key alone. */
+  #keysIn(
+    buyer: InvoiceRequestWire,
+    { item, totalSats }: { item: Item; totalSats: bigint },
+  ): (Keys & { tradeId?: string }) | undefined {
+    if (buyer.trade_request !== undefined) return this.#signedKeys(buyer.trade_request, { item, totalSats });
+    const { payment_hash: paymentHash, claim_key: claimKey } = buyer;
+    if (paymentHash === undefined && claimKey === undefined) return undefined;
+    if (paymentHash !== undefined && claimKey !== undefined) return { paymentHash, claimKey, from: claimKey };
+    const field = paymentHash === undefined ? 'payment_hash' : 'claim_key';
+    throw new SparkleError('bad_message', 'payment_hash and claim_key must be given together; one is missing', {
+      field,
+    });
+  }
+
+  #signedKeys(text: string, { item, totalSats }: { item: Item; totalSats: bigint }): Keys & { tradeId: string } {
+    const { message, signedBy } = readMessage(text, { nowSeconds: this.#parts.nowSeconds() });
+    const { signed } = message;
+    const isRequest = message.op === 'trade_request' && signed !== undefined && signedBy === signed.from;
+    if (!isRequest || message.signed?.paymentHash === undefined)
+      throw new SparkleError('bad_message', 'trade_request must be a signed request with a payment hash; it is not', {
+        field: 'trade_request',
+      });
+    if (message.inscriptionId !== item.inscriptionId || message.offerSats !== totalSats)
+      throw new SparkleError(
+        'bad_amount',
+        `trade_request must be for ${item.inscriptionId} at ${totalSats} sats; it is not`,
+        {
+          field: 'trade_request',
+        },
+      );
+    const { tradeId, from, paymentHash } = message.signed;
+    return { tradeId, from, paymentHash, claimKey: message.claimKey };
+  }
+
+  async #open(of: { checkout: Checkout; item: Item; price: Price; keys: Keys }): Promise<void> {
+    const { checkout, item, price, keys } = of;
+    await this.#assertAffordable(price);
+    await this.#parts.trader.accept({
+      request: requestOf({ checkout, keys, network: this.#parts.network }),
+      offer: offerOf({ item, price, expiresAt: checkout.expiresAt }),
+    });
+  }
+
+  async #assertAffordable(price: Price): Promise<void> {
+    const { atRiskSats, capitalAtRiskSats } = this.#parts;
+    const cost = price.sellerSats + price.royaltySats + price.l1FeeSats;
+    if ((await atRiskSats()) + cost <= capitalAtRiskSats) return;
+    throw new SparkleError('busy', 'the coordinator has as much of its own money in trades as it may; try again soon');
+  }
+
+  async #assertBefore(expiryBlock: number | undefined): Promise<void> {
+    const { height } = await this.#parts.chain.tip();
+    if (expiryBlock === undefined || expiryBlock > height) return;
+    throw new SparkleError('too_late', `expiry_block must be above the best height ${height}; it is ${expiryBlock}`, {
+      field: 'expiry_block',
+    });
+  }
+
+  async #invoiceOf(tradeId: string): Promise<string | undefined> {
+    const trade = await this.#parts.trader.trade(tradeId);
+    return isSale(trade) && 'invoice' in trade ? trade.invoice : undefined;
+  }
+
+  async #prepared(checkout: Checkout): Promise<PreparedWire> {
+    const { checkoutId, tradeId, totalSats, rail } = checkout;
+    const bolt11 = await this.#invoiceOf(tradeId);
+    const token = await this.#parts.issueToken({ tradeId, expiresAt: checkout.createdAt + TOKEN_SECONDS });
+    const stage = await this.stage(checkout);
+    return {
+      checkout_id: checkoutId,
+      status: stage.status,
+      invoice: bolt11 ?? null,
+      expires_at: bolt11 === undefined ? checkout.expiresAt : invoiceExpiresAt(decodeInvoice(bolt11)),
+      payment_request: { type: rail, amount_sats: Number(totalSats), memo: `Sparkle trade ${tradeId}` },
+      trade_id: uuidOf(tradeId),
+      token,
+      ...(bolt11 === undefined
+        ? { needed: { fields: ['payment_hash', 'claim_key'], post_to: `/v1/trade/${uuidOf(tradeId)}/invoice` } }
+        : {}),
+    };
+  }
+}
+
+const keysMissing = (): SparkleError =>
+  new SparkleError('bad_message', 'payment_hash and claim_key of this trade must be given; they are not', {
+    field: 'payment_hash',
+  });
+
+const unknownCheckout = (field: string): SparkleError =>
+  new SparkleError('not_found', `${field} must be that of a checkout; there is none`, { field });
+
+function requestOf(of: { checkout: Checkout; keys: Keys; network: NetworkName }): TradeRequest {
+  const { checkout, keys, network } = of;
+  const { tradeId, inscriptionId, totalSats, expiresAt } = checkout;
+  const { paymentHash, claimKey, from } = keys;
+  return {
+    ...{ op: 'trade_request', inscriptionId, claimKey, offerSats: totalSats },
+    signed: { tradeId, from, expiresAt, mode: 'hold-first', network, script: 'v1', internalKey: 'nums', paymentHash },
+  };
+}
+
+/** The terms of one sale. What the buyer pays beyond what this costs us is the market fee. */
+function offerOf({ item, price, expiresAt }: { item: Item; price: Price; expiresAt: number }): OwnOffer {
+  const { listing, inscriptionId, outpoint, valueSats, offsetSats } = item;
+  return {
+    ...{ inscriptionId, priceSats: price.totalSats, modes: ['hold-first'], expiresAt },
+    ...{ sourceOutpoint: outpoint, sourceValueSats: valueSats, offsetSats },
+    // The buyer gets the output as the seller had it.
+    ...{ postageSats: valueSats, reserveSats: price.reserveSats, maxRefundFeeSats: MOST_FEE_SATS },
+    confirmations: confirmationsFor(price.totalSats),
+    ...{ finalCltv: 40, routeCapBlocks: 144 },
+    ...(listing === undefined ? {} : { fill: { listing, payouts: [] } }),
+  };
+}

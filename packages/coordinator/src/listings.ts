@@ -1,0 +1,205 @@
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
+import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { type RunePolicy, runePolicyFor } from 'sparkle-protocol/protocol/guard';
+import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
+import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
+import { checkListing, type Listing, readListing } from 'sparkle-protocol/protocol/listing';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
+import type { Kysely, Selectable } from 'kysely';
+import type { ExchangeTables, OfferState } from './migrations/0001-exchange.ts';
+
+/** What is for sale here: another's inscription by his signed listing, or one that this coordinator was left with. */
+export type Item = {
+  offerId: string;
+  inscriptionId: string;
+  /** What the seller gets, exactly. */
+  priceSats: bigint;
+  /** Where he gets it; of our own items where nobody needs to be paid, absent. */
+  listing?: Listing;
+  outpoint: string;
+  valueSats: bigint;
+  offsetSats: bigint;
+  expiresAt: number;
+  state: OfferState;
+};
+
+export type ListingParts = {
+  tables: Kysely<ExchangeTables>;
+  chain: Chain;
+  ordinals: Ordinals;
+  network: NetworkName;
+  /** Whose offers these are: the coordinator's own trader. */
+  sellerId: string;
+  limits: { minSats: bigint; maxSats: bigint };
+  runes?: RunePolicy;
+  newId(): string;
+  nowSeconds(): number;
+};
+
+type Row = Selectable<ExchangeTables['offer']>;
+type Body = Pick<Item, 'listing' | 'valueSats' | 'offsetSats'>;
+type Asked = { inscriptionId: string; priceSats: bigint; payoutAddress: string; psbt: string; expiresAt: number };
+
+const itemOf = (row: Row): Item => ({
+  ...(decodeState(row.body) as Body),
+  offerId: row.offer_id,
+  inscriptionId: row.inscription_id,
+  priceSats: BigInt(row.price_sats),
+  outpoint: row.outpoint,
+  expiresAt: row.expires_at,
+  state: row.state,
+});
+
+/** The shelf: what can be bought, as long as it can be. An item dies when its outpoint is spent by anybody but us. */
+export class Listings {
+  readonly #parts: ListingParts;
+  /** Outpoints of what is open, to know at once that one of them was spent. */
+  readonly #open = new Map<string, string>();
+
+  constructor(parts: ListingParts) {
+    this.#parts = parts;
+  }
+
+  /** Remembers what is open, and lets go of what was spent while nobody looked. */
+  async start(): Promise<void> {
+    for (const item of await this.#all('open')) this.#open.set(item.outpoint, item.offerId);
+    await this.sweep();
+  }
+
+  /**
+   * Puts another's inscription on the shelf. Throws what `readListing` throws, `refused` with the codes of all that is
+   * wrong with it, and `in_progress` when this outpoint is for sale or being sold already.
+   */
+  async add(asked: Asked): Promise<Item> {
+    const listing = readListing({ psbt: asked.psbt, network: this.#parts.network });
+    const { outpoint, valueSats } = listing.source;
+    const offsetSats = await this.#check(listing, asked);
+    const { inscriptionId, priceSats, expiresAt } = asked;
+    return this.#insert({ inscriptionId, priceSats, expiresAt, outpoint, valueSats, offsetSats, listing });
+  }
+
+  /** Puts what we were left with on the shelf again. */
+  addOwn(
+    own: Pick<Item, 'inscriptionId' | 'priceSats' | 'outpoint' | 'valueSats' | 'offsetSats' | 'expiresAt'>,
+  ): Promise<Item> {
+    return this.#insert(own);
+  }
+
+  /** The open item for this inscription. Throws `not_found`. */
+  async open(inscriptionId: string): Promise<Item> {
+    const item = await this.find(inscriptionId);
+    if (item === undefined || item.expiresAt <= this.#parts.nowSeconds())
+      throw new SparkleError('not_found', `the inscription must be for sale here; ${inscriptionId} is not`, {
+        field: 'inscription_id',
+      });
+    if (item.state === 'open') return item;
+    throw new SparkleError('in_progress', `the inscription must not be in another trade; ${inscriptionId} is`, {
+      field: 'inscription_id',
+    });
+  }
+
+  /** The item for this inscription that is open or being sold. */
+  async find(inscriptionId: string): Promise<Item | undefined> {
+    const row = await this.#parts.tables
+      .selectFrom('offer')
+      .selectAll()
+      .where('inscription_id', '=', inscriptionId)
+      .where('seller_id', '=', this.#parts.sellerId)
+      .where('state', 'in', ['open', 'taken'])
+      .executeTakeFirst();
+    return row === undefined ? undefined : itemOf(row);
+  }
+
+  async byId(offerId: string): Promise<Item | undefined> {
+    const row = await this.#parts.tables
+      .selectFrom('offer')
+      .selectAll()
+      .where('offer_id', '=', offerId)
+      .where('seller_id', '=', this.#parts.sellerId)
+      .executeTakeFirst();
+    return row === undefined ? undefined : itemOf(row);
+  }
+
+  /** Moves an item on; answers whether it was in one of the states it may come from. */
+  async move({ offerId, from, to }: { offerId: string; from: OfferState[]; to: OfferState }): Promise<boolean> {
+    const { numUpdatedRows } = await this.#parts.tables
+      .updateTable('offer')
+      .set({ state: to })
+      .where('offer_id', '=', offerId)
+      .where('state', 'in', from)
+      .executeTakeFirst();
+    const item = await this.byId(offerId);
+    if (item !== undefined) {
+      if (item.state === 'open') this.#open.set(item.outpoint, offerId);
+      else this.#open.delete(item.outpoint);
+    }
+    return numUpdatedRows > 0n;
+  }
+
+  /** Hears of a transaction: whatever open item it spends is gone. */
+  async hear(raw: string): Promise<void> {
+    if (this.#open.size === 0) return;
+    for (const { outpoint } of decodeTransaction(raw).inputs) {
+      const offerId = this.#open.get(outpoint);
+      if (offerId !== undefined) await this.move({ offerId, from: ['open'], to: 'gone' });
+    }
+  }
+
+  /** Asks the chain of every open item; what is spent, the mempool counted, is gone. */
+  async sweep(): Promise<void> {
+    for (const [outpoint, offerId] of this.#open)
+      if ((await this.#parts.chain.unspent(outpoint)) === undefined)
+        await this.move({ offerId, from: ['open'], to: 'gone' });
+  }
+
+  async #all(state: OfferState): Promise<Item[]> {
+    const { tables, sellerId } = this.#parts;
+    const query = tables.selectFrom('offer').selectAll().where('seller_id', '=', sellerId).where('state', '=', state);
+    return (await query.orderBy('created_seq').execute()).map(itemOf);
+  }
+
+  /** Everything that can be known about a listing before a sat is at risk; answers with the offset of the inscription's sat. */
+  async #check(listing: Listing, { inscriptionId, priceSats, payoutAddress }: Asked): Promise<bigint> {
+    const { chain, ordinals, limits, runes, network } = this.#parts;
+    const { outpoint } = listing.source;
+    const place = await ordinals.locate(inscriptionId);
+    const { txid, vout, offsetSats } = readSatPoint(place.satpoint);
+    const isThere = outpoint === `${txid}:${vout}`;
+    const failures = checkListing({
+      listing,
+      asked: { inscriptionId, offsetSats, priceSats, payoutAddress },
+      chain: {
+        ...{ limits, leastConfirmations: 1, place, runePolicy: runes ?? runePolicyFor(network) },
+        unspent: await chain.unspent(outpoint),
+        assets: isThere ? await ordinals.assets(outpoint) : undefined,
+      },
+    });
+    const failure = failures.find(({ wait }) => !wait) ?? failures[0];
+    if (failure === undefined) return offsetSats;
+    throw new SparkleError(failure.wait ? 'not_indexed' : 'refused', failure.sentence, {
+      reason: failure.code,
+      codes: failures.map(({ code }) => code),
+    });
+  }
+
+  async #insert(made: Omit<Item, 'offerId' | 'state'>): Promise<Item> {
+    const { tables, sellerId, newId } = this.#parts;
+    const offerId = newId();
+    const { listing, valueSats, offsetSats, inscriptionId, priceSats, outpoint, expiresAt } = made;
+    const body: Body = { valueSats, offsetSats, ...(listing === undefined ? {} : { listing }) };
+    const { numInsertedOrUpdatedRows: inserted } = await tables
+      .insertInto('offer')
+      .values({
+        ...{ offer_id: offerId, seller_id: sellerId, inscription_id: inscriptionId, price_sats: `${priceSats}` },
+        ...{ body: encodeState(body), outpoint, expires_at: expiresAt, state: 'open' },
+      })
+      .onConflict((taken) => taken.doNothing())
+      .executeTakeFirst();
+    if (inserted !== 1n)
+      throw new SparkleError('in_progress', `the output must not be for sale already; ${outpoint} is`, { outpoint });
+    this.#open.set(outpoint, offerId);
+    return { ...made, offerId, state: 'open' };
+  }
+}

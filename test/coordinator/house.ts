@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rescueSeed } from 'sparkle-protocol/protocol/keys';
+import { systemClock } from 'sparkle-protocol/trader/clock';
+import { openDatabase } from '../../packages/coordinator/src/database.ts';
+import { createLog } from '../../packages/coordinator/src/log.ts';
+import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
+import type { Party } from '../../world/party.ts';
+
+const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
+
+/** A coordinator over the coins and the Lightning node of one of the world's parties, with a database of its own. */
+export class House {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'sparkle-house-'));
+  service!: Service;
+  url = '';
+  #end: () => Promise<void> = async () => {};
+
+  static async open(party: Party, change: Partial<ServiceParts> = {}): Promise<House> {
+    const house = new House();
+    const url = `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
+    const database = await openDatabase({ url, network: 'regtest' });
+    const { chain, wallet, lightning, ordinals } = party;
+    const log = createLog({ level: 'error' });
+    house.service = await Service.open({
+      ...{ database, chain, wallet, lightning, ordinals, log, config },
+      ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
+      royaltyBps: async () => 0,
+      ...change,
+    });
+    house.url = await house.service.app.listen({ host: '127.0.0.1', port: 0 });
+    house.#end = async () => {
+      await house.service.close();
+      await database.close();
+    };
+    return house;
+  }
+
+  async close(): Promise<void> {
+    await this.#end();
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  /** Asks as any program would. */
+  async ask<Answer>(
+    method: string,
+    path: string,
+    { body, token }: { body?: unknown; token?: string } = {},
+  ): Promise<{
+    status: number;
+    answer: Answer;
+  }> {
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, answer: (await response.json()) as Answer };
+  }
+}
+
+const config: ServiceParts['config'] = {
+  network: 'regtest',
+  api: {
+    ...{ host: '127.0.0.1', port: 0, publicUrl: 'http://127.0.0.1' },
+    ...{ trustedProxies: [], corsOrigins: [] },
+  },
+  fees: { fixedSats: 1_000n, bps: 100 },
+  limits: {
+    ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n },
+    ...{ maxOpenHoldsPerBuyer: 20, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
+  },
+  ratesPerMinute: { quote: 1_000, create: 1_000, read: 10_000, auth: 1_000 },
+  idempotencySeconds: 3_600,
+};
