@@ -3,7 +3,7 @@ import { chmodSync, chownSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { freePorts } from '../../scripts/kept.mjs';
-import { KeptProcess, newFolder, until } from './kept-process.ts';
+import { isRunning, KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 
 /** A running PostgreSQL with databases of its own. The port stays the same over its restarts. */
@@ -12,7 +12,7 @@ export type Postgres = {
   /** A new empty database; its URL. */
   newDatabase(): Promise<string>;
   pid(): number;
-  /** Ends it as a crash would (`kill -9`). */
+  /** Ends it as a crash would (`kill -9`); returns when none of it is left. */
   kill(): Promise<void>;
   /** Brings it back; returns when it answers. */
   up(): Promise<void>;
@@ -70,13 +70,17 @@ function flagsFor(dir: string, port: number, { writes }: Writes): string[] {
 
 const urlOf = (port: number, database: string): string => `postgres://sparkle@127.0.0.1:${port}/${database}`;
 
-async function ask(port: number, statement: string): Promise<void> {
+async function ask(port: number, statement: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: urlOf(port, 'postgres') });
   // A server that ends says so to whoever is connected, and nobody need hear it here.
   client.on('error', () => undefined);
   await client.connect();
-  await client.query(statement).finally(() => client.end());
+  return (await client.query(statement).finally(() => client.end())).rows as Record<string, unknown>[];
 }
+
+/** Its processes for connections and for housekeeping. They outlive a killed server by a moment, and go on answering. */
+const childrenOf = async (port: number): Promise<number[]> =>
+  (await ask(port, 'select pid from pg_stat_activity')).map(({ pid }) => Number(pid));
 
 const answers = (port: number): Promise<boolean> =>
   ask(port, 'select 1').then(
@@ -89,9 +93,9 @@ const answers = (port: number): Promise<boolean> =>
  * process that forgets it or is killed leaves nothing behind either.
  */
 export async function startPostgres(how: Writes): Promise<Postgres> {
-  const { command } = await program('postgres');
+  const { command, dir: bin = dirname(command) } = await program('postgres');
   const as = user();
-  const dir = await newCluster(dirname(command), as);
+  const dir = await newCluster(bin, as);
   const [port = 0] = await freePorts(1);
   const kept = new KeptProcess({ title: 'PostgreSQL', ...asUser(as, command, flagsFor(dir, port, how)), dir });
   const start = (): Promise<void> => kept.up(() => answers(port), starting);
@@ -105,18 +109,12 @@ export async function startPostgres(how: Writes): Promise<Postgres> {
       return urlOf(port, `d${databases}`);
     },
     pid: () => kept.pid,
-    kill: () => kept.end('SIGKILL'),
-    // While a process of the killed one still lives its memory is in use, and the new one ends with a complaint.
-    up: () =>
-      until(
-        'PostgreSQL to start again',
-        () =>
-          start().then(
-            () => true,
-            () => false,
-          ),
-        starting,
-      ),
+    async kill() {
+      const children = await childrenOf(port);
+      await kept.end('SIGKILL');
+      await until('its processes to be gone', () => !children.some(isRunning), starting);
+    },
+    up: start,
     stop: () => kept.release(),
   };
 }
