@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely';
+import { letterTo } from 'sparkle-protocol/market/coordinator-letter';
 import { assertSendable } from 'sparkle-protocol/market/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
@@ -65,6 +66,7 @@ export class Mailboxes {
    */
   async post({ from, to, text }: { from: string; to: string; text: string }): Promise<number> {
     assertSendable(to, { from, text });
+    letterTo(to, text);
     const { database, clock } = this.#options;
     const row = { recipient: to, sender: from, text, received_at: clock.nowSeconds() };
     const seq = await database.append(async (session) => {

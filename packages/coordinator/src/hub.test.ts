@@ -21,6 +21,13 @@ async function start(context: TestContext, limits: Partial<HubOptions['limits']>
 const refused = (words: RegExp) => (error: unknown) =>
   error instanceof SparkleError && error.code === 'refused' && words.test(error.message);
 
+test('a text that not every database keeps as it came is refused', async (context) => {
+  const { post, texts } = await start(context);
+  for (const text of ['a\0b', 'lone \uD83D', '\uDE80 lone']) await assert.rejects(post(text), { code: 'bad_message' });
+  await post('whole \u{1F680}');
+  assert.deepEqual(await texts(), ['whole \u{1F680}']);
+});
+
 test('letters come in the order of their numbers, and a page goes on where the last one ended', async (context) => {
   const { mail, post } = await start(context);
   for (const text of ['a', 'b', 'c']) await post(text);

@@ -92,17 +92,19 @@ export class Inbox {
         return this.#reach();
       }
       try {
-        await this.#page();
+        const found = await this.#page();
         tries = 0;
+        // A coordinator that holds nothing back is not to be asked without a pause.
+        if (found === 0) await this.#pause(0);
       } catch {
-        const wait = this.#wait(tries);
+        await this.#pause(tries);
         tries += 1;
-        await new Promise<void>((resolve) => this.#later(wait, resolve));
       }
     }
   }
 
-  async #page(): Promise<void> {
+  /** How many messages came. */
+  async #page(): Promise<number> {
     const { http, timing } = this.#options;
     const since = Math.max(this.#mark, ...this.#taken.keys());
     const { messages } = await http.ask({
@@ -113,6 +115,7 @@ export class Inbox {
       heldMilliseconds: timing.pollSeconds * 1000,
     });
     for (const mail of messages) this.#arrived(mail);
+    return messages.length;
   }
 
   #arrived(mail: MailWire): void {
@@ -155,6 +158,10 @@ export class Inbox {
     this.#options.http
       .ask({ method: 'POST', path: '/v1/messages/ack', body: { seq }, as: 'party', shape: acceptedSchema })
       .catch(() => undefined);
+  }
+
+  #pause(tries: number): Promise<void> {
+    return new Promise((resolve) => this.#later(this.#wait(tries), resolve));
   }
 
   #wait(tries: number): number {

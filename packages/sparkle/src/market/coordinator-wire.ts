@@ -32,10 +32,13 @@ const publicKey = text(/^[0-9a-f]{64}$/, 'an x-only key of 64 lowercase hex char
 const challenge = text(/^[0-9a-f]{64}$/, '64 lowercase hex characters');
 const signature = text(/^[0-9a-f]{128}$/, 'a BIP 340 signature of 128 lowercase hex characters');
 const token = text(/^[0-9a-f]{64}$/, 'a token of 64 lowercase hex characters');
-const TEXT = `must be text of at most ${maxTextBytes} UTF-8 bytes`;
+const TEXT = `must be well-formed text without U+0000, of at most ${maxTextBytes} UTF-8 bytes`;
+/** What every database keeps as it came: PostgreSQL has no U+0000, and a lone surrogate has no UTF-8. */
+const isKeepable = (said: string): boolean => !/[\0\p{Surrogate}]/u.test(said);
 const messageText = z.string(TEXT).check(
   // The length first: it bounds what the encoder is given.
   z.refine((said) => said.length <= maxTextBytes && new TextEncoder().encode(said).length <= maxTextBytes, TEXT),
+  z.refine(isKeepable, TEXT),
 );
 
 const INSCRIPTION = 'must be an inscription id: 64 lowercase hex characters, i, index';

@@ -6,6 +6,7 @@ import type { NetworkName } from '../protocol/network.ts';
 import type { CoordinatorClock } from './coordinator-clock.ts';
 import { CoordinatorHttp, type CoordinatorSigner } from './coordinator-http.ts';
 import { Inbox, type InboxTiming } from './coordinator-inbox.ts';
+import { letterTo } from './coordinator-letter.ts';
 import { listingOf, offerOf } from './coordinator-offer.ts';
 import { isSignedBySeller, offerDigest } from './coordinator-signing.ts';
 import type { SocketClass } from './coordinator-socket.ts';
@@ -65,7 +66,7 @@ export function coordinatorMarket(options: CoordinatorMarketOptions): Market {
     async send(to, envelope) {
       assertSendable(to, envelope);
       assertOwn(envelope.from, { signer, field: 'from' });
-      const body = { to, text: envelope.text };
+      const body = letterTo(to, envelope.text);
       await http.ask({ method: 'POST', path: '/v1/messages', body, as: 'party', shape: acceptedSchema });
     },
     inbox(me, receive) {
