@@ -37,6 +37,8 @@ code,pre{font:14px/1.45 ui-monospace,monospace}pre{overflow-x:auto;padding:.8rem
 .page{color:#c00;font-weight:700}.alert{color:#b60;font-weight:700}`;
 
 // CSP allows exactly this style and nothing else: no script, no picture, no other host.
+// A formatter must not come between the tags: the hash is of every character.
+const STYLE_TAG = new Html(`<style>${STYLE}</style>`);
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 
 export const pageHeaders = {
@@ -52,9 +54,7 @@ export const page = ({ title, body }: { title: string; body: Html }): string =>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
+        ${STYLE_TAG}
       </head>
       <body>
         ${body}

@@ -1,0 +1,99 @@
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { docsPage } from './docs-page.ts';
+import { pageHeaders } from './html.ts';
+import type { ApiDocument, Operation, PathItem } from './openapi-document.ts';
+
+/** Every answer that is no success; written here once, because it belongs to no route. */
+const PROBLEM_SCHEMA = {
+  type: 'object',
+  required: ['error', 'message', 'request_id'],
+  properties: {
+    error: { type: 'string', description: 'A code for programs; never reused for something else' },
+    message: { type: 'string', description: 'What was expected and what came, for people' },
+    field: { type: 'string', description: 'The field that is refused, where it is one' },
+    request_id: { type: 'string', description: 'Names this request in the log' },
+  },
+} as const;
+
+const refTo = (name: string): string => `#/components/schemas/${name}`;
+
+const PROBLEM = {
+  description:
+    'Not done: error says why. 400 wrong input, 401 or 403 not allowed, 404 none, 409 not in this state, 429 too often, 503 try again later',
+  content: { 'application/json': { schema: { $ref: refTo('Problem') } } },
+};
+
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  schema: { type: 'string', minLength: 16, maxLength: 128 },
+  description: 'Whoever repeats a request with its key is given the first answer again, and nothing is done twice',
+};
+
+const INFO = {
+  title: 'Sparkle coordinator',
+  description:
+    'Sells Bitcoin inscriptions for Lightning payments. It can refuse, but never steal: the buyer alone knows the preimage of what he pays.',
+};
+
+const SECURITY = {
+  bearer: { type: 'http', scheme: 'bearer', description: 'The token of a trade or of a session' },
+  nostr: { type: 'http', scheme: 'Nostr', description: 'A signed event for this one request (NIP-98)' },
+} as const;
+
+function withCommon(operation: Operation, method: string): Operation {
+  const parameters = method === 'post' ? [...(operation.parameters ?? []), IDEMPOTENCY_KEY] : operation.parameters;
+  return {
+    ...operation,
+    ...(parameters !== undefined && { parameters }),
+    responses: { ...operation.responses, default: PROBLEM },
+  };
+}
+
+function completed(document: ApiDocument): ApiDocument {
+  const paths = Object.entries(document.paths ?? {}).map(([path, item]) => {
+    const operations = Object.entries(item).map(([method, operation]) => [method, withCommon(operation, method)]);
+    return [path, Object.fromEntries(operations) as PathItem];
+  });
+  const { components } = document;
+  // Of each named schema there is one for what comes in and one for what goes out, whether or not a route has it.
+  const used = JSON.stringify([paths, components?.schemas]);
+  const schemas = Object.entries(components?.schemas ?? {}).filter(([name]) => used.includes(`"${refTo(name)}"`));
+  return {
+    ...document,
+    components: { ...components, schemas: { ...Object.fromEntries(schemas), Problem: PROBLEM_SCHEMA } },
+    paths: Object.fromEntries(paths) as Record<string, PathItem>,
+  };
+}
+
+/**
+ * Serves the description of all routes that are registered after it at `/openapi.json`, and for people at `/docs`. Both
+ * are made of the schemas that the routes are validated by, and are the same wherever the service runs.
+ */
+export async function installOpenapi(app: FastifyInstance, { version }: { version: string }): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { ...INFO, version },
+      servers: [{ url: '/' }],
+      components: { securitySchemes: SECURITY },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: (document) => completed(jsonSchemaTransformObject(document) as ApiDocument) as object,
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, async (_, reply) =>
+    reply.type('application/json; charset=utf-8').send(openapiText(app)),
+  );
+  app.get('/docs', { schema: { hide: true } }, async (_, reply) =>
+    reply.headers(pageHeaders).send(docsPage(openapiDocument(app))),
+  );
+}
+
+/** The document of an app that is ready. */
+export const openapiDocument = (app: FastifyInstance): ApiDocument => app.swagger() as ApiDocument;
+
+/** The document as it is kept in `docs/openapi.json`. */
+export const openapiText = (app: FastifyInstance): string => `${JSON.stringify(openapiDocument(app), undefined, 2)}\n`;
