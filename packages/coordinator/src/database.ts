@@ -14,7 +14,8 @@ export type Database = {
   tables: Kysely<CoordinatorTables>;
   /**
    * One transaction whose new rows become visible in the order of their `seq`, so that a reader who goes on after the last
-   * one he saw misses none. Whoever inserts what is paged by `seq` does it in here.
+   * one he saw misses none. Whoever inserts what is paged by `seq` does it in here, and asks nothing but `session`: a
+   * transaction that stands still for 3 seconds is ended, because others wait for it.
    */
   append<Result>(work: (session: Transaction<CoordinatorTables>) => Promise<Result>): Promise<Result>;
   /**

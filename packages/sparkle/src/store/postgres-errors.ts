@@ -5,8 +5,8 @@ const stateOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 // Appendix A of PostgreSQL's manual: connection exceptions, a lack of resources or of memory, a server that is being shut
-// down, crashed or starts, and a lock or a transaction that took too long.
-const AWAY = /^(?:08...|53...|57P0.|25P03|55P03|57014|E[A-Z_]{4,})$/;
+// down, crashed, starts or is not yet the one to write to, and a lock or a transaction that took too long.
+const AWAY = /^(?:08...|53...|57P0.|25006|25P03|55P03|57014|E[A-Z_]{4,})$/;
 
 /** `pg` has no code for these. */
 const AWAY_WORDS =

@@ -15,6 +15,22 @@ type Payload = { from: number; notices: Notice[] };
 /** How an instance shows that it lives: its lease ends after `leaseMilliseconds`, and is renewed before. */
 export type Pulse = { leaseMilliseconds: number; renewMilliseconds: number };
 
+/** Whoever may connect may notify: of what is not ours nothing is heard. */
+function readPayload(text: string): Payload {
+  try {
+    const { from, notices } = JSON.parse(text) as Payload;
+    if (Number.isSafeInteger(from) && notices.every(isNotice)) return { from, notices };
+  } catch {
+    // Not JSON, or nothing with notices in it.
+  }
+  return { from: 0, notices: [] };
+}
+
+const isNotice = (notice: Notice): boolean =>
+  ('freed' in notice && notice.freed) ||
+  ('changed' in notice && typeof notice.changed === 'string') ||
+  ('word' in notice && typeof notice.word === 'string');
+
 const ENTER = `insert into instance (name, expires_at) values ($1, clock_timestamp() + $2 * interval '1 millisecond') returning id`;
 const RENEW = `update instance set expires_at = clock_timestamp() + $2 * interval '1 millisecond' where id = $1`;
 
@@ -47,6 +63,7 @@ export class PostgresLink {
   #busy: Promise<unknown> = Promise.resolve();
   #isBeating = false;
   #isTelling = false;
+  #isClosed = false;
   #hasPeers = false;
 
   private constructor(reach: Reach, pulse: Pulse) {
@@ -95,6 +112,7 @@ export class PostgresLink {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#listeners.clear();
     this.#wordListeners.clear();
@@ -145,6 +163,8 @@ export class PostgresLink {
       this.#drop();
     } finally {
       this.#isBeating = false;
+      // It may have been closed while it connected.
+      if (this.#isClosed) this.#drop();
     }
   }
 
@@ -163,7 +183,7 @@ export class PostgresLink {
   }
 
   #hear(payload: string): void {
-    const { from, notices } = JSON.parse(payload) as Payload;
+    const { from, notices } = readPayload(payload);
     if (from === this.#id) return;
     this.#hasPeers = true;
     for (const notice of notices)

@@ -160,13 +160,6 @@ describe('postgres that goes away', { skip: withoutPostgres }, () => {
     await until('the trade to be taken', async () => (await store.live().catch(() => [])).length === 1);
   });
 
-  test('postgres: a text that it cannot keep is refused as a bad message, and nothing is written', async (context) => {
-    const store = await opened(context, await server.newDatabase());
-    const unstorable = { ...name, tradeId: 't\u0000' };
-    await assert.rejects(store.create({ trade: quoting(unstorable), effects: [] }), withCode('bad_message', /U\+0000/));
-    assert.deepEqual(await store.all(), []);
-  });
-
   test('postgres: closing while the database is away ends', async (context) => {
     const store = await opened(context, await server.newDatabase());
     await server.kill();
@@ -180,40 +173,5 @@ describe('postgres that goes away', { skip: withoutPostgres }, () => {
       nobody,
       (error: Error) => withCode('store_unavailable', /ECONNREFUSED/)(error) && !error.message.includes('hunter2'),
     );
-  });
-
-  test('postgres: a database of another network is refused and left as it was', async (context) => {
-    const url = await server.newDatabase();
-    await (await postgresStore({ url, network: 'regtest' })).close();
-    const opening = postgresStore({ url, network: 'mainnet' });
-    await assert.rejects(opening, withCode('schema_mismatch', /of network mainnet; it is of regtest/));
-    assert.deepEqual(await (await opened(context, url)).all(), []);
-  });
-
-  test('postgres: a database of a newer program is refused and left as it was', async (context) => {
-    const url = await server.newDatabase();
-    await (await postgresStore({ url, network: 'regtest' })).close();
-    await statement(url, `insert into sparkle.trade_migration (name, timestamp) values ('9999_later', '2030-01-01')`);
-    await assert.rejects(postgresStore({ url, network: 'regtest' }), withCode('schema_mismatch', /newer: 9999_later/));
-    await statement(url, `delete from sparkle.trade_migration where name = '9999_later'`);
-    assert.deepEqual(await (await opened(context, url)).all(), []);
-  });
-
-  test('postgres: a commit is on disk before it is answered, also where the server’s settings say otherwise', async (context) => {
-    const url = await server.newDatabase();
-    await statement(url, `alter database ${new URL(url).pathname.slice(1)} set synchronous_commit = off`);
-    const store = await opened(context, url);
-    await statement(
-      url,
-      `create table sparkle.seen (setting text);
-       create function sparkle.see() returns trigger language plpgsql as
-         $$ begin insert into sparkle.seen values (current_setting('synchronous_commit')); return new; end $$;
-       create trigger see before insert on sparkle.trade for each row execute function sparkle.see()`,
-    );
-    await store.create({ trade: quoting(name), effects: [] });
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    const { rows } = await client.query('select setting from sparkle.seen').finally(() => client.end());
-    assert.deepEqual(rows, [{ setting: 'local' }]);
   });
 });

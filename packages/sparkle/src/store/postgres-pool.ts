@@ -23,9 +23,10 @@ const LOCK_MILLISECONDS = 5_000;
 const IDLE_MILLISECONDS = 3_000;
 const CONNECT_MILLISECONDS = 5_000;
 
-/** What every connection of ours has: our tables first, and commits that are on disk before they are answered. */
+/** What every connection of ours has, whatever the server's settings say: a commit is on disk before it is answered. */
 export const connectionSettings = `
   set search_path = sparkle;
+  set default_transaction_isolation = 'read committed';
   set lock_timeout = ${LOCK_MILLISECONDS};
   set idle_in_transaction_session_timeout = ${IDLE_MILLISECONDS};
   select set_config('synchronous_commit', 'local', false) where current_setting('synchronous_commit') = 'off'`;
