@@ -5,7 +5,7 @@ import { hex } from '@scure/base';
 import { authDigest } from 'sparkle-protocol/market/coordinator-signing';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { roleIn } from './auth.ts';
-import { handClock, nip98, type Person, person, Service } from './service.suite.ts';
+import { handClock, nip98, type Person, person, Service } from './hub.suite.ts';
 
 const NOW = 1_800_000_000;
 const [alice, bob] = [person('alice'), person('bob')];
@@ -189,6 +189,16 @@ test('a used NIP-98 event is remembered for as long as its age would not refuse 
   clock.now += 120;
   await at.auth.prune();
   assert.equal((await get(at, headers)).statusCode, 401);
+});
+
+test('what is too old to be used again is forgotten by itself', async (context) => {
+  const { service: at, clock } = await service(context);
+  await at.session(alice);
+  clock.now += 25 * 3600;
+  await at.session(bob);
+  const count = async (table: 'used_once' | 'access_token') =>
+    (await at.database.tables.selectFrom(table).selectAll().execute()).length;
+  assert.deepEqual([await count('used_once'), await count('access_token')], [1, 1]);
 });
 
 test('a body that is not under the NIP-98 event is refused', async (context) => {

@@ -35,6 +35,7 @@ export type Credentials = {
   bodyHash: string | undefined;
 };
 
+const TIDY_SECONDS = 60;
 const TOKEN_BYTES = 32;
 const TIME_BYTES = 6;
 const NONCE_BYTES = 10;
@@ -52,6 +53,7 @@ export class Auth {
   /** The host that challenges are answered for, port included. */
   readonly host: string;
   #secret: Promise<string> | undefined;
+  #tidiedAt = 0;
 
   constructor(options: AuthOptions) {
     const url = new URL(options.publicUrl);
@@ -181,8 +183,17 @@ export class Auth {
       .execute();
   }
 
+  /** Once a minute, when somebody comes: nobody has to remember to. */
+  async #tidy(): Promise<void> {
+    const now = this.#options.clock.nowSeconds();
+    if (now - this.#tidiedAt < TIDY_SECONDS) return;
+    this.#tidiedAt = now;
+    await this.prune();
+  }
+
   /** Refuses the second use of what is good for one. */
   async #once(id: string, expires_at: number): Promise<void> {
+    await this.#tidy();
     const { numInsertedOrUpdatedRows } = await this.#options.database.tables
       .insertInto('used_once')
       .values({ id, expires_at })
