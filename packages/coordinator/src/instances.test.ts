@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import Fastify from 'fastify';
+import { systemClock } from 'sparkle-protocol/trader/clock';
+import { silentLog } from 'sparkle-protocol/trader/log';
+import { withoutPostgres } from '../../../test/regtest/parts.ts';
+import { type Postgres, startPostgres } from '../../../test/regtest/postgres.ts';
+import { type Database, openDatabase } from './database.ts';
+import { forgetAnswers, installIdempotency } from './idempotency.ts';
+import { Ledger } from './ledger.ts';
+import { installProblems } from './problem.ts';
+import { openReceiver } from './webhooks.suite.ts';
+import { Webhooks } from './webhooks.ts';
+
+const MANY = 40;
+const AT = 1_793_491_200;
+
+let server: Postgres;
+before(async () => {
+  if (withoutPostgres === false) server = await startPostgres({ writes: 'fast' });
+});
+after(() => server?.stop());
+
+/** Two instances of a coordinator on one database. */
+async function two(context: TestContext): Promise<[Database, Database]> {
+  const url = await server.newDatabase();
+  const open = () => openDatabase({ url, network: 'regtest' });
+  const both: [Database, Database] = [await open(), await open()];
+  context.after(() => Promise.all(both.map((each) => each.close())));
+  return both;
+}
+
+describe('two instances on one PostgreSQL', { skip: withoutPostgres }, () => {
+  test('a POST that reaches both is done once', async (context) => {
+    let done = 0;
+    const parts = { clock: systemClock(), retentionSeconds: 3600, callerOf: () => 'anna' };
+    const apps = (await two(context)).map(({ tables }) => {
+      const app = Fastify();
+      installProblems(app);
+      installIdempotency(app, { ...parts, tables });
+      app.post('/v1/trade', async () => ({ trade: (done += 1) }));
+      return app;
+    });
+    const request = {
+      method: 'POST',
+      url: '/v1/trade',
+      payload: {},
+      headers: { 'idempotency-key': 'k'.repeat(16) },
+    } as const;
+    const answers = await Promise.all(Array.from({ length: MANY }, async (_, i) => apps[i % 2]?.inject(request)));
+    assert.equal(done, 1);
+    assert.ok(answers.every((answer) => [200, 409].includes(answer?.statusCode ?? 0)));
+    for (const app of apps) assert.deepEqual((await app.inject(request)).json(), { trade: 1 });
+    await Promise.all(apps.map((app) => app.close()));
+  });
+
+  test('what is past its retention is forgotten there too', async (context) => {
+    const [{ tables }] = await two(context);
+    const row = { caller: 'a', key: 'k', route: 'r', body_hash: 'h', status: 200, response: 'x' };
+    await tables
+      .insertInto('idempotency')
+      .values({ ...row, created_at: 1 })
+      .execute();
+    assert.equal(await forgetAnswers({ tables, clock: systemClock(), retentionSeconds: 3600 }), 1);
+  });
+
+  test('a happening that both tell is booked once, and another amount is refused by either', async (context) => {
+    const ledgers = (await two(context)).map((database) => new Ledger(database));
+    const entries = (msat: bigint) => [
+      { account: 'lightning', msat },
+      { account: 'sellers', msat: -msat },
+    ];
+    const telling = Array.from({ length: MANY }, async (_, i) =>
+      ledgers[i % 2]?.book({ tradeId: 't1', why: 'settled', at: AT, entries: entries(i < MANY - 1 ? 5n : 6n) }),
+    );
+    const told = await Promise.allSettled(telling);
+    assert.ok(told.some(({ status }) => status === 'rejected'));
+    const lines = await ledgers[0]?.ofTrade('t1');
+    assert.equal(lines?.length, 2);
+    assert.deepEqual(await ledgers[1]?.unbalanced(), []);
+    assert.equal((await ledgers[1]?.report({ month: '2026-11' }))?.length, 2);
+  });
+
+  test('a webhook is told by one of them, in order', async (context) => {
+    const receiver = await openReceiver();
+    context.after(() => receiver.close());
+    const both = (await two(context)).map(
+      ({ tables }) => new Webhooks({ tables, clock: systemClock(), log: silentLog, guard: receiver.guard }),
+    );
+    const [first] = both as [Webhooks, Webhooks];
+    const owner = 'aa'.repeat(32);
+    await first.register({ owner, url: receiver.origin, events: ['trade'] });
+    for (let n = 0; n < MANY; n += 1)
+      await first.notify({ event: 'trade', subject: `t${n % 4}`, owners: [owner], data: { n } });
+    for (let turn = 0; turn < 100 && receiver.received.length < MANY; turn += 1)
+      await Promise.all(both.map((each) => each.deliverDue()));
+    const bodies = receiver.received.map(({ body }) => JSON.parse(body) as { subject: string; data: { n: number } });
+    assert.equal(bodies.length, MANY);
+    for (const subject of ['t0', 't1', 't2', 't3']) {
+      const heard = bodies.filter((each) => each.subject === subject).map(({ data }) => data.n);
+      assert.deepEqual(
+        heard,
+        heard.toSorted((a, b) => a - b),
+      );
+    }
+    assert.equal(await first.forgetSent(), 0);
+    assert.deepEqual(await first.deadLetters(), []);
+  });
+});
