@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { InjectOptions } from 'fastify';
-import { bearer, handClock, nip98, offerBy, person, Service } from './service.suite.ts';
+import { bearer, handClock, nip98, offerBy, person, Service } from './hub.suite.ts';
 
 const NOW = 1_800_000_000;
 const [alice, bob] = [person('alice'), person('bob')];

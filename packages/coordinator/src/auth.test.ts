@@ -5,7 +5,7 @@ import { hex } from '@scure/base';
 import { authDigest } from 'sparkle-protocol/market/coordinator-signing';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { roleIn } from './auth.ts';
-import { handClock, nip98, type Person, person, Service } from './service.suite.ts';
+import { handClock, nip98, type Person, person, Service } from './hub.suite.ts';
 
 const NOW = 1_800_000_000;
 const [alice, bob] = [person('alice'), person('bob')];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { HubOptions } from './hub.ts';
-import { bearer, handClock, person, Service, signerOf } from './service.suite.ts';
+import { bearer, handClock, person, Service, signerOf } from './hub.suite.ts';
 
 const NOW = 1_800_000_000;
 const DAY = 86_400;

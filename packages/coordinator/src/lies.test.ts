@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { bearer, handClock, offerBy, person, Service } from './service.suite.ts';
+import { bearer, handClock, offerBy, person, Service } from './hub.suite.ts';
 
 const NOW = 1_800_000_000;
 const [alice, bob] = [person('alice'), person('bob')];

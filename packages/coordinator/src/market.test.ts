@@ -6,7 +6,7 @@ import type { Market } from 'sparkle-protocol/market/market';
 import { marketSuite } from 'sparkle-protocol/market/market.suite';
 import { systemClock } from 'sparkle-protocol/trader/clock';
 import { WebSocket } from 'ws';
-import { network, type Person, person, Service, signerOf } from './service.suite.ts';
+import { network, type Person, person, Service, signerOf } from './hub.suite.ts';
 
 const [alice, bob] = [person('alice'), person('bob')];
 const timing = {

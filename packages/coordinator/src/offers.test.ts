@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import fc from 'fast-check';
 import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
-import { bearer, handClock, offerBy, person, Service } from './service.suite.ts';
+import { bearer, handClock, offerBy, person, Service } from './hub.suite.ts';
 
 const NOW = 1_800_000_000;
 const [alice, bob] = [person('alice'), person('bob')];

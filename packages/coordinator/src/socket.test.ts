@@ -6,7 +6,7 @@ import { hex } from '@scure/base';
 import { authDigest } from 'sparkle-protocol/market/coordinator-signing';
 import type { ServerFrame, TradeUpdateWire } from 'sparkle-protocol/market/coordinator-wire';
 import { WebSocket } from 'ws';
-import { bearer, handClock, type Person, person, Service, type ServiceChange } from './service.suite.ts';
+import { bearer, handClock, type Person, person, Service, type ServiceChange } from './hub.suite.ts';
 import type { TradeFeed } from './socket.ts';
 
 const NOW = 1_800_000_000;
