@@ -9,14 +9,16 @@ import { readMessage, type TradeAccept, type TradeQuote } from 'sparkle-protocol
 import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import type { Want } from 'sparkle-protocol/protocol/trade/terms';
 import { ldkNodes } from '../../world/nodes.ts';
+import { purchase } from '../../world/story.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import { type Inscribed, withoutBitcoind } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
 import { Owner } from '../trades/listed.ts';
-import { House } from './house.ts';
+import { guest, House } from './house.ts';
 
 const ASKED_SATS = 60_000n;
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
+const GUEST_PHRASE = 'zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong';
 const PATIENCE = { patienceMilliseconds: 60_000 };
 
 describe('a checkout of what its owner has listed', { skip: withoutBitcoind }, () => {
@@ -159,5 +161,33 @@ describe('a checkout of what its owner has listed', { skip: withoutBitcoind }, (
     assert.deepEqual([sold.status, sold.answer.error], [404, 'not_found']);
     assert.equal(decodeTransaction(claim.raw).inputs[0]?.outpoint, outpoint);
     assert.notEqual(tradeId, checkout.trade_id);
+  });
+
+  test('a trader of our own buys over the coordinator, and needs nobody to check for him', async () => {
+    const { inscribed, payoutAddress } = await listed('to a trader');
+    const { inscriptionId } = inscribed;
+    const quote = await quoted(inscriptionId);
+    const trader = await guest({ party: world.buyer, house, phrase: GUEST_PHRASE });
+    const priceSats = BigInt(quote.max_total_sats);
+    const tradeId = await trader.buy({
+      ...purchase(world, inscriptionId, { mode: 'hold-first', priceSats }),
+      sellerId: house.service.trader.id,
+    });
+    await until(
+      'the trader has it',
+      async () => {
+        const trade = await trader.trade(tradeId);
+        if (trade?.state === 'ended') return true;
+        const waits = trade?.state === 'claiming' || (await world.regtest.rpc<string[]>('getrawmempool')).length > 0;
+        await mine(waits ? 1 : 0);
+        await trader.look();
+        return false;
+      },
+      PATIENCE,
+    );
+    const trade = await trader.trade(tradeId);
+    assert.equal(trade?.state === 'ended' && trade.outcome, 'traded');
+    assert.equal(await world.holderOf((await world.buyer.ordinals.locate(inscriptionId)).satpoint), 'buyer');
+    assert.equal(await owner.receivedSats(payoutAddress), ASKED_SATS);
   });
 });

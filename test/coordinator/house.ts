@@ -1,11 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { rescueSeed } from 'sparkle-protocol/protocol/keys';
+import { schnorr } from '@noble/curves/secp256k1.js';
+import { coordinatorMarket, coordinatorTiming } from 'sparkle-protocol/market/coordinator';
+import type { SocketClass } from 'sparkle-protocol/market/coordinator-socket';
+import { identityKey, rescueSeed } from 'sparkle-protocol/protocol/keys';
+import { memoryDisk, memoryStore } from 'sparkle-protocol/store/memory';
 import { systemClock } from 'sparkle-protocol/trader/clock';
+import { silentLog } from 'sparkle-protocol/trader/log';
+import { Trader } from 'sparkle-protocol/trader/trader';
+import { WebSocket } from 'ws';
 import { openDatabase } from '../../packages/coordinator/src/database.ts';
 import { createLog } from '../../packages/coordinator/src/log.ts';
 import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
+import { freePort } from '../../packages/coordinator/src/hub.suite.ts';
 import type { Party } from '../../world/party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
@@ -16,6 +24,7 @@ export class House {
   service!: Service;
   url = '';
   #end: () => Promise<void> = async () => {};
+  readonly #guests: (() => Promise<void>)[] = [];
 
   static async open(party: Party, change: Partial<ServiceParts> = {}): Promise<House> {
     const house = new House();
@@ -23,13 +32,16 @@ export class House {
     const database = await openDatabase({ url, network: 'regtest' });
     const { chain, wallet, lightning, ordinals } = party;
     const log = createLog({ level: 'error' });
+    const port = await freePort();
+    // What clients sign names it.
+    const api = { ...config.api, port, publicUrl: `http://127.0.0.1:${port}` };
     house.service = await Service.open({
-      ...{ database, chain, wallet, lightning, ordinals, log, config },
+      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api } },
       ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
       royaltyBps: async () => 0,
       ...change,
     });
-    house.url = await house.service.app.listen({ host: '127.0.0.1', port: 0 });
+    house.url = await house.service.app.listen({ host: '127.0.0.1', port });
     house.#end = async () => {
       await house.service.close();
       await database.close();
@@ -37,7 +49,13 @@ export class House {
     return house;
   }
 
+  /** Guests leave before the house is closed. */
+  leaving(leave: () => Promise<void>): void {
+    this.#guests.push(leave);
+  }
+
   async close(): Promise<void> {
+    for (const leave of this.#guests) await leave();
     await this.#end();
     rmSync(this.#folder, { recursive: true });
   }
@@ -66,7 +84,7 @@ export class House {
 const config: ServiceParts['config'] = {
   network: 'regtest',
   api: {
-    ...{ host: '127.0.0.1', port: 0, publicUrl: 'http://127.0.0.1' },
+    ...{ host: '127.0.0.1', port: 0, publicUrl: '' },
     ...{ trustedProxies: [], corsOrigins: [] },
   },
   fees: { fixedSats: 1_000n, bps: 100 },
@@ -77,3 +95,24 @@ const config: ServiceParts['config'] = {
   ratesPerMinute: { quote: 1_000, create: 1_000, read: 10_000, auth: 1_000 },
   idempotencySeconds: 3_600,
 };
+
+/** A trader outside the coordinator who reaches it as the SDK does: over HTTP and WebSocket. */
+export async function guest(of: { party: Party; house: House; phrase: string }): Promise<Trader> {
+  const { party, house, phrase } = of;
+  const { chain, wallet, lightning, ordinals } = party;
+  const seed = rescueSeed(phrase);
+  const me = identityKey({ seed, network: 'regtest' });
+  const clock = systemClock();
+  const market = coordinatorMarket({
+    ...{ url: house.url, network: 'regtest', clock, timing: coordinatorTiming, WebSocket: WebSocket as SocketClass },
+    signer: { publicKey: me.public, sign: (digest) => schnorr.sign(digest, me.secret, clock.randomBytes(32)) },
+  });
+  const own = { network: 'regtest', seed, clock, log: silentLog, store: memoryStore(memoryDisk()), market } as const;
+  const trader = new Trader({ ...own, chain, wallet, lightning, ordinals, tickMilliseconds: 1_000 });
+  await trader.start();
+  house.leaving(async () => {
+    await trader.stop();
+    await market.close();
+  });
+  return trader;
+}

@@ -11,7 +11,8 @@ export type Checkout = {
   tradeId: string;
   offerId: string;
   inscriptionId: string;
-  ordAddress: string | undefined;
+  /** Where he wants the inscription; his claim decides. Empty when he did not say. */
+  ordAddress: string;
   rail: PrepareWire['network'];
   pricing: PricingWire;
   totalSats: bigint;

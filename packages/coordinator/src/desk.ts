@@ -49,7 +49,7 @@ type Entry = {
   item: Item;
   pricing: PricingWire;
   totalSats: bigint;
-  ordAddress: string | undefined;
+  ordAddress: string;
   rail: PrepareWire['network'];
   named: InvoiceRequestWire;
 };
@@ -109,7 +109,7 @@ export class Desk {
     const totalSats = BigInt(total);
     // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
     if (this.#keysIn(named, { item, totalSats }) === undefined) throw keysMissing();
-    return this.#enter({ item, pricing, totalSats, ordAddress: undefined, rail: 'lightning', named });
+    return this.#enter({ item, pricing, totalSats, ordAddress: '', rail: 'lightning', named });
   }
 
   /**
@@ -127,7 +127,7 @@ export class Desk {
       item,
       pricing,
       totalSats: offerSats,
-      ordAddress: undefined,
+      ordAddress: '',
       rail: 'lightning',
     });
     await checkouts.add({ ...checkout, tradeId: signed.tradeId });

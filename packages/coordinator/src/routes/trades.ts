@@ -73,21 +73,34 @@ function invoiceIn({ invoice }: PreparedWire): string {
   });
 }
 
+type Side = 'buyer' | 'seller' | 'either';
+
+/** The id in the path, once it is clear that the caller is in this trade, on this side of it. */
+const ownTradeOf =
+  (trades: Trades) =>
+  async (request: FastifyRequest, side: Side): Promise<string> => {
+    const tradeId = idOf((request.params as { id: string }).id);
+    const { known } = request;
+    if (known === undefined) throw new SparkleError('unauthorized', 'authorization must say who asks; it does not');
+    const role = roleIn(tradeId, { sides: await trades.sides(tradeId), who: known.identity });
+    if (side === 'either' || role === side) return tradeId;
+    throw new SparkleError('forbidden', `this is for the ${side} of the trade; the caller is its ${role}`);
+  };
+
 /** `/v1/trade` of SIP-3 v0.1 over hold-first: who may see a trade is who is in it. */
 export const tradeRoutes =
-  ({ auth, trades, delivery }: TradeRouteParts): FastifyPluginAsyncZod =>
+  (parts: TradeRouteParts): FastifyPluginAsyncZod =>
+  async (app) => {
+    await app.register(listingRoutes(parts));
+    await app.register(buyingRoutes(parts));
+  };
+
+const listingRoutes =
+  ({ auth, trades }: TradeRouteParts): FastifyPluginAsyncZod =>
   async (app) => {
     const preValidation = needsIdentity(auth);
-    /** The id in the path, once it is clear that the caller is in this trade, on this side of it. */
-    const ownTrade = async (request: FastifyRequest, side: 'buyer' | 'seller' | 'either'): Promise<string> => {
-      const tradeId = idOf((request.params as { id: string }).id);
-      const { known } = request;
-      if (known === undefined) throw new SparkleError('unauthorized', 'authorization must say who asks; it does not');
-      const role = roleIn(tradeId, { sides: await trades.sides(tradeId), who: known.identity });
-      if (side === 'either' || role === side) return tradeId;
-      throw new SparkleError('forbidden', `this is for the ${side} of the trade; the caller is its ${role}`);
-    };
-
+    const ownTrade = ownTradeOf(trades);
+    // The published document has the second path; both are one.
     for (const path of ['/v1/trade', '/v1/trade/create'])
       app.post(path, { schema: { ...creating, hide: path !== '/v1/trade' } }, async ({ body }, reply) =>
         reply.status(201).send(await trades.create(body)),
@@ -98,6 +111,13 @@ export const tradeRoutes =
     app.delete('/v1/trade/:id', { preValidation, schema: withdrawing }, async (request) =>
       trades.withdraw(await ownTrade(request, 'seller')),
     );
+  };
+
+const buyingRoutes =
+  ({ auth, trades, delivery }: TradeRouteParts): FastifyPluginAsyncZod =>
+  async (app) => {
+    const preValidation = needsIdentity(auth);
+    const ownTrade = ownTradeOf(trades);
     app.post('/v1/trade/:id/invoice', { schema: naming }, async (request, reply) => {
       // A listing may be bought by anybody; what comes of it is his who has the token.
       const begun = await trades.buy(idOf(request.params.id), request.body);

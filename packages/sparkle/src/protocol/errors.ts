@@ -78,6 +78,14 @@ export class SparkleError extends Error {
 
 const CHAIN_IS_UNCERTAIN: readonly ErrorCode[] = ['chain_unavailable', 'sources_disagree', 'dishonest_source'];
 
+const PASSING: readonly ErrorCode[] = [
+  ...CHAIN_IS_UNCERTAIN,
+  ...(['lightning_unavailable', 'market_unavailable', 'store_unavailable', 'not_indexed', 'elsewhere'] as const),
+];
+
+/** Whether what failed may succeed the next time it is tried, because a part was away or behind. */
+export const mayPass = (error: SparkleError): boolean => PASSING.includes(error.code);
+
 /** Whether a chain answered nothing certain: away, contradicted by another source, or caught in a lie. Nothing is decided on it. */
 export const chainIsUncertain = (error: unknown): boolean =>
   error instanceof SparkleError && CHAIN_IS_UNCERTAIN.includes(error.code);

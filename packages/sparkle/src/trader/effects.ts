@@ -1,6 +1,6 @@
 import { decodeInvoice } from '../protocol/bolt11.ts';
 import { isHeldInFull } from '../protocol/checks.ts';
-import { chainIsUncertain, SparkleError } from '../protocol/errors.ts';
+import { mayPass, SparkleError } from '../protocol/errors.ts';
 import type { TradeKeys } from '../protocol/keys.ts';
 import type { TradeMessage } from '../protocol/messages.ts';
 import { isPreimageOf } from '../protocol/preimage.ts';
@@ -176,8 +176,5 @@ const MOST_SENDS = 30;
 export function refusalOf({ effect, attempts }: Due, error: unknown): SparkleError | undefined {
   if (!(error instanceof SparkleError)) return undefined;
   if (effect.do === 'send') return attempts >= MOST_SENDS ? error : undefined;
-  return isPassing(error) ? undefined : error;
+  return mayPass(error) ? undefined : error;
 }
-
-const isPassing = (error: SparkleError): boolean =>
-  chainIsUncertain(error) || error.code === 'lightning_unavailable' || error.code === 'not_indexed';

@@ -3,7 +3,7 @@ import type { ChainEvent } from '../chain/chain.ts';
 import type { Envelope } from '../market/market.ts';
 import { checkRequest } from '../protocol/checks.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
-import { SparkleError } from '../protocol/errors.ts';
+import { mayPass, SparkleError } from '../protocol/errors.ts';
 import { identityKey, type KeyPair, tradeKeys } from '../protocol/keys.ts';
 import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
 import { openBuyer, openSeller } from '../protocol/trade/open.ts';
@@ -82,7 +82,7 @@ export class Trader {
       chain.subscribe((event) => this.#hearChain(event, wake)),
       lightning.subscribe(({ paymentHash }) => void this.#engine.lookAtPayment(paymentHash)),
       clock.every(tickMilliseconds, wake),
-      market.inbox(this.id, (envelope) => this.#hear(envelope)),
+      market.inbox(this.id, (envelope) => this.#heard(envelope)),
     );
   }
 
@@ -120,7 +120,7 @@ export class Trader {
 
   /**
    * Asks `makeOffer` about requests for what has no standing offer: whoever has many things to sell, at prices that change,
-   * makes his terms when somebody asks. What it throws drops the request; the buyer may ask again.
+   * makes his terms when somebody asks. What it throws refuses the request, but for what may pass by itself.
    */
   answerWith(makeOffer: (request: TradeRequest) => Promise<OwnOffer | undefined>): void {
     this.#makeOffer = makeOffer;
@@ -242,6 +242,17 @@ export class Trader {
     await within(clock, MOST_SAY_MILLISECONDS, market.send(to, { from: this.id, text }));
   }
 
+  /** A letter that could not be taken comes again; why it could not is said here, because a market does not know. */
+  async #heard(envelope: Envelope): Promise<void> {
+    try {
+      await this.#hear(envelope);
+    } catch (error) {
+      const code = error instanceof SparkleError ? error.code : 'internal';
+      this.#parts.log.error({ code, error: String(error) }, 'a message could not be taken and will come again');
+      throw error;
+    }
+  }
+
   async #hear({ text }: Envelope): Promise<void> {
     const message = this.#read(text);
     if (message?.signed === undefined) return;
@@ -270,7 +281,8 @@ export class Trader {
       const [failure] = offer === undefined ? [notForSale(request)] : await this.#open(request, offer);
       if (failure !== undefined) await this.#refuse(request, failure.code);
     } catch (error) {
-      if (!(error instanceof SparkleError && error.code === 'duplicate_trade')) throw error;
+      if (!(error instanceof SparkleError) || mayPass(error)) throw error;
+      if (error.code !== 'duplicate_trade') return this.#refuse(request, error.code);
       this.#parts.log.warn({ tradeId }, 'a request repeats a trade or a payment hash');
     }
   }
