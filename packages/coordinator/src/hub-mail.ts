@@ -31,8 +31,10 @@ export const mailLimits: MailLimits = {
 
 export type MailOptions = { database: Database; clock: Clock; limits: MailLimits };
 
-/** How often to look for letters that another instance took; whoever is told of them sooner calls `look`. */
-const LOOK_MILLISECONDS = 1_000;
+/** What instances tell each other when a letter has come: the recipient follows. */
+const MAIL_FOR = 'mail ';
+/** How often to look for letters of which nothing was heard: a word between instances can be lost. */
+const LOOK_MILLISECONDS = 2_000;
 /** Of one answer: the rest is in the next. */
 const MOST_PAGE_CHARACTERS = 1_000_000;
 
@@ -46,10 +48,14 @@ export class Mailboxes {
   readonly #listeners = new Map<string, Set<Listener>>();
   #seen = 0;
   #stopLooking: (() => void) | undefined;
+  readonly #stopListening: () => void;
 
   constructor(options: MailOptions) {
     this.#options = options;
-    const { limits, clock } = options;
+    const { limits, clock, database } = options;
+    this.#stopListening = database.listen((word) => {
+      if (word.startsWith(MAIL_FOR)) this.#ring(word.slice(MAIL_FOR.length));
+    });
     this.#allowance = new Allowance({ perMinute: limits.lettersPerMinute }, () => clock.nowSeconds());
   }
 
@@ -74,7 +80,7 @@ export class Mailboxes {
       const { seq } = await session.insertInto('mailbox').values(row).returning('seq').executeTakeFirstOrThrow();
       return Number(seq);
     });
-    this.#ring(to);
+    database.announce(`${MAIL_FOR}${to}`);
     return seq;
   }
 
@@ -105,11 +111,11 @@ export class Mailboxes {
       const { found } = await last.select(({ fn }) => fn.max('seq').as('found')).executeTakeFirstOrThrow();
       // `max` of nothing is null, whatever its type says.
       const acked = Number((found as number | null) ?? 0);
-      if (acked === 0 || acked <= (await markOf(session, recipient))) return;
+      if (acked === 0) return;
       await session
         .insertInto('mailbox_mark')
         .values({ recipient, acked })
-        .onConflict((there) => there.column('recipient').doUpdateSet({ acked }))
+        .onConflict((there) => there.column('recipient').doUpdateSet({ acked }).where('mailbox_mark.acked', '<', acked))
         .execute();
     });
   }
@@ -122,7 +128,7 @@ export class Mailboxes {
     return () => {
       listeners.delete(wake);
       if (listeners.size === 0 && this.#listeners.get(recipient) === listeners) this.#listeners.delete(recipient);
-      if (this.#listeners.size === 0) this.close();
+      if (this.#listeners.size === 0) this.#rest();
     };
   }
 
@@ -168,6 +174,11 @@ export class Mailboxes {
   }
 
   close(): void {
+    this.#stopListening();
+    this.#rest();
+  }
+
+  #rest(): void {
     this.#stopLooking?.();
     this.#stopLooking = undefined;
   }

@@ -68,6 +68,8 @@ export type ServiceChange = {
   sockets?: Partial<SocketLimits>;
   clock?: Clock;
   feed?: TradeFeed;
+  /** Another database than a file of its own. */
+  databaseUrl?: string;
 };
 
 /** A listening coordinator that only passes letters and shows offers, on a file of its own; it can be stopped and started. */
@@ -103,8 +105,8 @@ export class Service {
 
   async begin(): Promise<void> {
     const { clock } = this;
-    const { limits, sockets, feed } = this.#change;
-    const database = await openDatabase({ url: `sqlite:${join(this.folder, 'hub.db')}`, network });
+    const { limits, sockets, feed, databaseUrl: url = `sqlite:${join(this.folder, 'hub.db')}` } = this.#change;
+    const database = await openDatabase({ url, network });
     const hub = new Hub({ database, clock, network, limits: { ...mailLimits, ...offerLimits, ...limits } });
     const auth = new Auth({ ...authLimits, database, clock, publicUrl: this.url });
     const app = Fastify({ forceCloseConnections: true });
