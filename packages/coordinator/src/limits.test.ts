@@ -82,6 +82,15 @@ test('an address that is only said is believed from a trusted proxy alone', asyn
   for (let i = 0; i < 5; i += 1) assert.equal((await said(behind, i)).statusCode, 200);
 });
 
+test('who looks for what is not there is stopped as well', async () => {
+  const app = await service();
+  for (let i = 0; i < 5; i += 1) assert.equal((await app.inject(`/nowhere/${i}`)).statusCode, 404);
+  const over = await app.inject('/nowhere/else');
+  assert.deepEqual([over.statusCode, over.json<Problem>().error], [429, 'rate_limited']);
+  assert.match(String(over.headers['retry-after']), /^\d+$/);
+  assert.equal((await app.inject('/v1/trade/1')).statusCode, 200);
+});
+
 test('who watches over the service may always ask', async () => {
   const app = await service();
   for (let i = 0; i < 50; i += 1) assert.equal((await app.inject('/livez')).statusCode, 200);

@@ -2,7 +2,7 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
-import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { installJson } from './limits-json.ts';
 import { sendProblem } from './problem.ts';
@@ -45,6 +45,8 @@ export const serverOptions = (of: {
   newId: () => string;
 }): FastifyServerOptions => ({
   loggerInstance: of.log,
+  // Two lines for each request would drown what matters; `installRequestLog` writes one.
+  disableRequestLogging: true,
   genReqId: of.newId,
   trustProxy: of.trustedProxies.length === 0 ? false : [...of.trustedProxies],
   bodyLimit: BODY_LIMIT_BYTES,
@@ -80,35 +82,56 @@ const tooMany = (of: { rateClass: RateClass; max: number; who: string; seconds: 
     { rateClass: of.rateClass, max: of.max },
   );
 
-async function installRates(app: FastifyInstance, { ratesPerMinute, callerOf }: LimitParts): Promise<void> {
-  const max = (request: FastifyRequest): number => {
-    const rateClass = classOf(request);
-    return rateClass === 'unlimited' ? Number.MAX_SAFE_INTEGER : ratesPerMinute[rateClass];
-  };
+const addressOf = ({ ip }: FastifyRequest): string => rateLimit.normalizeIP(ip, IPV6_SUBNET);
+
+/** By address, before anything is read. */
+async function installAddressRates(app: FastifyInstance, max: (request: FastifyRequest) => number): Promise<void> {
   await app.register(rateLimit, {
     max,
     timeWindow: MINUTE_MILLISECONDS,
     cache: MOST_REMEMBERED,
     enableDraftSpec: true,
     allowList: (request) => classOf(request) === 'unlimited',
-    keyGenerator: (request) => `${classOf(request)} ${rateLimit.normalizeIP(request.ip, IPV6_SUBNET)}`,
+    keyGenerator: (request) => `${classOf(request)} ${addressOf(request)}`,
     errorResponseBuilder: (request, { max: most, ttl }) =>
       tooMany({ rateClass: classOf(request), max: most, who: 'address', seconds: Math.ceil(ttl / 1000) }),
   });
-  // By address before anything is read; by key once it is known whose it is: many addresses are cheap, and so are many keys.
-  const perKey = app.createRateLimit({
-    max,
-    timeWindow: MINUTE_MILLISECONDS,
-    keyGenerator: (request) => `${classOf(request)} ${callerOf(request) ?? ''}`,
-  });
-  app.addHook('preHandler', async (request, reply) => {
-    const rateClass = classOf(request);
-    if (rateClass === 'unlimited' || callerOf(request) === undefined) return;
-    const rate = await perKey(request);
+}
+
+type Stop = {
+  max: (request: FastifyRequest) => number;
+  nameOf: (request: FastifyRequest) => string | undefined;
+  who: 'key' | 'address';
+};
+
+/** A hook that lets through what has no name, and of each name so much in a minute. */
+function stopAbove(app: FastifyInstance, { max, nameOf, who }: Stop) {
+  const keyGenerator = (request: FastifyRequest) => nameOf(request) ?? '';
+  const limiter = app.createRateLimit({ max, timeWindow: MINUTE_MILLISECONDS, keyGenerator });
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (nameOf(request) === undefined) return;
+    const rate = await limiter(request);
     if (rate.isAllowed || !rate.isExceeded) return;
     void reply.header('retry-after', rate.ttlInSeconds);
-    throw tooMany({ rateClass, max: rate.max, who: 'key', seconds: rate.ttlInSeconds });
-  });
+    throw tooMany({ rateClass: classOf(request), max: rate.max, who, seconds: rate.ttlInSeconds });
+  };
+}
+
+async function installRates(app: FastifyInstance, { ratesPerMinute, callerOf }: LimitParts): Promise<void> {
+  const max = (request: FastifyRequest): number => {
+    const rateClass = classOf(request);
+    return rateClass === 'unlimited' ? Number.MAX_SAFE_INTEGER : ratesPerMinute[rateClass];
+  };
+  await installAddressRates(app, max);
+  // What has no route is not seen by the plugin, and costs as much as reading.
+  const nameOfStranger = (request: FastifyRequest) => (request.is404 ? `none ${addressOf(request)}` : undefined);
+  app.addHook('onRequest', stopAbove(app, { max: () => ratesPerMinute.read, nameOf: nameOfStranger, who: 'address' }));
+  // By key once it is known whose it is: one key may come from many addresses.
+  const nameOfCaller = (request: FastifyRequest) => {
+    const caller = classOf(request) === 'unlimited' ? undefined : callerOf(request);
+    return caller === undefined ? undefined : `${classOf(request)} ${caller}`;
+  };
+  app.addHook('preHandler', stopAbove(app, { max, nameOf: nameOfCaller, who: 'key' }));
 }
 
 async function installHeaders(app: FastifyInstance, { corsOrigins, publicUrl }: LimitParts): Promise<void> {

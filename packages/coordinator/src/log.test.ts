@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
-import { createLog } from './log.ts';
+import { createLog, installRequestLog } from './log.ts';
 import { secretNames } from './secrets.ts';
 
 const SECRET = 'f00dfeed'.repeat(8);
@@ -63,4 +63,26 @@ test('an error under either name is logged with its stack, and text stays text',
   log.error({ error: 'three' }, 'third');
   assert.equal(text().match(/"type":"TypeError"/g)?.length, 2);
   assert.match(text(), /"error":"three"/);
+});
+
+test('each answer is one line by its route, without the path that was asked for', async () => {
+  const { log, text } = heard();
+  const app = Fastify({ loggerInstance: log as FastifyBaseLogger, disableRequestLogging: true });
+  installRequestLog(app);
+  app.get('/v1/trade/:id', async () => ({}));
+  app.get('/livez', { config: { rateClass: 'unlimited' } }, async () => ({}));
+  for (const url of [`/v1/trade/${SECRET}?token=${SECRET}`, `/${SECRET}`, '/livez']) await app.inject(url);
+  const lines = text()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    lines.map(({ level, method, route, status, msg }) => [level, method, route, status, msg]),
+    [
+      [30, 'GET', '/v1/trade/:id', 200, 'answered'],
+      [30, 'GET', 'none', 404, 'answered'],
+      [20, 'GET', '/livez', 200, 'answered'],
+    ],
+  );
+  assert.doesNotMatch(text(), /f00dfeed/);
 });

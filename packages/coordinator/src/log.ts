@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify';
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import { secretNames } from './secrets.ts';
 
@@ -48,3 +49,16 @@ export function createLog({ level, destination }: { level: string; destination?:
 }
 
 const errorOrText = (value: unknown): unknown => (value instanceof Error ? errorLine(value) : value);
+
+/** One line for each answer, by the pattern of its route: a path may name somebody's trade, and a query anything. */
+export function installRequestLog(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, ip } = request;
+    const { rateClass } = routeOptions.config as { rateClass?: string };
+    // Whoever looks every second whether we live need not be written down.
+    const level = rateClass === 'unlimited' && reply.statusCode < 400 ? 'debug' : 'info';
+    const milliseconds = Math.round(reply.elapsedTime);
+    const route = routeOptions.url ?? 'none';
+    request.log[level]({ method, route, status: reply.statusCode, milliseconds, address: ip }, 'answered');
+  });
+}
