@@ -1,7 +1,15 @@
 import { decodeState, encodeState } from '../protocol/json.ts';
 import type { Effect } from '../protocol/trade/effect.ts';
 import type { Trade } from '../protocol/trade/step.ts';
-import { assertSameTrade, type Claims, claimsOf, duplicateTrade, unknownEffect, unknownTrade } from './rules.ts';
+import {
+  assertSameTrade,
+  type Claims,
+  claimsOf,
+  duplicateTrade,
+  endedTrade,
+  unknownEffect,
+  unknownTrade,
+} from './rules.ts';
 import type { Change, Due, Store } from './store.ts';
 
 type Row = { body: string; claims: Claims };
@@ -18,6 +26,8 @@ export type MemoryDisk = {
   hashes: Map<string, string>;
   /** Lock outpoint -> the live trade that has it. */
   locks: Map<string, string>;
+  /** Coin -> the live trade that it is kept for. */
+  coins: Map<string, string>;
   nextKeyIndex: number;
 };
 
@@ -27,6 +37,7 @@ export const memoryDisk = (): MemoryDisk => ({
   keys: new Set(),
   hashes: new Map(),
   locks: new Map(),
+  coins: new Map(),
   nextKeyIndex: 0,
 });
 
@@ -57,6 +68,7 @@ function write(disk: MemoryDisk, { trade, effects }: Change): Due[] {
   if (before !== undefined) disk.locks.delete(before);
   if (claims.lockOutpoint !== undefined) disk.locks.set(claims.lockOutpoint, tradeId);
   if (claims.paymentHash !== undefined) disk.hashes.set(claims.paymentHash, tradeId);
+  if (claims.ended) for (const [coin, holder] of disk.coins) if (holder === tradeId) disk.coins.delete(coin);
   disk.trades.set(tradeId, { body, claims });
   for (const entry of entries) {
     disk.keys.add(entry.key);
@@ -79,6 +91,20 @@ function assertKnown(disk: MemoryDisk, key: string): void {
   if (!disk.keys.has(key)) throw unknownEffect(key);
 }
 
+const liveTrades = (disk: MemoryDisk): Trade[] =>
+  [...disk.trades.values()].filter(({ claims }) => !claims.ended).map(tradeOf);
+
+function reserve(disk: MemoryDisk, tradeId: string, outpoints: readonly string[]): void {
+  const row = disk.trades.get(tradeId);
+  if (row === undefined) throw unknownTrade(tradeId);
+  if (row.claims.ended) throw endedTrade(tradeId);
+  for (const value of outpoints) {
+    const holder = disk.coins.get(value);
+    if (holder !== undefined && holder !== tradeId) throw duplicateTrade({ what: 'coin', value, tradeId, holder });
+  }
+  for (const outpoint of outpoints) disk.coins.set(outpoint, tradeId);
+}
+
 /** A store in this process. Keeps text, as a database does, so that a state that does not survive writing shows here too. */
 export function memoryStore(disk: MemoryDisk): Store {
   return {
@@ -99,7 +125,8 @@ export function memoryStore(disk: MemoryDisk): Store {
       const row = disk.trades.get(tradeId);
       return row === undefined ? undefined : tradeOf(row);
     },
-    live: async () => [...disk.trades.values()].filter(({ claims }) => !claims.ended).map(tradeOf),
+    live: async () => liveTrades(disk),
+    liveAnywhere: async () => liveTrades(disk),
     all: async () => [...disk.trades.values()].map(tradeOf),
     due: async (tradeId) =>
       [...disk.pending].filter(([, entry]) => tradeId === undefined || entry.tradeId === tradeId).map(dueOf),
@@ -112,6 +139,8 @@ export function memoryStore(disk: MemoryDisk): Store {
       const entry = disk.pending.get(key);
       if (entry !== undefined) disk.pending.set(key, { ...entry, attempts: entry.attempts + 1, notBefore });
     },
+    reserve: async (tradeId, outpoints) => reserve(disk, tradeId, outpoints),
+    reserved: async () => new Map(disk.coins),
     nextKeyIndex: async () => disk.nextKeyIndex++,
     close: async () => undefined,
   };

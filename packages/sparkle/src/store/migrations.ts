@@ -18,6 +18,8 @@ export type Tables = {
     not_before: number;
   };
   counter: { name: string; next: number };
+  /** Coins of the wallet that are kept for a trade; gone when it has ended. */
+  coin: { outpoint: string; trade_id: string };
 };
 
 /** Marks a file as ours (`PRAGMA application_id`): the letters SPRK. */
@@ -82,6 +84,16 @@ async function createFacts(db: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
+async function createCoins(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('coin')
+    .addColumn('outpoint', 'text', (column) => column.primaryKey().notNull())
+    .addColumn('trade_id', 'text', (column) => column.notNull().references('trade.trade_id'))
+    .modifyEnd(sql`strict`)
+    .execute();
+  await db.schema.createIndex('coins_of_trade').on('coin').column('trade_id').execute();
+}
+
 /** Every step that ever changed the tables, in the order of their names. A released step is never edited: add another. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001_trades': {
@@ -91,6 +103,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
       await createFacts(db);
     },
   },
+  '0002_coins': { up: createCoins },
 };
 
 /** Tables with numbered steps of their own in a database; `table` is the one that remembers which steps ran. */

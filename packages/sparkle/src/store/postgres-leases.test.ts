@@ -73,6 +73,7 @@ async function refusesAll(store: Store): Promise<void> {
     () => store.done('a'),
     () => store.postpone('a', 5_000),
     () => store.due('t1'),
+    () => store.reserve('t1', [`${lockTxid}:0`]),
   ])
     await assert.rejects(deed(), withCode('elsewhere'));
 }
@@ -93,6 +94,7 @@ describe('leases', { skip: withoutPostgres }, () => {
     assert.deepEqual(await bert.due(), []);
     assert.deepEqual(await bert.load('t1'), quoting(name));
     assert.deepEqual(idsOf(await bert.all()), ['t1']);
+    assert.deepEqual(idsOf(await bert.liveAnywhere()), ['t1']);
     await refusesAll(bert);
     assert.deepEqual(await anna.live(), [quoting(name)]);
     assert.deepEqual(await anna.due(), [{ ...alert('a'), tradeId: 't1', attempts: 0, notBefore: 0 }]);
@@ -276,6 +278,24 @@ describe('leases', { skip: withoutPostgres }, () => {
     await bert.done('a');
     assert.deepEqual(await bert.due(), []);
   });
+
+  run(
+    'of two instances that reach for the same coins at once one gets them, and both see whose they are',
+    async (world) => {
+      const [anna, bert] = [await world.instance('anna'), await world.instance('bert')];
+      await anna.create({ trade: quoting(name), effects: [] });
+      await bert.create({ trade: quoting({ tradeId: 't2', paymentHash: 'a2'.repeat(32) }), effects: [] });
+      const coins = Array.from({ length: 10 }, (_, at) => [`${lockTxid}:${at}`, `${lockTxid}:${at + 10}`]);
+      for (const pair of coins) {
+        const results = await Promise.allSettled([anna.reserve('t1', pair), bert.reserve('t2', pair.toReversed())]);
+        const lost = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+        assert.ok(lost.length === 1 && lost.every(withCode('duplicate_trade')), String(lost));
+      }
+      const kept = await anna.reserved();
+      assert.deepEqual(kept, await bert.reserved());
+      for (const [one = '', other = ''] of coins) assert.equal(kept.get(one), kept.get(other));
+    },
+  );
 
   run('of two instances that take a freed trade at once one gets it', async (world) => {
     const [anna, bert, carl] = [

@@ -84,6 +84,15 @@ async function createFacts(db: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
+async function createCoins(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('coin')
+    .addColumn('outpoint', 'text', (column) => column.primaryKey())
+    .addColumn('trade_id', 'text', (column) => column.notNull().references('trade.trade_id'))
+    .execute();
+  await db.schema.createIndex('coins_of_trade').on('coin').column('trade_id').execute();
+}
+
 /** Every step that ever changed the tables, in the order of their names. A released step is never edited: add another. */
 const steps: Readonly<Record<string, Migration>> = {
   '0001_trades': {
@@ -93,6 +102,7 @@ const steps: Readonly<Record<string, Migration>> = {
       await createFacts(db);
     },
   },
+  '0002_coins': { up: createCoins },
 };
 
 export const postgresTradeTables: MigrationSet = { table: 'trade_migration', steps };

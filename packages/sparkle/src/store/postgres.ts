@@ -16,7 +16,7 @@ import {
 import { PostgresLink } from './postgres-link.ts';
 import type { PostgresTables } from './postgres-migrations.ts';
 import { assertSameTrade, duplicateTrade, unknownTrade } from './rules.ts';
-import { dueOf, nextKeyIndex, rowOf, tradeOf, write } from './sql.ts';
+import { dueOf, liveTrades, nextKeyIndex, reserve, reserved, rowOf, tradeOf, write } from './sql.ts';
 import type { Change, Due, Store } from './store.ts';
 
 /** Which database, and how this instance behaves in it; times in milliseconds, of the database's clock. */
@@ -84,6 +84,14 @@ function storeOf(open: Open): Store {
     ...changes(open, given),
     ...reads(open),
     ...outbox(open, given),
+    reserve: (tradeId, outpoints) =>
+      changing(db, async (session) => {
+        // Locked first: a trade that ended meanwhile would keep its coins for ever.
+        await lockTrade(session, { me: link.id, tradeId });
+        await holdTrade(session, { me: link.id, tradeId });
+        await reserve(plain(session), tradeId, outpoints);
+      }),
+    reserved: () => reserved(plain(db)),
     nextKeyIndex: () => asking(() => nextKeyIndex(plain(db))),
     subscribe: (listener) => link.subscribe(listener),
     close: () => (closing ??= close(open)),
@@ -169,7 +177,7 @@ async function update(session: Session, { tradeId, change, me }: Update) {
   return { trade: next.trade, due, token };
 }
 
-function reads({ db, link }: Open): Pick<Store, 'load' | 'live' | 'all'> {
+function reads({ db, link }: Open): Pick<Store, 'load' | 'live' | 'liveAnywhere' | 'all'> {
   const me = link.id;
   const bodies = db.selectFrom('trade').select('body').orderBy('seq');
   return {
@@ -183,6 +191,7 @@ function reads({ db, link }: Open): Pick<Store, 'load' | 'live' | 'all'> {
         await takeFree(db, { me, which: 'live' });
         return (await bodies.where('ended', '=', 0).where('holder', '=', me).execute()).map(tradeOf);
       }),
+    liveAnywhere: () => liveTrades(plain(db)),
     all: () => asking(async () => (await bodies.execute()).map(tradeOf)),
   };
 }

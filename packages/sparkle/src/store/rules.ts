@@ -11,7 +11,7 @@ export function claimsOf(trade: Trade): Claims {
 
 /** Two trades on one hash would settle each other; two on one lock would fight for the same output. */
 export function duplicateTrade(taken: {
-  what: 'trade id' | 'payment hash' | 'lock outpoint';
+  what: 'trade id' | 'payment hash' | 'lock outpoint' | 'coin';
   value: string;
   tradeId: string;
   holder: string;
@@ -26,6 +26,10 @@ export const unknownTrade = (tradeId: string): SparkleError =>
 
 export const unknownEffect = (key: string): SparkleError =>
   new SparkleError('bad_state', `an effect with this key must have been decided; got ${key}`, { key });
+
+/** It would be kept for ever: nothing frees it any more. */
+export const endedTrade = (tradeId: string): SparkleError =>
+  new SparkleError('bad_state', `a trade must live to have coins kept for it; ${tradeId} has ended`, { tradeId });
 
 /** A change that answers with another trade would overwrite it. */
 export function assertSameTrade(tradeId: string, changed: Trade): void {

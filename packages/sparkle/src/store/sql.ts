@@ -3,7 +3,15 @@ import { decodeState, encodeState } from '../protocol/json.ts';
 import type { Effect, KeyedEffect } from '../protocol/trade/effect.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Tables } from './migrations.ts';
-import { assertSameTrade, type Claims, claimsOf, duplicateTrade, unknownEffect, unknownTrade } from './rules.ts';
+import {
+  assertSameTrade,
+  type Claims,
+  claimsOf,
+  duplicateTrade,
+  endedTrade,
+  unknownEffect,
+  unknownTrade,
+} from './rules.ts';
 import type { Change, Due, Store } from './store.ts';
 
 type Session = Transaction<Tables>;
@@ -66,7 +74,44 @@ export async function write(
   await put({ ended: claims.ended ? 1 : 0, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) });
   if (isNewHash && claims.paymentHash !== undefined)
     await session.insertInto('payment_hash').values({ payment_hash: claims.paymentHash, trade_id: tradeId }).execute();
+  if (claims.ended) await session.deleteFrom('coin').where('trade_id', '=', tradeId).execute();
   return decide(session, tradeId, effects);
+}
+
+/** Keeps coins for a trade; whoever reaches for the same ones at the same moment waits for the other's end of transaction. */
+export async function reserve(session: Session, tradeId: string, outpoints: readonly string[]): Promise<void> {
+  const row = await session.selectFrom('trade').select('ended').where('trade_id', '=', tradeId).executeTakeFirst();
+  if (row === undefined) throw unknownTrade(tradeId);
+  if (row.ended === 1) throw endedTrade(tradeId);
+  // In one order for all, so that two never wait for each other.
+  const wanted = [...new Set(outpoints)].toSorted();
+  if (wanted.length === 0) return;
+  const kept = await session
+    .insertInto('coin')
+    .values(wanted.map((outpoint) => ({ outpoint, trade_id: tradeId })))
+    .onConflict((taken) =>
+      taken.column('outpoint').doUpdateSet({ trade_id: tradeId }).where('coin.trade_id', '=', tradeId),
+    )
+    .returning('outpoint')
+    .execute();
+  const value = wanted.find((outpoint) => !kept.some((coin) => coin.outpoint === outpoint));
+  if (value === undefined) return;
+  const holder = await session
+    .selectFrom('coin')
+    .select('trade_id')
+    .where('outpoint', '=', value)
+    .executeTakeFirstOrThrow();
+  throw duplicateTrade({ what: 'coin', value, tradeId, holder: holder.trade_id });
+}
+
+export async function reserved(db: Kysely<Tables>): Promise<Map<string, string>> {
+  const rows = await db.selectFrom('coin').selectAll().execute();
+  return new Map(rows.map(({ outpoint, trade_id: tradeId }) => [outpoint, tradeId]));
+}
+
+export async function liveTrades(db: Kysely<Tables>): Promise<Trade[]> {
+  const rows = await db.selectFrom('trade').select('body').where('ended', '=', 0).orderBy('seq').execute();
+  return rows.map(tradeOf);
 }
 
 async function decide(session: Session, tradeId: string, effects: KeyedEffect[]): Promise<Due[]> {
@@ -93,6 +138,8 @@ export async function rowOf(session: Kysely<Tables>, tradeId: string): Promise<{
 export const storeOn = (db: Kysely<Tables>): Store => ({
   ...trades(db),
   ...outbox(db),
+  reserve: (tradeId, outpoints) => db.transaction().execute((session) => reserve(session, tradeId, outpoints)),
+  reserved: () => reserved(db),
   nextKeyIndex: () => nextKeyIndex(db),
   close: () => db.destroy(),
 });
@@ -104,7 +151,7 @@ const put = (session: Session, tradeId: string, row: TradeRow): Promise<unknown>
     .onConflict((known) => known.column('trade_id').doUpdateSet(row))
     .execute();
 
-function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'all'> {
+function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'liveAnywhere' | 'all'> {
   return {
     create: (change) =>
       db.transaction().execute(async (session) => {
@@ -125,10 +172,8 @@ function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 
       const row = await rowOf(db, tradeId);
       return row === undefined ? undefined : tradeOf(row);
     },
-    async live() {
-      const rows = await db.selectFrom('trade').select('body').where('ended', '=', 0).orderBy('seq').execute();
-      return rows.map(tradeOf);
-    },
+    live: () => liveTrades(db),
+    liveAnywhere: () => liveTrades(db),
     all: async () => (await db.selectFrom('trade').select('body').orderBy('seq').execute()).map(tradeOf),
   };
 }

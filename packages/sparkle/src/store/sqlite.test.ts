@@ -170,6 +170,16 @@ test('sqlite: a file that a crash left empty is a new database', async (context)
   await store.close();
 });
 
+test('sqlite: a database of an older program is brought up to date and keeps its trades', async (context) => {
+  const file = await filled(context);
+  changeFile(file, `drop table coin; delete from kysely_migration where name = '0002_coins'`);
+  const store = await sqliteStore(file);
+  assert.deepEqual(await store.all(), [quoting(name)]);
+  await store.reserve('t1', [`${'c0'.repeat(32)}:0`]);
+  assert.equal((await store.reserved()).size, 1);
+  await store.close();
+});
+
 test('sqlite: one process at a time has the file', async (context) => {
   const file = await filled(context);
   const store = await sqliteStore(file);

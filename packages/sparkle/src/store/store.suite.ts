@@ -101,6 +101,7 @@ export function storeSuite(name: string, newDisk: () => Promise<Disk>, options: 
     stateTests(run);
     outboxTests(run);
     uniqueTests(run);
+    coinTests(run);
     crashTests(run);
   });
 }
@@ -147,6 +148,7 @@ function stateTests(run: Run): void {
     await store.update('t1', () => ({ trade: ended(first), effects: [] }));
     await store.update('t2', () => ({ trade: locked(second, hex('10')), effects: [] }));
     assert.deepEqual(idsOf(await store.live()), ['t2', 't3']);
+    assert.deepEqual(idsOf(await store.liveAnywhere()), ['t2', 't3']);
     assert.deepEqual(idsOf(await store.all()), ['t2', 't1', 't3']);
   });
 
@@ -276,6 +278,56 @@ function uniqueTests(run: Run): void {
     await store.update('t2', () => ({ trade: ended(second), effects: [] }));
     await store.create({ trade: locked(third, hex('10')), effects: [] });
     assert.deepEqual(idsOf(await store.live()), ['t1', 't3']);
+  });
+}
+
+function coinTests(run: Run): void {
+  const [x, y, z] = [`${hex('c0')}:0`, `${hex('c0')}:1`, `${hex('c1')}:0`];
+
+  run('coins are kept for a trade while it lives, and free when it has ended', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await store.create({ trade: quoting(second), effects: [] });
+    await store.reserve('t1', [x, y]);
+    await store.reserve('t2', [z]);
+    const all = [
+      [x, 't1'],
+      [y, 't1'],
+      [z, 't2'],
+    ] as const;
+    assert.deepEqual(await store.reserved(), new Map(all));
+    await store.update('t1', () => ({ trade: ended(first), effects: [] }));
+    assert.deepEqual(await store.reserved(), new Map([[z, 't2']]));
+    await store.reserve('t2', [x]);
+  });
+
+  run('of coins of which another trade has one none is kept', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await store.create({ trade: quoting(second), effects: [] });
+    await store.reserve('t1', [y]);
+    await assert.rejects(store.reserve('t2', [x, y, z]), withCode('duplicate_trade'));
+    assert.deepEqual(await store.reserved(), new Map([[y, 't1']]));
+  });
+
+  run('a coin that is kept for a trade can be kept for it again, with others or with none', async (_disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await store.reserve('t1', [x]);
+    await store.reserve('t1', [y, x, x]);
+    await store.reserve('t1', []);
+    assert.deepEqual([...(await store.reserved()).keys()].toSorted(), [x, y]);
+  });
+
+  run('coins are kept for no trade that is unknown or has ended', async (_disk, store) => {
+    await store.create({ trade: ended(first), effects: [] });
+    await assert.rejects(store.reserve('t1', [x]), withCode('bad_state'));
+    await assert.rejects(store.reserve('t2', [x]), withCode('unknown_trade'));
+    assert.deepEqual(await store.reserved(), new Map());
+  });
+
+  run('kept coins are kept after it was opened again', async (disk, store) => {
+    await store.create({ trade: quoting(first), effects: [] });
+    await store.reserve('t1', [x]);
+    const again = await reopened(disk, store);
+    assert.deepEqual(await again.reserved(), new Map([[x, 't1']]));
   });
 }
 

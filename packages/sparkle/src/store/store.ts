@@ -18,8 +18,8 @@ export type StoreNews = { type: 'freed' } | { type: 'changed'; tradeId: string }
  * and so is the lock outpoint of every live trade; `create` and `update` throw `duplicate_trade` otherwise.
  *
  * Where several instances share a store, each trade is in the hands of one, which alone acts for it: `create` takes it, `live`
- * and `due` take what nobody holds and answer with what is held, `update`, `done`, `postpone` and `due` of a trade that
- * another holds throw `elsewhere` and change nothing. `load` and `all` see every trade. Where one process alone has the store
+ * and `due` take what nobody holds and answer with what is held, `update`, `done`, `postpone`, `reserve` and `due` of
+ * a trade that another holds throw `elsewhere` and change nothing. `load` and `all` see every trade. Where one process alone has the store
  * it holds everything.
  *
  * A store that others may have to reach over a network throws `store_unavailable` while it is away: nothing is half done, and
@@ -33,6 +33,15 @@ export interface Store {
   /** Trades that have not ended and are ours, oldest first. */
   live(): Promise<Trade[]>;
   all(): Promise<Trade[]>;
+  /** Trades that have not ended, in whosever hands: for what instances share, such as one limit on what is at risk. */
+  liveAnywhere(): Promise<Trade[]>;
+  /**
+   * Keeps outputs of a shared wallet for a trade, as long as it lives: all of them, or throws `duplicate_trade` when another
+   * trade has one. Keeping again what is kept already changes nothing.
+   */
+  reserve(tradeId: string, outpoints: readonly string[]): Promise<void>;
+  /** Every output that is kept, and the trade it is kept for, in whosever hands. */
+  reserved(): Promise<Map<string, string>>;
   /** Effects of our trades not done yet, in the order they were decided. */
   due(tradeId?: string): Promise<Due[]>;
   done(key: string): Promise<void>;
