@@ -12,6 +12,10 @@ export const subjects = {
     tests: testsOf('checks', 'checks-accept', 'checks-lock', 'checks-request'),
   },
   deadlines: { files: ['deadlines'], tests: testsOf('deadlines', 'deadlines-refusals', 'deadlines-safety') },
+  listing: {
+    files: ['listing', 'listing-psbt', 'listing-signature', 'fill', 'fill-promises'],
+    tests: testsOf('listing', 'listing-refusals', 'fill', 'fill-promises', 'fill-vectors'),
+  },
   lock: { files: ['lock', 'descriptor'], tests: testsOf('lock', 'descriptor') },
   spend: {
     files: ['spend', 'claim', 'refund', 'lock-tx', 'layout', 'promises', 'fees'],

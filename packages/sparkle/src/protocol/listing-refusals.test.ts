@@ -4,9 +4,11 @@ import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { base64, hex } from '@scure/base';
 import { RawTx } from '@scure/btc-signer/script.js';
 import { Transaction } from '@scure/btc-signer/transaction.js';
+import { hash160 } from '@scure/btc-signer/utils.js';
+import { encodeDraft, singleMessage } from './draft.ts';
 import { SparkleError, type ErrorCode } from './errors.ts';
-import { readListing } from './listing.ts';
-import { edited, finished, keyHash, keyPath, listed, payoutScript } from './listing.suite.ts';
+import { buildListing, readListing } from './listing.ts';
+import { edited, finished, keyHash, keyPath, listed, payoutAddress, payoutScript } from './listing.suite.ts';
 import vectors from './listing.vectors.json' with { type: 'json' };
 
 const read = (psbt: string) => readListing({ psbt, network: 'regtest' });
@@ -22,6 +24,7 @@ const refuses = (code: ErrorCode, sentence: RegExp, psbt: string): void =>
   );
 
 const owners = [keyPath, keyHash];
+const keyPath33 = secp256k1.getPublicKey(new Uint8Array(32).fill(5));
 const payout = { script: payoutScript, valueSats: 150_000n };
 
 describe('what is no listing at all', () => {
@@ -94,10 +97,10 @@ describe('a form that no fill of ours can have', () => {
       /^both UTXOs/,
       edited(vector.psbt, (input) => Object.assign(input, { nonWitnessUtxo: other })),
     );
-    const richer = edited(vector.psbt, (input) => {
-      if (input.witnessUtxo !== undefined) input.witnessUtxo.amount = 10_001n;
-    });
-    refuses('bad_transaction', /^both UTXOs/, richer);
+    for (const change of [{ amount: 10_001n }, { script: hex.decode(payoutScript) }]) {
+      const other = edited(vector.psbt, (input) => Object.assign(input.witnessUtxo ?? {}, change));
+      refuses('bad_transaction', /^both UTXOs/, other);
+    }
   });
 });
 
@@ -149,6 +152,8 @@ describe('scripts', () => {
   test('a signature script, which is in the txid', () => {
     const scripted = edited(listed(keyPath), (input) => (input.finalScriptSig = Uint8Array.of(0x51)));
     refuses('bad_script', /no signature script/, scripted);
+    const empty = edited(listed(keyPath), (input) => Object.assign(input, { finalScriptSig: new Uint8Array() }));
+    assert.deepEqual(read(empty), read(listed(keyPath)));
   });
 
   test('a script path or an annex beside the signature', () => {
@@ -191,6 +196,8 @@ describe('signatures', () => {
         refuses('bad_signature', /^the sighash must be 0x83/, renamed);
       }
     refuses('bad_signature', /it is 0x00$/, finished(listed(keyPath, { sighash: 0 })));
+    const promised = edited(listed(keyPath), (input) => (input.sighashType = 0x81));
+    refuses('bad_signature', /it is 0x81$/, promised);
   });
 
   test('a byte of sighash that nobody knows, in place of 0x83 or behind it', () => {
@@ -258,6 +265,24 @@ describe('signatures', () => {
     refuses('bad_signature', /must be one by the owner/, taken);
   });
 
+  test('one by a key that is not compressed, which nodes do not relay', () => {
+    const key = secp256k1.Point.fromBytes(secp256k1.getPublicKey(new Uint8Array(32).fill(3))).toBytes(false);
+    const source = { ...keyHash.source, script: `0014${hex.encode(hash160(key))}` };
+    const whole = buildListing({
+      ...{ network: 'regtest', source, inscriptionId: `${'cd'.repeat(32)}i0`, offsetSats: 0n },
+      ...{ priceSats: payout.valueSats, payoutAddress },
+    });
+    const inputs = [{ ...source, sequence: 0xfffffffd, witness: [] }];
+    const message = singleMessage({ raw: encodeDraft({ lockHeight: 0, inputs, outputs: [payout] }), index: 0, source });
+    const signature = secp256k1.sign(message, new Uint8Array(32).fill(3), { prehash: false, format: 'der' });
+    const partialSig = [[key, Uint8Array.of(...signature, 0x83)]];
+    refuses(
+      'bad_signature',
+      /^the key must be the compressed one/,
+      edited(whole, (input) => Object.assign(input, { partialSig })),
+    );
+  });
+
   test('two of them, of which only one can be meant', () => {
     const { publicKey } = secp256k1.keygen(new Uint8Array(48).fill(5));
     const twice = edited(listed(keyHash), (input) => input.partialSig?.push([publicKey, new Uint8Array(71)]));
@@ -300,4 +325,46 @@ describe('signatures', () => {
       rewritten((signature) => signature.toBytes('compact')),
     );
   });
+});
+
+test('a refusal tells what came', () => {
+  const { source } = keyPath;
+  const final = finished(listed(keyPath));
+  const scripted = edited(listed(keyPath), (input) => (input.finalScriptSig = Uint8Array.of(0x51)));
+  const pathed = edited(final, (input) => input.finalScriptWitness?.push(Uint8Array.of(0x51)));
+  const short = edited(finished(listed(keyHash)), (input) => input.finalScriptWitness?.pop());
+  const odd = edited(listed(keyPath), (input) =>
+    Object.assign(input.witnessUtxo ?? {}, { script: Uint8Array.of(0x51) }),
+  );
+  const unsigned = edited(listed(keyPath), (input) => delete input.tapKeySig);
+  const repriced = edited(listed(keyPath), (_, { global }) =>
+    Object.assign(global.unsignedTx?.outputs[0] ?? {}, { amount: 1_000n }),
+  );
+  const twice = edited(listed(keyHash), (input) => input.partialSig?.push([keyPath33, new Uint8Array(71)]));
+  const told: [string, object][] = [
+    ['A'.repeat(666_669), { characters: 666_669 }],
+    ['AAAA', { bytes: 3 }],
+    [listed(keyPath, { more: [keyHash.source] }), { inputs: 2 }],
+    [listed(keyPath, { payouts: [payout, payout] }), { outputs: 2 }],
+    [listed(keyPath, { sequence: 7 }), { sequence: 7 }],
+    [listed(keyPath, { sighash: 0x81 }), { sighash: 0x81 }],
+    [listed(keyPath, { payouts: [{ ...payout, valueSats: 1n }] }), { valueSats: 1n, limitSats: 330n }],
+    [listed(keyPath, { payouts: [{ ...payout, script: '51024e73' }] }), { script: '51024e73' }],
+    [scripted, { bytes: 1 }],
+    [pathed, { items: 2 }],
+    [short, { items: 1 }],
+    [odd, { script: '51' }],
+    [unsigned, { field: 'PSBT_IN_TAP_KEY_SIG' }],
+    [repriced, { outpoint: source.outpoint, index: 0 }],
+    [twice, { signatures: 2 }],
+  ];
+  for (const [psbt, detail] of told)
+    assert.throws(
+      () => read(psbt),
+      (error) => {
+        assert.ok(error instanceof SparkleError);
+        assert.deepEqual(error.detail, detail);
+        return true;
+      },
+    );
 });
