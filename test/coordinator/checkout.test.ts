@@ -13,8 +13,8 @@ import { purchase } from '../../world/story.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import { type Inscribed, withoutBitcoind } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
-import { Owner } from '../trades/listed.ts';
-import { guest, House } from './house.ts';
+import { guest, House } from '../../world/house.ts';
+import { Owner } from '../../world/owner.ts';
 
 const ASKED_SATS = 60_000n;
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');

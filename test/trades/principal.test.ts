@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { ldkNodes } from '../../world/nodes.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import { withoutBitcoind } from '../regtest/bitcoind.ts';
-import { Owner } from './listed.ts';
+import { Owner } from '../../world/owner.ts';
 import { Staged } from './staged.ts';
 
 const ASKED_SATS = 60_000n;

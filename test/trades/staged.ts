@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
-import type { Fill, TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
+import type { Listed } from '../../world/owner.ts';
 import { purchase } from '../../world/story.ts';
 import type { World } from '../../world/world.ts';
 import type { Inscribed } from '../regtest/bitcoind.ts';
@@ -19,9 +20,6 @@ type Transaction = {
 /** Few enough that nodes keep up. */
 const MOST_BLOCKS = 20;
 const PATIENCE = { patienceMilliseconds: 90_000 };
-
-/** An inscription that its owner has listed: whoever sells it fills his listing. */
-export type Listed = { inscribed: Inscribed; fill: Fill };
 
 let staged = 0;
 

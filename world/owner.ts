@@ -1,7 +1,10 @@
 import { buildListing, readListing } from 'sparkle-protocol/protocol/listing';
-import type { World } from '../../world/world.ts';
-import { type Inscribed, type Regtest, scriptOf } from '../regtest/bitcoind.ts';
-import type { Listed } from './staged.ts';
+import type { Fill } from 'sparkle-protocol/protocol/trade/terms';
+import { type Inscribed, type Regtest, scriptOf } from '../test/regtest/bitcoind.ts';
+import type { World } from './world.ts';
+
+/** An inscription that its owner has listed: whoever sells it fills his listing. */
+export type Listed = { inscribed: Inscribed; fill: Fill };
 
 type Processed = { psbt: string; complete: boolean };
 

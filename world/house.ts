@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { coordinatorMarket, coordinatorTiming } from 'sparkle-protocol/market/coordinator';
+import type { Market } from 'sparkle-protocol/market/market';
 import type { SocketClass } from 'sparkle-protocol/market/coordinator-socket';
 import { identityKey, rescueSeed } from 'sparkle-protocol/protocol/keys';
 import { memoryDisk, memoryStore } from 'sparkle-protocol/store/memory';
@@ -10,11 +12,10 @@ import { systemClock } from 'sparkle-protocol/trader/clock';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { WebSocket } from 'ws';
-import { openDatabase } from '../../packages/coordinator/src/database.ts';
-import { createLog } from '../../packages/coordinator/src/log.ts';
-import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
-import { freePort } from '../../packages/coordinator/src/hub.suite.ts';
-import type { Party } from '../../world/party.ts';
+import { openDatabase } from '../packages/coordinator/src/database.ts';
+import { createLog } from '../packages/coordinator/src/log.ts';
+import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
+import type { Party } from './party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
@@ -26,13 +27,16 @@ export class House {
   #end: () => Promise<void> = async () => {};
   readonly #guests: (() => Promise<void>)[] = [];
 
-  static async open(party: Party, change: Partial<ServiceParts> = {}): Promise<House> {
+  static async open(
+    party: Party,
+    { port: wanted, ...change }: Partial<ServiceParts> & { port?: number } = {},
+  ): Promise<House> {
     const house = new House();
     const url = `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
     const database = await openDatabase({ url, network: 'regtest' });
     const { chain, wallet, lightning, ordinals } = party;
     const log = createLog({ level: 'error' });
-    const port = await freePort();
+    const port = wanted === undefined || wanted === 0 ? await freePort() : wanted;
     // What clients sign names it.
     const api = { ...config.api, port, publicUrl: `http://127.0.0.1:${port}` };
     house.service = await Service.open({
@@ -81,6 +85,14 @@ export class House {
   }
 }
 
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
 const config: ServiceParts['config'] = {
   network: 'regtest',
   api: {
@@ -97,8 +109,14 @@ const config: ServiceParts['config'] = {
 };
 
 /** A trader outside the coordinator who reaches it as the SDK does: over HTTP and WebSocket. */
-export async function guest(of: { party: Party; house: House; phrase: string }): Promise<Trader> {
-  const { party, house, phrase } = of;
+export async function guest(of: {
+  party: Party;
+  house: House;
+  phrase: string;
+  /** Another way for what he sends. */
+  through?: (market: Market) => Market;
+}): Promise<Trader> {
+  const { party, house, phrase, through = (market) => market } = of;
   const { chain, wallet, lightning, ordinals } = party;
   const seed = rescueSeed(phrase);
   const me = identityKey({ seed, network: 'regtest' });
@@ -107,7 +125,14 @@ export async function guest(of: { party: Party; house: House; phrase: string }):
     ...{ url: house.url, network: 'regtest', clock, timing: coordinatorTiming, WebSocket: WebSocket as SocketClass },
     signer: { publicKey: me.public, sign: (digest) => schnorr.sign(digest, me.secret, clock.randomBytes(32)) },
   });
-  const own = { network: 'regtest', seed, clock, log: silentLog, store: memoryStore(memoryDisk()), market } as const;
+  const own = {
+    network: 'regtest',
+    seed,
+    clock,
+    log: silentLog,
+    store: memoryStore(memoryDisk()),
+    market: through(market),
+  } as const;
   const trader = new Trader({ ...own, chain, wallet, lightning, ordinals, tickMilliseconds: 1_000 });
   await trader.start();
   house.leaving(async () => {

@@ -1,0 +1,62 @@
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import type { Market } from 'sparkle-protocol/market/market';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import type { Trader } from 'sparkle-protocol/trader/trader';
+import { guest, type House } from './house.ts';
+import { purchase } from './story.ts';
+import type { World } from './world.ts';
+
+const PHRASE = 'zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong';
+
+/** Keeps the letters that ask for something, for somebody else to bring them to the coordinator. */
+class Letters {
+  readonly #requests = new Map<string, string>();
+
+  through = (market: Market): Market => ({
+    ...market,
+    send: async (to, envelope) => {
+      const { op, trade_id: tradeId } = JSON.parse(envelope.text) as { op?: string; trade_id?: string };
+      if (op !== 'trade_request' || tradeId === undefined) return market.send(to, envelope);
+      this.#requests.set(tradeId, envelope.text);
+    },
+  });
+
+  take(tradeId: string): string {
+    const text = this.#requests.get(tradeId);
+    if (text === undefined) throw new SparkleError('bad_state', `a request of trade ${tradeId} must have been written`);
+    return text;
+  }
+}
+
+/**
+ * The buyer of the regtest world as a program on this machine: it makes what only a wallet can make, a signed request with
+ * a payment hash and a claim key. Everything else it does by itself: it checks the quote and pays, checks the lock on its
+ * own chain and claims. It believes the coordinator nothing.
+ */
+export async function openWallet({ world, house, port }: { world: World; house: House; port: number }): Promise<{
+  app: FastifyInstance;
+  trader: Trader;
+}> {
+  const letters = new Letters();
+  const trader = await guest({ party: world.buyer, house, phrase: PHRASE, through: letters.through });
+  const app = Fastify();
+  app.post<{ Body: { inscription_id: string } }>('/request', async ({ body }) => {
+    const { inscription_id: inscriptionId } = body;
+    const { answer, status } = await house.ask<QuoteWire>('POST', '/v1/quote', {
+      body: { inscription_id: inscriptionId },
+    });
+    if (status !== 200) return answer;
+    const priceSats = BigInt(answer.max_total_sats);
+    const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats });
+    const tradeId = await trader.buy({ ...wanted, sellerId: house.service.trader.id });
+    const { max_total_sats, pricing } = answer;
+    return {
+      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
+      buyer: { ord_address: await world.buyer.wallet.address(), trade_request: letters.take(tradeId) },
+      ...{ max_total_sats, pricing },
+    };
+  });
+  await app.listen({ host: '127.0.0.1', port });
+  return { app, trader };
+}
