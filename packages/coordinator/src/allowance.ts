@@ -19,9 +19,9 @@ export class Allowance {
     this.#nowSeconds = nowSeconds;
   }
 
-  /** Throws `rate_limited` when `name` has nothing left. */
-  spend(name: string, what: string): void {
-    if (this.has(name)) return;
+  /** Takes `cost` from `name`. Throws `rate_limited` when there is not so much left. */
+  spend({ name, cost, what }: { name: string; cost: number; what: string }): void {
+    if (this.take({ name, cost })) return;
     throw new SparkleError(
       'rate_limited',
       `there may be at most ${this.#perMinute} ${what} a minute; there were more`,
@@ -31,16 +31,17 @@ export class Allowance {
     );
   }
 
-  /** Takes one; whether there was one. */
-  has(name: string): boolean {
+  /** Takes `cost` from `name`; whether there was so much. What is refused costs nothing. */
+  take({ name, cost }: { name: string; cost: number }): boolean {
     const now = this.#nowSeconds();
     const purse = this.#purses.get(name) ?? { left: this.#perMinute, at: now };
     const left = Math.min(this.#perMinute, purse.left + (Math.max(0, now - purse.at) * this.#perMinute) / 60);
+    const isEnough = left >= cost;
     // Last in the map: the first is then the one that was silent for longest.
     this.#purses.delete(name);
-    this.#purses.set(name, { left: left < 1 ? left : left - 1, at: now });
+    this.#purses.set(name, { left: isEnough ? left - cost : left, at: now });
     const [oldest] = this.#purses.keys();
     if (this.#purses.size > MOST_PURSES && oldest !== undefined) this.#purses.delete(oldest);
-    return left >= 1;
+    return isEnough;
   }
 }

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import { letterTo } from 'sparkle-protocol/market/coordinator-letter';
 import { assertSendable } from 'sparkle-protocol/market/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -14,6 +14,9 @@ export type MailLimits = {
   mostLetters: number;
   /** Of one sender in one mailbox: so that none fills another's alone. */
   mostOfOneSender: number;
+  /** In all mailboxes: keys cost nothing, disks do. */
+  mostInAll: number;
+  /** Of one sender; a long letter counts as one for each 4 kB. */
   lettersPerMinute: number;
   keptSeconds: number;
   /** For letters that are handled: a trader who restores an older state still finds them. */
@@ -24,6 +27,7 @@ export type MailLimits = {
 export const mailLimits: MailLimits = {
   mostLetters: 2_000,
   mostOfOneSender: 200,
+  mostInAll: 200_000,
   lettersPerMinute: 120,
   keptSeconds: 30 * 86_400,
   keptHandledSeconds: 86_400,
@@ -35,6 +39,7 @@ export type MailOptions = { database: Database; clock: Clock; limits: MailLimits
 const MAIL_FOR = 'mail ';
 /** How often to look for letters of which nothing was heard: a word between instances can be lost. */
 const LOOK_MILLISECONDS = 2_000;
+const LETTER_CHARACTERS = 4_096;
 /** Of one answer: the rest is in the next. */
 const MOST_PAGE_CHARACTERS = 1_000_000;
 
@@ -47,6 +52,8 @@ export class Mailboxes {
   readonly #allowance: Allowance;
   readonly #listeners = new Map<string, Set<Listener>>();
   #seen = 0;
+  /** Letters in all mailboxes, as counted last and those that came since; other instances add theirs unseen. */
+  #kept: number | undefined;
   #stopLooking: (() => void) | undefined;
   readonly #stopListening: () => void;
 
@@ -59,9 +66,11 @@ export class Mailboxes {
     this.#allowance = new Allowance({ perMinute: limits.lettersPerMinute }, () => clock.nowSeconds());
   }
 
-  /** Takes a letter from outside: as `post`, within the sender's rate. Throws `rate_limited` too. */
+  /** Takes a letter from outside: as `post`, within the sender's rate and the space there is. Throws `rate_limited` and `busy` too. */
   async accept(letter: { from: string; to: string; text: string }): Promise<number> {
-    this.#allowance.spend(letter.from, 'letters of one sender');
+    const cost = Math.max(1, Math.ceil(letter.text.length / LETTER_CHARACTERS));
+    this.#allowance.spend({ name: letter.from, cost, what: 'letters of one sender' });
+    await this.#assertSpace();
     return this.post(letter);
   }
 
@@ -80,6 +89,7 @@ export class Mailboxes {
       const { seq } = await session.insertInto('mailbox').values(row).returning('seq').executeTakeFirstOrThrow();
       return Number(seq);
     });
+    if (this.#kept !== undefined) this.#kept += 1;
     database.announce(`${MAIL_FOR}${to}`);
     return seq;
   }
@@ -171,6 +181,7 @@ export class Mailboxes {
         ),
       )
       .execute();
+    this.#kept = undefined;
   }
 
   close(): void {
@@ -185,6 +196,13 @@ export class Mailboxes {
 
   #ring(recipient: string): void {
     for (const wake of this.#listeners.get(recipient) ?? []) wake();
+  }
+
+  async #assertSpace(): Promise<void> {
+    const { mostInAll } = this.#options.limits;
+    this.#kept ??= await countOf(this.#options.database.tables, {});
+    if (this.#kept < mostInAll) return;
+    throw new SparkleError('busy', `all mailboxes together must hold fewer than ${mostInAll} letters; they are full`);
   }
 
   async #makeRoom(session: Session, { from, to }: { from: string; to: string }): Promise<void> {
@@ -205,10 +223,13 @@ export class Mailboxes {
   }
 }
 
-async function countOf(session: Session, { to, from }: { to: string; from?: string }): Promise<number> {
-  const letters = session.selectFrom('mailbox').where('recipient', '=', to);
-  const counted = from === undefined ? letters : letters.where('sender', '=', from);
-  return Number((await counted.select(({ fn }) => fn.countAll().as('count')).executeTakeFirstOrThrow()).count);
+type Which = { to?: string; from?: string };
+
+async function countOf(db: Kysely<CoordinatorTables>, { to, from }: Which): Promise<number> {
+  let letters = db.selectFrom('mailbox');
+  if (to !== undefined) letters = letters.where('recipient', '=', to);
+  if (from !== undefined) letters = letters.where('sender', '=', from);
+  return Number((await letters.select(({ fn }) => fn.countAll().as('count')).executeTakeFirstOrThrow()).count);
 }
 
 async function markOf(session: Session, recipient: string): Promise<number> {

@@ -120,6 +120,24 @@ test('a sender from outside has a rate, and its end is told with 429 (D36)', asy
   assert.deepEqual([await send(), await send()], [201, 429]);
 });
 
+test('a long letter costs a sender as much as several', async (context) => {
+  const { mail } = await start(context, { lettersPerMinute: 16 });
+  const accept = (text: string) => mail.accept({ from: alice.public, to: bob.public, text });
+  await accept('x'.repeat(65_535));
+  await assert.rejects(accept(''), { code: 'rate_limited' });
+});
+
+test('all mailboxes together are bounded, and what is thrown away makes room', async (context) => {
+  const { mail, clock } = await start(context, { mostInAll: 2 });
+  const accept = (to: string) => mail.accept({ from: alice.public, to, text: '' });
+  await accept(bob.public);
+  await accept(carol.public);
+  await assert.rejects(accept(alice.public), { code: 'busy' });
+  clock.now += 31 * DAY;
+  await mail.prune();
+  await accept(alice.public);
+});
+
 test('a rate of nothing is nothing, not a default (D36)', async (context) => {
   const { mail } = await start(context, { lettersPerMinute: 0 });
   await assert.rejects(mail.accept({ from: alice.public, to: bob.public, text: '' }), { code: 'rate_limited' });

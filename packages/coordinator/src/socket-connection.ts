@@ -66,7 +66,7 @@ export class Connection {
     this.#isAlive = true;
     if (this.#isOver) return;
     const { framesPerMinute } = this.#options.limits;
-    if (!this.#frames.has('frames'))
+    if (!this.#frames.take({ name: 'frames', cost: 1 }))
       return this.#end(
         CLOSE.policy,
         new SparkleError(
