@@ -129,6 +129,23 @@ describe('leases', { skip: withoutPostgres }, () => {
     assert.equal(heard.length, before);
   });
 
+  run('of many changes at once each is heard, but those whose name fits in no notice', async (world) => {
+    const [anna, bert] = [await world.instance('anna', { renewMilliseconds: 20 }), await world.instance('bert')];
+    const heard = new Set<string>();
+    bert.subscribe?.((news) => news.type === 'changed' && heard.add(news.tradeId));
+    const put = (tradeId: string, at: number): Promise<unknown> =>
+      anna.create({ trade: quoting({ tradeId, paymentHash: at.toString(16).padStart(64, '0') }), effects: [] });
+    await until('anna to know of the other', async () => {
+      await put(`first ${heard.size} ${performance.now()}`, Math.floor(performance.now() * 1_000));
+      return heard.size > 0;
+    });
+    const long = 'long '.repeat(2_000);
+    const ids = [long, ...Array.from({ length: 200 }, (_, at) => `${'x'.repeat(100)} ${at}`)];
+    await Promise.all(ids.map(put));
+    await until('all to be heard', () => ids.every((each) => each === long || heard.has(each)));
+    assert.equal(heard.has(long), false);
+  });
+
   run('an instance that is killed in mid-trade is followed by another within five seconds', async (world) => {
     const bert = await world.instance('bert', {});
     const lines = `

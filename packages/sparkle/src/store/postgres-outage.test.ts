@@ -167,6 +167,18 @@ describe('postgres that goes away', { skip: withoutPostgres }, () => {
     await server.up();
   });
 
+  test('postgres: closing while the network is silent ends', async (context) => {
+    const link = await FlakyLink.open(server.port);
+    context.after(() => link.close());
+    const url = new URL(await server.newDatabase());
+    url.host = link.socket;
+    const impatient = { patienceMilliseconds: 200, leaseMilliseconds: 200, renewMilliseconds: 100 };
+    const store = await opened(context, url.href, impatient);
+    await store.create({ trade: quoting(name), effects: [] });
+    link.silence('both');
+    await store.close();
+  });
+
   test('postgres: a server that is not there is a store that is away', async () => {
     const nobody = postgresStore({ url: 'postgres://sparkle:hunter2@127.0.0.1:1/d', network: 'regtest' });
     await assert.rejects(

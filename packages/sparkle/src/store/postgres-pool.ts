@@ -67,7 +67,7 @@ export function boundedPool(reach: Reach & { connections: number }): PostgresPoo
         (client) => lent(client, reach.patienceMilliseconds),
         (error: unknown) => Promise.reject(explained(error)),
       ),
-    end: () => pool.end(),
+    end: () => answerWithin(reach.patienceMilliseconds, pool.end()).catch(unlessLate),
   };
 }
 
@@ -81,6 +81,11 @@ export async function answerWithin<Answer>(milliseconds: number, answer: Promise
 }
 
 const isLate = (error: unknown): boolean => error instanceof Error && error.message === LATE;
+
+/** A goodbye that is not answered in time is not waited for: the server ends a connection that is silent. */
+function unlessLate(error: unknown): void {
+  if (!isLate(error)) throw error;
+}
 
 function lent(client: PoolClient, patienceMilliseconds: number): PostgresPoolClient {
   let late: unknown;

@@ -86,6 +86,36 @@ describe('postgres as a store', { skip: withoutPostgres }, () => {
     assert.deepEqual(await statement(url, 'select setting from sparkle.seen'), [{ setting: 'local' }]);
   });
 
+  test('postgres: a database that does not exist is a fault of the configuration', async () => {
+    const url = new URL(await server.newDatabase());
+    url.pathname = '/nowhere';
+    url.password = 'hunter2';
+    await assert.rejects(
+      postgresStore({ url: url.href, network: 'regtest' }),
+      (error: Error) => withCode('bad_config', /"nowhere" does not exist/)(error) && !error.message.includes('hunter2'),
+    );
+  });
+
+  test('postgres: a user without rights is a fault of the configuration', async () => {
+    const url = new URL(await server.newDatabase());
+    await statement(url.href, 'drop role if exists nobody; create role nobody login');
+    url.username = 'nobody';
+    await assert.rejects(
+      postgresStore({ url: url.href, network: 'regtest' }),
+      withCode('bad_config', /permission denied/),
+    );
+  });
+
+  test('postgres: a user who may use our schema needs no right to create one', async (context) => {
+    const url = new URL(await server.newDatabase());
+    await statement(
+      url.href,
+      'drop role if exists guest; create role guest login; create schema sparkle authorization guest',
+    );
+    url.username = 'guest';
+    assert.deepEqual(await (await opened(context, url.href)).all(), []);
+  });
+
   test('postgres: a number that JavaScript cannot hold is refused, not rounded', async (context) => {
     const url = await server.newDatabase();
     const store = await opened(context, url);
