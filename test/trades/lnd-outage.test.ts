@@ -1,16 +1,12 @@
-import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Name } from '../../world/party.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import { withoutBitcoind } from '../regtest/bitcoind.ts';
 import { withoutLnd } from '../regtest/parts.ts';
+import { Away } from './away.ts';
 import { LndPair } from './nodes.ts';
 import { Said } from './said.ts';
 import { type Both, Staged } from './staged.ts';
-
-/** How often everybody looks while a node is away, and what a trader may have to say about it. */
-const LOOKS = 40;
-const MOST_LINES = 20;
 
 type Outage = { whose: Name; when: string; begun: (now: Both) => boolean; end: 'traded' | 'refunded' };
 
@@ -29,27 +25,39 @@ const outages: readonly Outage[] = [
 describe('an LND that is away for a while', { skip: withoutBitcoind || withoutLnd }, () => {
   const said = new Said();
   const pair = new LndPair({ said });
+  const away = new Away({ pair, said });
   let world: World;
 
   before(async () => {
-    world = await createWorld({ log: () => {}, openNodes: pair.open, traderLog: said.log });
+    world = await createWorld({ log: () => {}, openNodes: away.open, traderLog: said.log });
   });
   after(() => world?.stop());
 
   for (const { whose, when, begun, end } of outages)
-    test(`the ${whose}’s, when ${when}: nothing is lost, and little is said`, async () => {
+    test(`the ${whose}’s, when ${when}: nothing is lost, and little is asked and said`, async () => {
       const trade = await Staged.begin(world, { mode: 'hold-first' });
       if (end === 'refunded') await trade.buyerLeaves();
       await trade.playUntil(when, begun);
       await pair.lnds.down(whose);
-      const [lines, warnings] = [said.lines.length, said.warnings.length];
-      await world.mine(2);
-      for (let look = 0; look < LOOKS; look++)
-        await Promise.all([world.seller, world.buyer].map(({ trader }) => trader.look()));
-      assert.ok(said.lines.length - lines <= MOST_LINES, JSON.stringify(said.lines.slice(lines), undefined, 1));
-      assert.ok(said.warnings.length - warnings <= 3, said.warnings.slice(warnings).join('\n'));
+      await away.pass(world, { whose, blocks: 2 });
       await pair.up(whose);
       await trade.finish();
       await (end === 'traded' ? trade.assertTraded() : trade.assertRefunded());
     });
+
+  test('the seller’s, when his invoice is out and the buyer wants to pay it: he pays when it is back', async () => {
+    const leave = world.seller.trader.onChange(({ state }) => {
+      if (state === 'invoiced') void world.buyer.trader.stop();
+    });
+    const trade = await Staged.begin(world, { mode: 'hold-first' });
+    await trade.waitFor('the invoice', sellerIn('invoiced'));
+    leave();
+    await pair.lnds.down('seller');
+    await world.buyer.trader.start();
+    await trade.waitFor('the buyer wants to pay', buyerIn('paying'));
+    await away.pass(world, { whose: 'seller', blocks: 2 });
+    await pair.up('seller');
+    await trade.finish();
+    await trade.assertTraded();
+  });
 });

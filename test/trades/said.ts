@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Log } from 'sparkle-protocol/trader/log';
+import { formsOf } from './secret-forms.ts';
 
 /** A line of a trader's log. */
 export type Line = { level: 'info' | 'warn' | 'error'; fields: Record<string, unknown>; sentence: string };
@@ -27,13 +28,12 @@ export class Said {
     return [...this.lines.map((line) => dump(line)), ...this.warnings, ...this.thrown].join('\n');
   }
 
-  /** None of the secrets is in anything, neither as hex nor as base64. */
+  /** None of the secrets is in anything, however it may be written. */
   assertKeeps(secrets: readonly string[]): void {
     const text = this.text();
     for (const secret of secrets) {
       assert.ok(secret.length >= 8, 'a secret must be long enough to be searched for');
-      const forms = /^[0-9a-f]+$/.test(secret) ? [secret, Buffer.from(secret, 'hex').toString('base64')] : [secret];
-      for (const form of forms)
+      for (const form of formsOf(secret))
         assert.ok(!text.toLowerCase().includes(form.toLowerCase()), `a secret was said: …${around(text, form)}…`);
     }
   }
