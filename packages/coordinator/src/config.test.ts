@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseEnv } from 'node:util';
+import fc from 'fast-check';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { configTable, type Env, readConfig, withEnvFile } from './config.ts';
+import { configTable, type Env, envExample, readConfig, withEnvFile } from './config.ts';
 import { variables } from './config-variables.ts';
 
 const RPC = { BITCOIN_RPC_USER: 'your_user', BITCOIN_RPC_PASS: 'your_password' };
@@ -220,4 +222,31 @@ test('the table of the documentation has a row for every variable, with its defa
     /^\| `QUOTE_TTL_SECONDS` \| `90` \| How long a quote holds\. Expected: a whole number of seconds/m,
   );
   assert.match(table, /^\| `NETWORK` \| must be given \|/m);
+});
+
+test('.env.example is what the declaration of the variables says; UPDATE=1 writes it', () => {
+  const path = new URL('../../../.env.example', import.meta.url);
+  if (process.env['UPDATE'] === '1') writeFileSync(path, envExample());
+  assert.equal(readFileSync(path, 'utf8'), envExample());
+});
+
+test('what is commented out in .env.example is what holds without it', () => {
+  const uncommented = envExample().replaceAll(/^#([A-Z_]+=)/gm, '$1');
+  assert.deepEqual(readConfig({ ...parseEnv(uncommented), ...REGTEST }), readConfig(REGTEST));
+});
+
+test('whatever the variables hold, it is a configuration or one list of complaints without a secret', () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.constantFrom('', '0', '-1', '1e9', '*', 'yes', 'https://a.example', 'sqlite:x', '[::1]:80'),
+  );
+  const env = fc.record(Object.fromEntries(Object.keys(variables).map((name) => [name, text])), { requiredKeys: [] });
+  fc.assert(
+    fc.property(env, fc.constantFrom('ADMIN_TOKEN', 'WEBHOOK_SECRET', 'DATABASE_URL'), (given, name) => {
+      for (const each of complaints({ ...given, [name]: 'hunter2 ü' })) {
+        assert.match(each, /^[A-Z_]+ .*must be/);
+        assert.doesNotMatch(each, /hunter2/);
+      }
+    }),
+  );
 });

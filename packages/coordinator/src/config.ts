@@ -220,3 +220,12 @@ export function configTable(): string {
   );
   return ['| variable | default | what it is |', '|---|---|---|', ...rows].join('\n');
 }
+
+/** The file that an operator copies to `.env`: every variable with what it is, those with a default commented out. */
+export function envExample(): string {
+  const parts = Object.entries(variables).map(([name, { about, reader, absent }]: [string, Variable<unknown>]) => {
+    const line = absent === 'refused' ? `${name}=` : `#${name}=${absent === 'optional' ? '' : absent.preset}`;
+    return `# ${about}\n# Expected: ${reader.expected}.\n${line}\n`;
+  });
+  return `# Copy this file to .env. An empty variable is an absent one.\n\n${parts.join('\n')}`;
+}
