@@ -4,6 +4,7 @@ import { assertSendable } from 'sparkle-protocol/market/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { Allowance } from './allowance.ts';
+import { Bells } from './bells.ts';
 import type { Database } from './database.ts';
 import type { CoordinatorTables } from './migrations/all.ts';
 
@@ -44,24 +45,26 @@ const LETTER_CHARACTERS = 4_096;
 const MOST_PAGE_CHARACTERS = 1_000_000;
 
 type Session = Transaction<CoordinatorTables>;
-type Listener = () => void;
 
 /** Letters between parties, each kept until its time is over. What stands in them is nobody's business here. */
 export class Mailboxes {
   readonly #options: MailOptions;
   readonly #allowance: Allowance;
-  readonly #listeners = new Map<string, Set<Listener>>();
-  #seen = 0;
+  readonly #bells: Bells;
   /** Letters in all mailboxes, as counted last and those that came since; other instances add theirs unseen. */
   #kept: number | undefined;
-  #stopLooking: (() => void) | undefined;
   readonly #stopListening: () => void;
 
   constructor(options: MailOptions) {
     this.#options = options;
     const { limits, clock, database } = options;
     this.#stopListening = database.listen((word) => {
-      if (word.startsWith(MAIL_FOR)) this.#ring(word.slice(MAIL_FOR.length));
+      if (word.startsWith(MAIL_FOR)) this.#bells.ring(word.slice(MAIL_FOR.length));
+    });
+    this.#bells = new Bells({
+      ...{ clock, everyMilliseconds: LOOK_MILLISECONDS },
+      newest: () => newestIn(database.tables),
+      concerned: (since) => recipientsAfter(database.tables, since),
     });
     this.#allowance = new Allowance({ perMinute: limits.lettersPerMinute }, () => clock.nowSeconds());
   }
@@ -131,35 +134,13 @@ export class Mailboxes {
   }
 
   /** Calls `wake` when there may be letters; the returned function ends it. */
-  onMail(recipient: string, wake: Listener): () => void {
-    const listeners = this.#listeners.get(recipient) ?? new Set();
-    this.#listeners.set(recipient, listeners.add(wake));
-    this.#stopLooking ??= this.#options.clock.every(LOOK_MILLISECONDS, () => void this.look());
-    return () => {
-      listeners.delete(wake);
-      if (listeners.size === 0 && this.#listeners.get(recipient) === listeners) this.#listeners.delete(recipient);
-      if (this.#listeners.size === 0) this.#rest();
-    };
+  onMail(recipient: string, wake: () => void): () => void {
+    return this.#bells.on(recipient, wake);
   }
 
-  /** Wakes whoever has letters that came since the last look. Never rejects: there is a next look. */
-  async look(): Promise<void> {
-    const { tables } = this.#options.database;
-    try {
-      const rows = await tables
-        .selectFrom('mailbox')
-        .select('recipient')
-        .select(({ fn }) => fn.max('seq').as('last'))
-        .where('seq', '>', this.#seen)
-        .groupBy('recipient')
-        .execute();
-      for (const { recipient, last } of rows) {
-        this.#seen = Math.max(this.#seen, Number(last));
-        this.#ring(recipient);
-      }
-    } catch {
-      // The database is away: whoever asks it for something is told.
-    }
+  /** Wakes whoever has letters that came since the last look. Never rejects. */
+  look(): Promise<void> {
+    return this.#bells.look();
   }
 
   /** Throws away what is older than its time. */
@@ -186,16 +167,7 @@ export class Mailboxes {
 
   close(): void {
     this.#stopListening();
-    this.#rest();
-  }
-
-  #rest(): void {
-    this.#stopLooking?.();
-    this.#stopLooking = undefined;
-  }
-
-  #ring(recipient: string): void {
-    for (const wake of this.#listeners.get(recipient) ?? []) wake();
+    this.#bells.close();
   }
 
   async #assertSpace(): Promise<void> {
@@ -221,6 +193,28 @@ export class Mailboxes {
     const whose = from === undefined ? 'letters' : 'letters of one sender';
     throw new SparkleError('refused', `a mailbox must hold fewer than ${most} ${whose}; it is full`, { most });
   }
+}
+
+async function newestIn(db: Kysely<CoordinatorTables>): Promise<number> {
+  const newest = db.selectFrom('mailbox').select('seq').orderBy('seq', 'desc').limit(1);
+  return Number((await newest.executeTakeFirst())?.seq ?? 0);
+}
+
+async function recipientsAfter(
+  db: Kysely<CoordinatorTables>,
+  since: number,
+): Promise<{ names: string[]; last: number }> {
+  const rows = await db
+    .selectFrom('mailbox')
+    .select('recipient')
+    .select(({ fn }) => fn.max('seq').as('last'))
+    .where('seq', '>', since)
+    .groupBy('recipient')
+    .execute();
+  return {
+    names: rows.map(({ recipient }) => recipient),
+    last: Math.max(since, ...rows.map(({ last }) => Number(last))),
+  };
 }
 
 type Which = { to?: string; from?: string };

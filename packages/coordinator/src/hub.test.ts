@@ -172,10 +172,11 @@ test('a database that is away ends no timer and no process (D31)', async (contex
 
 test('letters that another instance took are found by looking', async (context) => {
   const { service, mail } = await start(context);
-  const row = { recipient: bob.public, sender: alice.public, text: 'elsewhere', received_at: NOW };
-  await service.database.tables.insertInto('mailbox').values(row).execute();
   let rings = 0;
   const stop = mail.onMail(bob.public, () => (rings += 1));
+  await mail.look();
+  const row = { recipient: bob.public, sender: alice.public, text: 'elsewhere', received_at: NOW };
+  await service.database.tables.insertInto('mailbox').values(row).execute();
   await mail.look();
   await mail.look();
   stop();

@@ -2,10 +2,11 @@ import type { MigrationSet } from 'sparkle-protocol/store/migrations';
 import { exchange, type ExchangeTables } from './0001-exchange.ts';
 import { access, type AccessTables } from './0002-access.ts';
 import { adverts, type AdvertTables } from './0003-adverts.ts';
+import { updates, type UpdateTables } from './0004-updates.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
-export type CoordinatorTables = ExchangeTables & AccessTables & AdvertTables;
+export type CoordinatorTables = ExchangeTables & AccessTables & AdvertTables & UpdateTables;
 
 /** Every step, in the order of their names. A released step is never edited: add a file. */
 export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
@@ -14,5 +15,6 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0001_exchange': exchange(columnsOf[dialect]),
     '0002_access': access(columnsOf[dialect]),
     '0003_adverts': adverts(columnsOf[dialect]),
+    '0004_updates': updates(columnsOf[dialect]),
   },
 });

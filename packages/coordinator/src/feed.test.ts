@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { Feed, type Update } from './feed.ts';
+import { handClock, person, Service } from './hub.suite.ts';
+
+const NOW = 1_800_000_000;
+const [alice, bob, carol] = [person('alice'), person('bob'), person('carol')];
+
+async function start(context: TestContext) {
+  const clock = handClock(NOW);
+  const service = await Service.start({ clock });
+  const feed = new Feed({ database: service.database, clock, keptSeconds: 60 });
+  context.after(async () => {
+    feed.close();
+    await service.remove();
+  });
+  const record = (status: string, change: Partial<Update> = {}) =>
+    feed.record({
+      tradeId: 't1',
+      shownId: 'T-1',
+      status,
+      sides: { buyer: alice.public, seller: bob.public },
+      ...change,
+    });
+  const statuses = async (who: Parameters<Feed['after']>[0]['who'], since = 0) =>
+    (await feed.after({ who, since, limit: 10 })).map(({ status }) => status);
+  return { service, clock, feed, record, statuses };
+}
+
+const tokenOf = (tradeId: string) => ({ tradeToken: { tradeId, role: 'buyer' as const } });
+
+test('each side and each token of a trade hear of it in order, strangers of nothing', async (context) => {
+  const { feed, record, statuses } = await start(context);
+  await record('pending_payment');
+  await record('paid');
+  await record('paid', { tradeId: 't2', shownId: 'T-2', sides: {} });
+  for (const who of [{ party: alice.public }, { party: bob.public }, tokenOf('t1')])
+    assert.deepEqual(await statuses(who), ['pending_payment', 'paid']);
+  assert.deepEqual(await statuses(tokenOf('t2')), ['paid']);
+  assert.deepEqual(await statuses({ party: carol.public }), []);
+  const [first, second] = await feed.after({ who: { party: alice.public }, since: 0, limit: 10 });
+  assert.deepEqual(await feed.after({ who: { party: alice.public }, since: first?.seq ?? 0, limit: 10 }), [second]);
+  assert.equal(second?.trade_id, 'T-1');
+});
+
+test('what is told again after a restart is no change', async (context) => {
+  const { record, statuses } = await start(context);
+  for (const status of ['paid', 'paid', 'broadcast', 'paid']) await record(status);
+  assert.deepEqual(await statuses(tokenOf('t1')), ['paid', 'broadcast', 'paid']);
+});
+
+test('only those whom a change concerns are woken', async (context) => {
+  const { feed, record } = await start(context);
+  const woken: string[] = [];
+  const stops = [
+    feed.onUpdate({ party: alice.public }, () => woken.push('alice')),
+    feed.onUpdate({ party: carol.public }, () => woken.push('carol')),
+    feed.onUpdate(tokenOf('t1'), () => woken.push('token')),
+  ];
+  await record('paid');
+  await record('paid');
+  for (const stop of stops) stop();
+  await record('broadcast');
+  assert.deepEqual(woken.toSorted(), ['alice', 'token']);
+});
+
+test('a change is kept for its time', async (context) => {
+  const { clock, feed, record, statuses } = await start(context);
+  await record('paid');
+  clock.now += 61;
+  await record('broadcast');
+  await feed.prune();
+  assert.deepEqual(await statuses(tokenOf('t1')), ['broadcast']);
+});
