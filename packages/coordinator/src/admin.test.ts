@@ -31,7 +31,7 @@ function service(trades: readonly Trade[] = [holdSeller.locked, holdSeller.invoi
     token: TOKEN,
     log: createLog({ level: 'error', destination: { write: () => {} } }) as FastifyBaseLogger,
     newId: () => `r${(ids += 1)}`,
-    metrics: createMetrics(async () => ({ trades, height: HEIGHT, capitalLockedSats: 0n, holds: 0 })),
+    metrics: createMetrics(async () => ({ trades, height: HEIGHT, capitalLockedSats: 0n, holds: 0, deadLetters: 0 })),
     health: async () => HEALTH,
     liveTrades: async () => trades,
     reserve: async () => ({ wallet_sats: '100000', locked_sats: '0', capital_limit_sats: '10000000' }),

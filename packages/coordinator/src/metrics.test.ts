@@ -9,6 +9,7 @@ const SNAPSHOT: Snapshot = {
   height: HEIGHT + 2,
   capitalLockedSats: 123_456n,
   holds: 3,
+  deadLetters: 1,
 };
 
 const lines = (text: string) => text.split('\n').filter((line) => line.startsWith('sparkle_'));
@@ -25,6 +26,7 @@ test('trades, deadlines, capital and holds are what they are at the moment of re
     'sparkle_chain_height_blocks 1002',
     'sparkle_capital_locked_sats 123456',
     'sparkle_holds 3',
+    'sparkle_dead_letters 1',
   ]);
   snapshot = { ...SNAPSHOT, trades: [], holds: 0 };
   assert.deepEqual(lines(await metrics.text()), [
@@ -32,6 +34,7 @@ test('trades, deadlines, capital and holds are what they are at the moment of re
     'sparkle_chain_height_blocks 1002',
     'sparkle_capital_locked_sats 123456',
     'sparkle_holds 0',
+    'sparkle_dead_letters 1',
   ]);
 });
 

@@ -12,6 +12,8 @@ export type Snapshot = {
   capitalLockedSats: bigint;
   /** Payments that the node holds. */
   holds: number;
+  /** Webhooks that were given up. */
+  deadLetters: number;
 };
 
 export type Metrics = {
@@ -33,7 +35,7 @@ type Value = { name: string; help: string; value: number };
 const put = (register: Registry, { name, help, value }: Value): void =>
   new Gauge({ name, help, registers: [register] }).set(value);
 
-function show(register: Registry, { trades, height, capitalLockedSats, holds }: Snapshot): void {
+function show(register: Registry, { trades, height, capitalLockedSats, holds, deadLetters }: Snapshot): void {
   const live = new Gauge({
     name: 'sparkle_trades',
     help: 'Live trades',
@@ -55,6 +57,7 @@ function show(register: Registry, { trades, height, capitalLockedSats, holds }: 
     value: Number(capitalLockedSats),
   });
   put(register, { name: 'sparkle_holds', help: 'Payments that the Lightning node holds', value: holds });
+  put(register, { name: 'sparkle_dead_letters', help: 'Webhooks that were given up', value: deadLetters });
 }
 
 /** Made anew at each reading: a gauge that stays while nobody can be asked would tell what is no longer true. */

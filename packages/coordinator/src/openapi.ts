@@ -84,12 +84,18 @@ export async function installOpenapi(app: FastifyInstance, { version }: { versio
     transform: jsonSchemaTransform,
     transformObject: (document) => completed(jsonSchemaTransformObject(document) as ApiDocument) as object,
   });
+  // Routes do not change once they are served: both are made once, by whoever asks first.
+  const text = once(() => openapiText(app));
+  const docs = once(() => docsPage(openapiDocument(app)));
   app.get('/openapi.json', { schema: { hide: true } }, async (_, reply) =>
-    reply.type('application/json; charset=utf-8').send(openapiText(app)),
+    reply.type('application/json; charset=utf-8').send(text()),
   );
-  app.get('/docs', { schema: { hide: true } }, async (_, reply) =>
-    reply.headers(pageHeaders).send(docsPage(openapiDocument(app))),
-  );
+  app.get('/docs', { schema: { hide: true } }, async (_, reply) => reply.headers(pageHeaders).send(docs()));
+}
+
+function once(make: () => string): () => string {
+  let made: string | undefined;
+  return () => (made ??= make());
 }
 
 /** The document of an app that is ready. */
