@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { alert, quoting } from 'sparkle-protocol/store/store.suite';
+import { alert, quoting } from 'sparkle-protocol/store/samples.suite';
 import { until } from '../../../test/regtest/kept-process.ts';
 import { program, withoutPostgres } from '../../../test/regtest/parts.ts';
 import { type Postgres, startPostgres } from '../../../test/regtest/postgres.ts';

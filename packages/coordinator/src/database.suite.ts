@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { alert, quoting } from 'sparkle-protocol/store/store.suite';
+import { alert, quoting } from 'sparkle-protocol/store/samples.suite';
 import { type Database, isTaken, openDatabase } from './database.ts';
 
 export const name = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };

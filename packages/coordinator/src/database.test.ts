@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import SqliteDatabase from 'better-sqlite3';
-import { alert, quoting } from 'sparkle-protocol/store/store.suite';
+import { alert, quoting } from 'sparkle-protocol/store/samples.suite';
 import { sqliteStore } from 'sparkle-protocol/store/sqlite';
 import { databaseSuite, letter, name, open as openUrl, withCode } from './database.suite.ts';
 import { openDatabase } from './database.ts';

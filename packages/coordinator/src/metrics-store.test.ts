@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryDisk, memoryStore } from 'sparkle-protocol/store/memory';
-import { alert, quoting, storeSuite } from 'sparkle-protocol/store/store.suite';
+import { alert, quoting } from 'sparkle-protocol/store/samples.suite';
+import { storeSuite } from 'sparkle-protocol/store/store.suite';
 import { measuredStore } from './metrics-store.ts';
 
 const NAME = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };

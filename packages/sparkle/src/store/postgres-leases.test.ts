@@ -8,7 +8,7 @@ import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
 import type { Store, StoreNews } from './store.ts';
-import { alert, ended, locked, quoting } from './store.suite.ts';
+import { alert, ended, locked, quoting } from './samples.suite.ts';
 
 const name = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };
 const lockTxid = '10'.repeat(32);
@@ -335,7 +335,7 @@ async function inChild(url: string, lines: string) {
   const script = `
     import { createRequire } from 'node:module';
     import { postgresStore } from ${JSON.stringify(import.meta.resolve('./postgres.ts'))};
-    import { alert, locked, quoting } from ${JSON.stringify(import.meta.resolve('./store.suite.ts'))};
+    import { alert, locked, quoting } from ${JSON.stringify(import.meta.resolve('./samples.suite.ts'))};
     const require = createRequire(${JSON.stringify(import.meta.url)});
     const name = ${JSON.stringify(name)};
     const store = await postgresStore({ url: ${JSON.stringify(url)}, network: 'regtest', instance: 'anna' });

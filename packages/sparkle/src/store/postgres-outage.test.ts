@@ -8,7 +8,7 @@ import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
 import type { Store } from './store.ts';
-import { alert, locked, quoting } from './store.suite.ts';
+import { alert, locked, quoting } from './samples.suite.ts';
 
 const name = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };
 const lockTxid = '10'.repeat(32);

@@ -7,7 +7,7 @@ import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
 import type { Store } from './store.ts';
-import { alert, locked, quoting } from './store.suite.ts';
+import { alert, locked, quoting } from './samples.suite.ts';
 
 const NAMES = ['anna', 'bert'] as const;
 type Name = (typeof NAMES)[number];

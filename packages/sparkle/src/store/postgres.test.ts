@@ -6,8 +6,9 @@ import { type Postgres, startPostgres } from '../../../../test/regtest/postgres.
 import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
+import { alert, quoting } from './samples.suite.ts';
 import type { Store, StoreNews } from './store.ts';
-import { alert, type Disk, quoting, storeSuite } from './store.suite.ts';
+import { type Disk, storeSuite } from './store.suite.ts';
 
 let server: Postgres;
 before(async () => {

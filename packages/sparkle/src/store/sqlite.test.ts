@@ -7,9 +7,10 @@ import { test, type TestContext } from 'node:test';
 import SqliteDatabase from 'better-sqlite3';
 import { sql } from 'kysely';
 import { SparkleError } from '../protocol/errors.ts';
+import { alert, locked, quoting } from './samples.suite.ts';
 import { openDatabase, type SqliteFile } from './sqlite-file.ts';
 import { sqliteStore } from './sqlite.ts';
-import { alert, locked, quoting, storeSuite } from './store.suite.ts';
+import { storeSuite } from './store.suite.ts';
 
 const name = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };
 const folder = (): string => mkdtempSync(join(tmpdir(), 'sparkle-store-'));
@@ -94,7 +95,7 @@ test('sqlite: what a done effect carried is gone from the disk, its key is not',
 function inChild(file: SqliteFile, lines: string): NodeJS.Signals | null {
   const script = `
     import { sqliteStore } from ${JSON.stringify(import.meta.resolve('./sqlite.ts'))};
-    import { alert, locked, quoting } from ${JSON.stringify(import.meta.resolve('./store.suite.ts'))};
+    import { alert, locked, quoting } from ${JSON.stringify(import.meta.resolve('./samples.suite.ts'))};
     const die = () => process.kill(process.pid, 'SIGKILL');
     const name = ${JSON.stringify(name)};
     const store = await sqliteStore(${JSON.stringify(file)});
