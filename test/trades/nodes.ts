@@ -1,8 +1,10 @@
+import { getChannels } from 'lightning';
 import type { LdkNode } from 'sparkle-protocol/lightning/ldk/node';
 import { openNode } from '../../world/lightning.ts';
 import type { Nodes, OpenNodes, WorldNode } from '../../world/nodes.ts';
 import { accessOf, type Name } from '../../world/party.ts';
 import type { Regtest } from '../regtest/bitcoind.ts';
+import { until } from '../regtest/kept-process.ts';
 import { type Lnd, lndChannelUp, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
 import { lndToLdk, ldkToLnd } from './channels.ts';
@@ -88,6 +90,16 @@ export class LndPair {
       this.#channels.push(await openLndChannel(place.regtest, { from, to, sats, pushSats: PUSH_SATS, kind: 'public' }));
     return { seller: this.lnds.over('seller', this.#said), buyer: this.lnds.over('buyer', this.#said) };
   };
+
+  /** Returns once no HTLC is under way between the two. */
+  async atRest(): Promise<void> {
+    const pendingOf = async (side: Name) => {
+      const { channels } = await getChannels({ lnd: this.lnds.node(side).lnd });
+      return channels.flatMap(({ pending_payments }) => pending_payments);
+    };
+    const isAtRest = async () => (await Promise.all(sides.map(pendingOf))).flat().length === 0;
+    await until('the channels to be at rest', isAtRest);
+  }
 
   /** Brings a node back and returns once both can use their channels again. */
   async up(name: Name): Promise<void> {
