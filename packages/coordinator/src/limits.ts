@@ -5,6 +5,7 @@ import underPressure from '@fastify/under-pressure';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { installJson } from './limits-json.ts';
+import { RequestLog } from './log.ts';
 import { sendProblem } from './problem.ts';
 
 /** What a route costs us; each class has its own allowance. `unlimited` is for those who watch over the service. */
@@ -45,8 +46,7 @@ export const serverOptions = (of: {
   newId: () => string;
 }): FastifyServerOptions => ({
   loggerInstance: of.log,
-  // Two lines for each request would drown what matters; `installRequestLog` writes one.
-  disableRequestLogging: true,
+  logController: new RequestLog(),
   genReqId: of.newId,
   trustProxy: of.trustedProxies.length === 0 ? false : [...of.trustedProxies],
   bodyLimit: BODY_LIMIT_BYTES,

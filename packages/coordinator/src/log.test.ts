@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
-import { createLog, installRequestLog } from './log.ts';
+import { createLog, RequestLog } from './log.ts';
 import { secretNames } from './secrets.ts';
 
 const SECRET = 'f00dfeed'.repeat(8);
@@ -67,8 +67,7 @@ test('an error under either name is logged with its stack, and text stays text',
 
 test('each answer is one line by its route, without the path that was asked for', async () => {
   const { log, text } = heard();
-  const app = Fastify({ loggerInstance: log as FastifyBaseLogger, disableRequestLogging: true });
-  installRequestLog(app);
+  const app = Fastify({ loggerInstance: log as FastifyBaseLogger, logController: new RequestLog() });
   app.get('/v1/trade/:id', async () => ({}));
   app.get('/livez', { config: { rateClass: 'unlimited' } }, async () => ({}));
   for (const url of [`/v1/trade/${SECRET}?token=${SECRET}`, `/${SECRET}`, '/livez']) await app.inject(url);

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 import { secretNames } from './secrets.ts';
 
@@ -51,14 +51,19 @@ export function createLog({ level, destination }: { level: string; destination?:
 const errorOrText = (value: unknown): unknown => (value instanceof Error ? errorLine(value) : value);
 
 /** One line for each answer, by the pattern of its route: a path may name somebody's trade, and a query anything. */
-export function installRequestLog(app: FastifyInstance): void {
-  app.addHook('onResponse', async (request, reply) => {
+export class RequestLog extends LogController {
+  override incomingRequest(): void {}
+
+  override routeNotFound(): void {}
+
+  override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     const { method, routeOptions, ip } = request;
     const { rateClass } = routeOptions.config as { rateClass?: string };
     // Whoever looks every second whether we live need not be written down.
     const level = rateClass === 'unlimited' && reply.statusCode < 400 ? 'debug' : 'info';
     const milliseconds = Math.round(reply.elapsedTime);
-    const route = routeOptions.url ?? 'none';
-    request.log[level]({ method, route, status: reply.statusCode, milliseconds, address: ip }, 'answered');
-  });
+    const fields = { method, route: routeOptions.url ?? 'none', status: reply.statusCode, milliseconds, address: ip };
+    if (error === null || error === undefined) request.log[level](fields, 'answered');
+    else request.log.warn({ ...fields, error }, 'the answer did not reach who asked');
+  }
 }
