@@ -132,7 +132,7 @@ function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth:
   const desk = new Desk({
     ...{ trader, chain, listings, quotes, checkouts, network, newId: id, nowSeconds },
     capitalAtRiskSats: limits.capitalAtRiskSats,
-    atRiskSats: async () => (await store.live()).reduce((sum, trade) => sum + costOf(trade), 0n),
+    atRiskSats: async () => (await store.liveAnywhere()).reduce((sum, trade) => sum + costOf(trade), 0n),
     issueToken: (of) => auth.issueToken({ ...of, role: 'buyer' }),
   });
   const issueToken = auth.issueToken.bind(auth);

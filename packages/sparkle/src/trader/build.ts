@@ -57,13 +57,13 @@ export function lockFor(
     const built = buildLockTransaction({
       terms,
       source,
-      coins: await hands.purse.cardinals(sourceOutpoint),
+      coins: await hands.purse.cardinals({ tradeId: terms.tradeId, source: sourceOutpoint }),
       changeAddress: await parts.wallet.address(),
       feerateSatVb: await feerateFor(parts, plan),
       maxFeeSats: plan.maxFeeSats,
     });
+    await hands.purse.reserve(built.raw, terms.tradeId);
     const { raw, spent } = await signed(parts, built);
-    hands.purse.reserve(raw, terms.tradeId);
     return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
   });
 }
@@ -75,7 +75,7 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
     const { outpoint } = listing.source;
     await assertUnsold(hands, terms, outpoint);
     assertAsListed(listing, await sellable(parts, terms, outpoint));
-    const cardinals = await hands.purse.cardinals(outpoint);
+    const cardinals = await hands.purse.cardinals({ tradeId: terms.tradeId, source: outpoint });
     const [dummyA, dummyB] = cardinals.slice(-2);
     if (dummyA === undefined || dummyB === undefined)
       throw new SparkleError(
@@ -88,8 +88,8 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
       feerateSatVb: await feerateFor(parts, plan),
       maxFeeSats: plan.maxFeeSats,
     });
+    await hands.purse.reserve(built.raw, terms.tradeId);
     const { raw, spent } = await signed(parts, built);
-    hands.purse.reserve(raw, terms.tradeId);
     return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
   });
 }
@@ -156,12 +156,15 @@ function takenBack(
       terms,
       replaces: replaced(replaces),
       lost: own.filter((outpoint) => !free.includes(outpoint)),
-      coins: [...earlier.filter(({ outpoint }) => !own.includes(outpoint)), ...(await hands.purse.cardinals())],
+      coins: [
+        ...earlier.filter(({ outpoint }) => !own.includes(outpoint)),
+        ...(await hands.purse.cardinals({ tradeId: terms.tradeId })),
+      ],
       changeAddress: await parts.wallet.address(),
       feerateSatVb: await feerateFor(parts, plan),
       maxFeeSats: plan.maxFeeSats,
     });
-    hands.purse.reserve(built.raw, terms.tradeId);
+    await hands.purse.reserve(built.raw, terms.tradeId);
     return { type: 'abort_built', abort: versionOf(await signed(parts, built)) };
   });
 }
@@ -175,12 +178,12 @@ export function bumpFor(parts: Parts, hands: Hands, effect: Do<'bump_lock'>): Pr
       terms,
       lock,
       replaces: replaced(replaces),
-      coins: [...earlier, ...(await hands.purse.cardinals())],
+      coins: [...earlier, ...(await hands.purse.cardinals({ tradeId: terms.tradeId }))],
       changeAddress: await parts.wallet.address(),
       feerateSatVb: await feerateFor(parts, plan),
       maxFeeSats: plan.maxFeeSats,
     });
-    hands.purse.reserve(built.raw, terms.tradeId);
+    await hands.purse.reserve(built.raw, terms.tradeId);
     return { type: 'bump_built', bump: versionOf(await signed(parts, built)) };
   });
 }
@@ -227,10 +230,10 @@ async function spend<T extends Built>(
     const fromHeight = searchFromHeight(terms);
     const versions = previous === undefined ? [] : [previous];
     const earlier = await coinsOf(parts, { versions, contested: outpoint, fromHeight });
-    const coins = [...earlier, ...(await hands.purse.cardinals())];
+    const coins = [...earlier, ...(await hands.purse.cardinals({ tradeId: terms.tradeId }))];
     const funding = { coins, changeAddress: await parts.wallet.address() };
     const built = build({ ...request(affordable(vsize + FUNDING_VBYTES)), funding });
-    hands.purse.reserve(built.raw, terms.tradeId);
+    await hands.purse.reserve(built.raw, terms.tradeId);
     return built;
   });
 }

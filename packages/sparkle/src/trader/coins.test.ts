@@ -14,10 +14,22 @@ const [free, carrying, unknown, disputed] = [outpoint('01'), outpoint('02'), out
 const [misconfigured, unseen] = [outpoint('06'), outpoint('07')];
 const onRegtest: Policy = { network: 'regtest' };
 const lock = lockFor(holdTerms);
+const MINE = '0e'.repeat(16);
 const [, lockedCoin = ''] = lock.spent.map((spent) => spent.outpoint);
 
 type Policy = { network: 'mainnet' | 'regtest'; runes?: RunePolicy };
 type Known = Partial<OutputAssets>;
+
+/** A store of one trade, with what is kept in it: as far as a purse looks into one. */
+const storeWith = (live: Trade, kept: Map<string, string>) => ({
+  liveAnywhere: async () => [live],
+  reserved: async () => kept,
+  reserve: async (tradeId: string, outpoints: readonly string[]) => {
+    for (const value of outpoints)
+      if ((kept.get(value) ?? tradeId) !== tradeId) throw new SparkleError('duplicate_trade', 'another has it');
+    for (const value of outpoints) kept.set(value, tradeId);
+  },
+});
 
 const purseOf = (
   outpoints: string[],
@@ -25,6 +37,7 @@ const purseOf = (
   known: Known = {},
   policy: Policy = onRegtest,
   live: Trade = holdSeller.locking,
+  kept = new Map<string, string>(),
 ) =>
   createPurse({
     wallet: { coins: async () => coins },
@@ -38,12 +51,14 @@ const purseOf = (
         return { inscriptions, runes: 'none', marks: [], ...known };
       },
     },
-    store: { live: async () => [live] },
+    store: storeWith(live, kept),
     ...policy,
   } as unknown as Parameters<typeof createPurse>[0]);
 
 const spendable = async (outpoints: string[], source?: string) =>
-  (await purseOf(outpoints).cardinals(source)).map((each) => each.outpoint);
+  (await purseOf(outpoints).cardinals({ tradeId: MINE, ...(source === undefined ? {} : { source }) })).map(
+    (each) => each.outpoint,
+  );
 
 test('coins that carry an inscription, or of which the index cannot speak yet, pay no fee', async () => {
   assert.deepEqual(await spendable([free, carrying, unknown]), [free]);
@@ -67,7 +82,7 @@ test('while the chain itself is away, nothing is chosen', async () => {
 
 test('a coin with runes pays no fee; one of which nobody knows does where the wallet is trusted, as on networks of tests', async () => {
   const pays = async (known: Known, policy: Policy) =>
-    (await purseOf([free], [coin(free)], known, policy).cardinals()).length === 1;
+    (await purseOf([free], [coin(free)], known, policy).cardinals({ tradeId: MINE })).length === 1;
   assert.equal(await pays({ runes: 'some' }, { network: 'regtest', runes: 'trust wallet' }), false);
   assert.equal(await pays({ runes: 'none' }, { network: 'mainnet' }), true);
   assert.equal(await pays({ runes: 'unknown' }, { network: 'mainnet' }), false);
@@ -86,7 +101,7 @@ test('the largest coin comes first: dust that somebody sent us would cost more t
     ...coin(outpoint(`1${index}`)),
     valueSats,
   }));
-  const found = await purseOf([], worth).cardinals();
+  const found = await purseOf([], worth).cardinals({ tradeId: MINE });
   assert.deepEqual(
     found.map(({ valueSats }) => valueSats),
     [50_000n, 9_000n, 330n, 330n],
@@ -95,21 +110,26 @@ test('the largest coin comes first: dust that somebody sent us would cost more t
 
 test('of a thousand coins, forty are offered: to weigh all would stop everything else for minutes', async () => {
   const many = Array.from({ length: 1000 }, (_, index) => coin(`${index.toString(16).padStart(64, '0')}:0`));
-  assert.equal((await purseOf([], many).cardinals()).length, 40);
+  assert.equal((await purseOf([], many).cardinals({ tradeId: MINE })).length, 40);
 });
 
 test('a coin that no builder can spend, as one sent to an old address, does not stop them', async () => {
   const odd = { ...coin(outpoint('05')), valueSats: 90_000n, script: P2PKH };
-  assert.deepEqual(await purseOf([], [odd, coin(free)]).cardinals(), [coin(free)]);
+  assert.deepEqual(await purseOf([], [odd, coin(free)]).cardinals({ tradeId: MINE }), [coin(free)]);
 });
 
-test('inputs of a transaction that was built are kept for it', async () => {
-  const purse = purseOf([free, lockedCoin]);
-  purse.reserve(lock.raw, holdSeller.locking.tradeId);
-  assert.deepEqual(
-    (await purse.cardinals()).map((each) => each.outpoint),
-    [free],
-  );
+test('inputs of a transaction that was built are kept for its trade, and that one may try again with them', async () => {
+  const purse = purseOf([free, lockedCoin], undefined, {}, onRegtest, holdSeller.building);
+  const { tradeId } = holdSeller.building;
+  await purse.reserve(lock.raw, tradeId);
+  const found = async (of: string) => (await purse.cardinals({ tradeId: of })).map((each) => each.outpoint);
+  assert.deepEqual(await found(MINE), [free]);
+  assert.deepEqual(await found(tradeId), [free, lockedCoin]);
+});
+
+test('a coin that another instance has just kept is no reason to give a trade up', async () => {
+  const purse = purseOf([lockedCoin], undefined, {}, onRegtest, holdSeller.building, new Map([[lockedCoin, MINE]]));
+  await assert.rejects(purse.reserve(lock.raw, holdSeller.building.tradeId), { code: 'elsewhere' });
 });
 
 test('inputs of a bump, an abort and a refund are kept as long as their trade lives, also after a restart', async () => {
@@ -123,7 +143,7 @@ test('inputs of a bump, an abort and a refund are kept as long as their trade li
     { ...elsewhere, state: 'refunding', refunds: [version] },
   ])
     assert.deepEqual(
-      (await purseOf([free, lockedCoin], undefined, {}, onRegtest, trade as Trade).cardinals()).map(
+      (await purseOf([free, lockedCoin], undefined, {}, onRegtest, trade as Trade).cardinals({ tradeId: MINE })).map(
         (each) => each.outpoint,
       ),
       [free],
@@ -144,20 +164,13 @@ test('builders come one after the other, also after one that failed', async () =
   assert.deepEqual(order, ['first', 'second']);
 });
 
-test('a coin is free again when the trade it was kept for has ended', async () => {
-  const purse = purseOf([lockedCoin, free]);
-  const other = lockFor({ ...holdTerms, refundHeight: holdTerms.refundHeight + 1 });
-  purse.reserve(other.raw, 'a trade that has ended');
-  assert.equal(await purse.holder(free), undefined);
-});
-
 test('a lock that is built but not written down yet keeps its inscription from being sold twice', async () => {
   const purse = createPurse({
     wallet: { coins: async () => [] },
     ordinals: {},
-    store: { live: async () => [holdSeller.building] },
+    store: storeWith(holdSeller.building, new Map()),
   } as unknown as Parameters<typeof createPurse>[0]);
   assert.equal(await purse.holder(sourceOutpoint), undefined);
-  purse.reserve(lock.raw, holdSeller.building.tradeId);
+  await purse.reserve(lock.raw, holdSeller.building.tradeId);
   assert.equal(await purse.holder(sourceOutpoint), holdSeller.building.tradeId);
 });

@@ -1,6 +1,7 @@
 import type { Coin, Wallet } from '../chain/wallet.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
 import { decodeTransaction } from '../protocol/draft.ts';
+import { SparkleError } from '../protocol/errors.ts';
 import { guardFee, type OutputAssets, type RunePolicy, runePolicyFor } from '../protocol/guard.ts';
 import { canPay } from '../protocol/layout.ts';
 import type { NetworkName } from '../protocol/network.ts';
@@ -13,10 +14,16 @@ const MOST_COINS = 40;
 
 /** Coins that may pay fees: confirmed, of this wallet, promised to no other trade, and free of what others may value. */
 export type Purse = {
-  /** The largest first. Anyone can send us dust, and at a high feerate each such input costs more than it brings. */
-  cardinals(source?: string): Promise<Coin[]>;
-  /** Keeps the inputs of a transaction for the trade it was built for, as long as that trade lives. */
-  reserve(raw: string, tradeId: string): void;
+  /**
+   * Coins for this trade, the largest first: anyone can send us dust, and at a high feerate each such input costs more than
+   * it brings. `source` is none of them, whatever the wallet says.
+   */
+  cardinals(of: { tradeId: string; source?: string }): Promise<Coin[]>;
+  /**
+   * Keeps the inputs of a transaction for the trade it was built for, as long as that trade lives; to be called before it is
+   * signed. Throws `elsewhere` when another instance with the same wallet was faster: built once more, it takes others.
+   */
+  reserve(raw: string, tradeId: string): Promise<void>;
   /** The live trade for which a lock that spends this output was built, also one that is not written down yet. */
   holder(outpoint: string): Promise<string | undefined>;
   /** One builder at a time, so that two trades never reach for the same coin. */
@@ -27,21 +34,21 @@ type PurseParts = { wallet: Wallet; ordinals: Ordinals; store: Store; network: N
 
 export function createPurse(parts: PurseParts): Purse {
   const { wallet, store } = parts;
-  const reserved = new Map<string, string>();
   let last: Promise<unknown> = Promise.resolve();
 
-  async function holders(): Promise<Map<string, string>> {
-    const live = await store.live();
-    const alive = new Set(live.map(({ tradeId }) => tradeId));
-    for (const [outpoint, tradeId] of reserved) if (!alive.has(tradeId)) reserved.delete(outpoint);
-    const written = live.flatMap((trade) => inputsFor(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
-    return new Map([...reserved, ...written]);
+  /** What is written into a transaction of a live trade, and what is kept for one that is not written down yet. */
+  async function holders(): Promise<{ written: Map<string, string>; kept: Map<string, string> }> {
+    const live = await store.liveAnywhere();
+    const inputs = live.flatMap((trade) => inputsFor(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
+    return { written: new Map(inputs), kept: await store.reserved() };
   }
 
-  async function cardinals(source?: string): Promise<Coin[]> {
-    const taken = await holders();
+  async function cardinals({ tradeId, source }: { tradeId: string; source?: string }): Promise<Coin[]> {
+    const { written, kept } = await holders();
+    // Kept for this very trade and not written down: what wanted it died before it was built.
+    const isFree = (outpoint: string) => !written.has(outpoint) && (kept.get(outpoint) ?? tradeId) === tradeId;
     const free = (await wallet.coins())
-      .filter((coin) => coin.outpoint !== source && !taken.has(coin.outpoint) && canPay(coin))
+      .filter((coin) => coin.outpoint !== source && isFree(coin.outpoint) && canPay(coin))
       .toSorted((one, other) => Number(other.valueSats - one.valueSats));
     const found: Coin[] = [];
     for (let next = 0; next < free.length && found.length < MOST_COINS; next += MOST_COINS) {
@@ -54,14 +61,29 @@ export function createPurse(parts: PurseParts): Purse {
 
   return {
     cardinals,
-    reserve: (raw, tradeId) => inputsOf(raw).forEach((outpoint) => reserved.set(outpoint, tradeId)),
-    holder: async (outpoint) => (await holders()).get(outpoint),
+    reserve: async (raw, tradeId) => {
+      await store.reserve(tradeId, inputsOf(raw)).catch(outrun);
+    },
+    holder: async (outpoint) => {
+      const { written, kept } = await holders();
+      return written.get(outpoint) ?? kept.get(outpoint);
+    },
     alone: (work) => {
       const mine = last.then(work);
       last = mine.catch(() => {});
       return mine;
     },
   };
+}
+
+/** Not a trade that exists twice: two builders reached for one coin at the same moment. */
+function outrun(error: unknown): never {
+  if (!(error instanceof SparkleError) || error.code !== 'duplicate_trade') throw error;
+  throw new SparkleError(
+    'elsewhere',
+    'a coin must be free to be built upon; another trade has just taken it',
+    error.detail,
+  );
 }
 
 async function mayPay({ ordinals, network, runes }: PurseParts, coin: Coin): Promise<boolean> {
