@@ -188,10 +188,10 @@ export function buildBumpTransaction(
 }
 
 /**
- * Behind a direct lock there is nothing but change. In front of the lock of a fill lie the filler's own sats, and his change,
- * when there is any, is the last output with their script; otherwise the child spends those.
+ * The output of a lock that its own wallet may spend. Behind a direct lock there is nothing but change. In front of the lock
+ * of a fill lie the filler's own sats, and his change, when there is any, is the last output with their script; otherwise it
+ * is those. Throws `insufficient_funds` when there is none.
  */
-/** The output of a lock that its own wallet may spend. Throws `insufficient_funds` when there is none. */
 export function changeOf({ raw, vout }: SentLock): Prevout {
   const { outputs } = decodeTransaction(raw);
   const own = outputs[vout === 0 ? 1 : 0]?.script;
