@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { reportText, satsText } from './ledger-report.ts';
+
+test('millisats are shown exactly', () => {
+  assert.deepEqual([0n, 1n, -1n, 999n, 1_000n, -1_500n, 21n * 10n ** 17n].map(satsText), [
+    '0.000',
+    '0.001',
+    '-0.001',
+    '0.999',
+    '1.000',
+    '-1.500',
+    '2100000000000000.000',
+  ]);
+});
+
+test('a month is a table whose columns stand under each other', () => {
+  const rows = [
+    { account: 'lightning', inMsat: 3_000_000_001n, outMsat: 1n, balanceMsat: 3_000_000_000n, lines: 3 },
+    { account: 'sales', inMsat: 0n, outMsat: 3_000_000_000n, balanceMsat: -3_000_000_000n, lines: 2 },
+  ];
+  assert.equal(
+    reportText({ month: '2026-11', rows }),
+    `2026-11, in sats
+account             in          out       balance  lines
+lightning  3000000.001        0.001   3000000.000      3
+sales            0.000  3000000.000  -3000000.000      2
+together                                    0.000
+`,
+  );
+});
+
+test('a month without any line has nothing', () => {
+  assert.match(reportText({ month: '2026-11', rows: [] }), /^together +0\.000$/m);
+});
