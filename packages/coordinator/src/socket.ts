@@ -94,6 +94,8 @@ export const socketRoutes =
       {
         websocket: true,
         preValidation: async (request, reply) => {
+          // A plain GET is no connection; it is answered with 404.
+          if (!request.ws) return;
           const { authorization } = request.headers;
           if (authorization !== undefined) await identify(request, reply);
           const leave = addresses.enter(request.ip);

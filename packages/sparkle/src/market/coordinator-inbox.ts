@@ -39,7 +39,9 @@ export class Inbox {
   #told = 0;
   #stopTelling: (() => void) | undefined;
   #link: SocketLink | undefined;
+  /** Connections in a row that never got ready, and tries since the last sign of life. */
   #failures = 0;
+  #tries = 0;
   #isClosed = false;
 
   constructor(options: InboxOptions) {
@@ -65,22 +67,29 @@ export class Inbox {
   #connect(WebSocket: SocketClass): void {
     const { http, clock, timing } = this.#options;
     let wasReady = false;
-    this.#link = new SocketLink({
-      ...{ WebSocket, url: http.socketUrl, clock, timing, since: this.#mark },
-      token: () => http.token(),
-      onRefused: (token) => http.forget(token),
-      onReady: () => {
-        wasReady = true;
-        this.#failures = 0;
-      },
-      onMail: (mail) => this.#arrived(mail),
-      onEnd: () => {
-        this.#link = undefined;
-        const wait = this.#wait(this.#failures);
-        if (!wasReady) this.#failures += 1;
-        this.#later(wait, () => this.#reach());
-      },
-    });
+    const onEnd = (): void => {
+      this.#link = undefined;
+      if (!wasReady) this.#failures += 1;
+      this.#later(this.#wait(this.#tries), () => this.#reach());
+      this.#tries += 1;
+    };
+    try {
+      this.#link = new SocketLink({
+        ...{ WebSocket, url: http.socketUrl, clock, timing, since: this.#mark, onEnd },
+        token: () => http.token(),
+        onRefused: (token) => http.forget(token),
+        onReady: () => {
+          wasReady = true;
+          this.#failures = 0;
+        },
+        // Not when it is ready: one that is cut off right after would be dialled without end.
+        onLife: () => (this.#tries = 0),
+        onMail: (mail) => this.#arrived(mail),
+      });
+    } catch {
+      // A page's own rules may forbid the address; then the class throws.
+      onEnd();
+    }
   }
 
   /** Never rejects. Asks in turn until the WebSocket is worth another try. */

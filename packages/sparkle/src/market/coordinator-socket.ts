@@ -32,6 +32,8 @@ export type LinkOptions = {
   /** The coordinator knows the token no longer. */
   onRefused: (token: string) => void;
   onReady: () => void;
+  /** A message came, or an answer to a ping. */
+  onLife: () => void;
   onMail: (mail: MailWire) => void;
   /** Once, however the connection ended. */
   onEnd: () => void;
@@ -95,12 +97,14 @@ export class SocketLink {
       case 'ready':
         return this.#begin();
       case 'message':
-        if (this.#isReady) this.#options.onMail(frame);
-        return;
+        if (!this.#isReady) return;
+        this.#options.onLife();
+        return this.#options.onMail(frame);
       case 'error':
         if (frame.code === 'unauthorized' && this.#token !== undefined) this.#options.onRefused(this.#token);
         return this.close();
       case 'pong':
+        return this.#options.onLife();
       case 'trade_update':
         return;
       default:

@@ -115,7 +115,7 @@ test('one login serves all requests, and signs for the host that was dialled', a
     asked.map(({ path }) => path),
     ['/v1/auth/challenge', '/v1/auth/session', '/v1/messages', '/v1/messages'],
   );
-  const { signature } = asked[1]?.body as { signature: string };
+  const { signature } = (asked[1]?.body ?? {}) as { signature: string };
   const digest = authDigest({ challenge: CHALLENGE, host: 'market.example' });
   assert.ok(isSignatureOf({ publicKey: alice, signature, digest }));
   assert.equal(asked[2]?.authorization, `Bearer ${TOKEN}`);
@@ -364,6 +364,60 @@ test('a connection that never gets ready is given up, and after three messages a
   one.inbox(alice, async ({ text }) => void texts.push(text));
   await until('messages and their ack', () => texts.length > 0 && asked.includes('/v1/messages/ack'));
   assert.equal(asked[0], '/v1/messages?since=0&limit=100&wait_seconds=0');
+});
+
+test('a socket class that throws is as good as none', async (context) => {
+  class Forbidden implements SocketLike {
+    onmessage = null;
+    onclose = null;
+    onerror = null;
+    constructor() {
+      throw new Error('the page forbids it');
+    }
+    send(): void {}
+    close(): void {}
+  }
+  const { fetch } = paper(({ path }) =>
+    path.startsWith('/v1/messages?')
+      ? { json: { messages: [{ seq: 1, from: bob, text: 'hello', received_at: 1 }], next_since: 1 } }
+      : undefined,
+  );
+  const one = market(fetch, { WebSocket: Forbidden });
+  context.after(() => one.close());
+  const texts: string[] = [];
+  one.inbox(alice, async ({ text }) => void texts.push(text));
+  await until('the message', () => texts.includes('hello'));
+});
+
+test('connections that end as soon as they are ready are dialled ever more slowly', async (context) => {
+  const waits: number[] = [];
+  const real = systemClock();
+  const clock = {
+    randomBytes: () => Uint8Array.of(0),
+    every: (milliseconds: number, run: () => void) => {
+      waits.push(milliseconds);
+      return real.every(1, run);
+    },
+  };
+  class Cut implements SocketLike {
+    onmessage: ((event: { data: unknown }) => void) | null = null;
+    onclose: ((event: { code: number }) => void) | null = null;
+    onerror = null;
+    constructor() {
+      setImmediate(() => this.onmessage?.({ data: '{"type":"ready"}' }));
+    }
+    send(): void {
+      setImmediate(() => this.onclose?.({ code: 1006 }));
+    }
+    close(): void {}
+  }
+  const { fetch } = paper(() => undefined);
+  const retries = { firstRetryMilliseconds: 1_000, lastRetryMilliseconds: 60_000 };
+  const one = market(fetch, { WebSocket: Cut, clock, timing: { ...timing, ...retries, readyMilliseconds: 100 } });
+  context.after(() => one.close());
+  one.inbox(alice, async () => undefined);
+  await until('four tries', () => waits.includes(4_000));
+  assert.deepEqual(waits.filter((milliseconds) => milliseconds >= 500).slice(0, 4), [500, 1_000, 2_000, 4_000]);
 });
 
 test('a wait is doubled up to its limit, and half of it left to chance', () => {
