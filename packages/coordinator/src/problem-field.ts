@@ -48,5 +48,9 @@ export function sentenceOf({ issue, where, given }: Refused): { message: string;
   return { field, message: sentence };
 }
 
+/** No field of ours has so long a name: what stands in its place may be anything. */
+const shownName = (name: string): string =>
+  name.length > MOST_SHOWN_CHARACTERS ? `(${name.length} characters)` : name;
+
 const nameOf = (path: readonly string[], where: string): string =>
-  path.length === 0 ? where : path.join('.').slice(0, MOST_NAME_CHARACTERS);
+  path.length === 0 ? where : path.map(shownName).join('.').slice(0, MOST_NAME_CHARACTERS);
