@@ -76,11 +76,13 @@ export async function changeEffect(
   return numAffectedRows === 1n;
 }
 
-/** Gives up everything at once: from now on it is anybody's. */
+/** Gives up everything at once: from now on it is anybody's. What has ended and has nothing to do is nobody's business. */
 export async function releaseAll(db: Db, me: number): Promise<void> {
   await sql`
     with gone as (update instance set expires_at = '-infinity' where id = ${me})
-    update trade set holder = null where holder = ${me}`.execute(db);
+    update trade set holder = null
+    where holder = ${me}
+      and (ended = 0 or trade_id in (select trade_id from effect where body is not null))`.execute(db);
 }
 
 /** A trade's row, locked for this transaction. */

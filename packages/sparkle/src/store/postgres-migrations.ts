@@ -30,7 +30,7 @@ async function createTrades(db: Kysely<unknown>): Promise<void> {
     .addColumn('ended', 'integer', (column) => column.notNull())
     .addColumn('lock_outpoint', 'text')
     .addColumn('body', 'text', (column) => column.notNull())
-    .addColumn('holder', 'bigint', (column) => column.references('instance.id'))
+    .addColumn('holder', 'bigint')
     .addColumn('token', 'bigint')
     .execute();
   await db.schema
