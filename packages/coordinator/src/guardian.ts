@@ -6,7 +6,8 @@ import { nextDeadline, type Urgency, urgencyOf } from './guardian-deadline.ts';
 /** What a human is told. `tradeId` is absent where all trades are meant. */
 export type Alarm = {
   level: 'alert' | 'page';
-  code: 'deadline_near' | 'chain_unavailable' | 'store_unavailable';
+  /** `deadline_near`, `chain_unavailable`, `store_unavailable`, or what a trade itself says. */
+  code: string;
   tradeId?: string;
   height?: number;
   sentence: string;
