@@ -1,193 +1,168 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { buildClaim } from 'sparkle-protocol/protocol/claim';
-import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
-import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { checkQuote } from 'sparkle-protocol/protocol/checks';
-import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { buildClaim } from 'sparkle-protocol/protocol/claim';
+import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { readMessage, type TradeAccept, type TradeQuote } from 'sparkle-protocol/protocol/messages';
-import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import type { Want } from 'sparkle-protocol/protocol/trade/terms';
-import { ldkNodes } from '../../world/nodes.ts';
+import { guest } from '../../world/house.ts';
 import { purchase } from '../../world/story.ts';
-import { createWorld, type World } from '../../world/world.ts';
-import { type Inscribed, withoutBitcoind } from '../regtest/bitcoind.ts';
+import { forSale } from '../../world/world.ts';
+import { withoutBitcoind } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
-import { guest, House } from '../../world/house.ts';
-import { Owner } from '../../world/owner.ts';
+import { ASKED_SATS, type Bought, PATIENCE, Shop } from './shop.ts';
 
-const ASKED_SATS = 60_000n;
-const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
 const GUEST_PHRASE = 'zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong';
-const PATIENCE = { patienceMilliseconds: 60_000 };
+const SELLER_PHRASE = 'letter advice cage absurd amount doctor acoustic avoid letter advice cage above';
 
-describe('a checkout of what its owner has listed', { skip: withoutBitcoind }, () => {
-  let world: World;
-  let owner: Owner;
-  let house: House;
-  let index = 0;
+describe('a checkout', { skip: withoutBitcoind }, () => {
+  let shop: Shop;
 
   before(async () => {
-    world = await createWorld({ log: () => {}, openNodes: ldkNodes });
-    owner = await Owner.open(world, 'owner');
-    for (let coins = 0; coins < 6; coins++)
-      await world.regtest.pay({ to: await world.seller.wallet.address(), sats: 300_000n });
-    await world.mine(1);
-    house = await House.open(world.seller);
+    shop = await Shop.open();
   });
-  after(async () => {
-    await house?.close();
-    await world?.stop();
-  });
+  after(() => shop?.close());
 
-  const mine = async (blocks: number) => {
-    await world.mine(blocks);
-    await house.service.trader.look();
-  };
-
-  async function listed(text: string): Promise<{ inscribed: Inscribed; payoutAddress: string; tradeId: string }> {
-    const inscribed = await owner.inscribe(text);
-    const { psbt, payoutAddress } = await owner.list(inscribed, ASKED_SATS);
-    const body = {
-      ...{ inscription_id: inscribed.inscriptionId, price_sats: Number(ASKED_SATS) },
-      ...{ seller_address: payoutAddress, psbt },
+  /** What a buyer checks before he pays, out of what the coordinator signed. */
+  async function quoteChecked({ quote, keys, checkout }: Bought): Promise<{ want: Want; offered: TradeQuote }> {
+    const { house, world } = shop;
+    const at = { height: await world.regtest.height(), nowSeconds: Math.floor(Date.now() / 1000) };
+    const said = readMessage((await shop.proof(checkout)).messages[0] ?? '', at);
+    const offered = said.message as TradeQuote;
+    const want: Want = {
+      ...{ tradeId: offered.signed.tradeId, network: 'regtest', script: 'v1', internalKey: 'nums', mode: 'hold-first' },
+      ...{ inscriptionId: quote.inscription_id, priceSats: BigInt(quote.max_total_sats) },
+      ...{ paymentHash: keys.paymentHash, claimKey: keys.claim.public, buyerId: keys.claim.public },
+      ...{ sellerId: house.service.trader.id, minConfirmations: 1, minPostageSats: 546n, routeCapBlocks: 432 },
+      ...{ maxFeeMsat: 100_000n, maxClaimFeeSats: 50_000n, expiresAt: checkout.expires_at },
     };
-    const { status, answer } = await house.ask<{ trade_id: string; status: string }>('POST', '/v1/trade', { body });
-    assert.deepEqual([status, answer.status], [201, 'pending'], JSON.stringify(answer));
-    return { inscribed, payoutAddress, tradeId: answer.trade_id };
+    assert.equal(said.signedBy, house.service.trader.id);
+    assert.equal(offered.invoice, checkout.invoice);
+    assert.deepEqual(checkQuote({ want, quote: offered, ...at }), []);
+    return { want, offered };
   }
 
-  async function quoted(inscriptionId: string): Promise<QuoteWire> {
-    const body = { inscription_id: inscriptionId };
-    const { status, answer } = await house.ask<QuoteWire>('POST', '/v1/quote', { body });
-    assert.equal(status, 200, JSON.stringify(answer));
-    return answer;
+  /** The lock as it was announced, found on the buyer's own chain where his own index says that the inscription is. */
+  async function lockChecked(bought: Bought, { want, offered }: { want: Want; offered: TradeQuote }) {
+    const { world } = shop;
+    const { messages, lock } = await shop.proof(bought.checkout);
+    const accept = readMessage(messages[1] ?? '', { nowSeconds: 0 }).message as TradeAccept;
+    const { paymentHash } = bought.keys;
+    const terms = { ...want, ...offered.signed, refundHeight: offered.refundHeight, paymentHash };
+    const outpoint = `${accept.fundingTxid}:${accept.fundingVout}`;
+    assert.equal(lock?.outpoint, outpoint);
+    assert.equal((await world.buyer.chain.unspent(outpoint))?.script, buildLock(terms).script);
+    assert.equal((await world.buyer.ordinals.locate(want.inscriptionId)).satpoint, `${outpoint}:0`);
+    return { terms, outpoint };
   }
 
-  async function prepared(inscriptionId: string) {
-    const quote = await quoted(inscriptionId);
-    const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (index += 1) });
-    const body = {
-      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
-      buyer: {
-        ord_address: await world.buyer.wallet.address(),
-        ...{ payment_hash: keys.paymentHash, claim_key: keys.claim.public },
-      },
-      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
-    };
-    const { status, answer } = await house.ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
-    assert.equal(status, 200, JSON.stringify(answer));
-    return { quote, keys, checkout: answer };
-  }
-
-  const state = async ({ checkout_id }: PreparedWire): Promise<CheckoutStateWire> =>
-    (await house.ask<CheckoutStateWire>('POST', '/api/checkout/status', { body: { checkout_id } })).answer;
-  const proof = async ({ trade_id: id, token }: PreparedWire): Promise<ProofWire> =>
-    (await house.ask<ProofWire>('GET', `/v1/trade/${id}/proof`, { token })).answer;
-  const reaches = (checkout: PreparedWire, status: string) =>
-    until(
-      `the checkout is ${status}`,
-      async () => {
-        if ((await state(checkout)).status === status) return true;
-        if ((await world.regtest.rpc<string[]>('getrawmempool')).length > 0) await mine(1);
-        return false;
-      },
-      PATIENCE,
-    );
-
-  test('it goes from pending_payment to confirmed, and a buyer who believes nothing can see why at each step', async () => {
-    const { inscribed, payoutAddress, tradeId } = await listed('a sale');
-    const { quote, keys, checkout } = await prepared(inscribed.inscriptionId);
+  test('goes from pending_payment to confirmed, and a buyer who believes nothing can see why at each step', async () => {
+    const { world, house, owner } = shop;
+    const { inscribed, payoutAddress } = await shop.listed('a sale');
+    const bought = await shop.prepared(inscribed.inscriptionId);
+    const { quote, keys, checkout } = bought;
     assert.equal(checkout.status, 'pending_payment');
     assert.equal(
       quote.max_total_sats,
       Object.values(quote.pricing).reduce((sum, part) => sum + part, 0),
     );
-
-    const said = readMessage((await proof(checkout)).messages[0] ?? '', { nowSeconds: Math.floor(Date.now() / 1000) });
-    const offered = said.message as TradeQuote;
-    const want: Want = {
-      ...{ tradeId: offered.signed.tradeId, network: 'regtest', script: 'v1', internalKey: 'nums', mode: 'hold-first' },
-      ...{ inscriptionId: inscribed.inscriptionId, priceSats: BigInt(quote.max_total_sats) },
-      ...{ paymentHash: keys.paymentHash, claimKey: keys.claim.public, buyerId: keys.claim.public },
-      ...{ sellerId: house.service.trader.id, minConfirmations: 1, minPostageSats: 546n, routeCapBlocks: 432 },
-      ...{ maxFeeMsat: 100_000n, maxClaimFeeSats: 50_000n, expiresAt: checkout.expires_at },
-    };
-    const at = { height: await world.regtest.height(), nowSeconds: Math.floor(Date.now() / 1000) };
-    assert.equal(said.signedBy, house.service.trader.id);
-    assert.equal(offered.invoice, checkout.invoice);
-    assert.deepEqual(checkQuote({ want, quote: offered, ...at }), []);
-
+    const checked = await quoteChecked(bought);
     const before = await world.buyer.lightning.balance();
-    const pay = { bolt11: offered.invoice, maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
-    await world.buyer.lightning.pay(pay);
-    await reaches(checkout, 'broadcast');
-    await mine(1);
-
-    const { messages, lock } = await proof(checkout);
-    const accept = readMessage(messages[1] ?? '', { nowSeconds: at.nowSeconds }).message as TradeAccept;
-    const terms = { ...want, ...offered.signed, refundHeight: offered.refundHeight, paymentHash: keys.paymentHash };
-    const outpoint = `${accept.fundingTxid}:${accept.fundingVout}`;
-    assert.equal(lock?.outpoint, outpoint);
-    const unspent = await world.buyer.chain.unspent(outpoint);
-    assert.equal(unspent?.script, buildLock(terms).script);
-    assert.equal((await world.buyer.ordinals.locate(inscribed.inscriptionId)).satpoint, `${outpoint}:0`);
-
+    await shop.pay(bought);
+    await shop.reaches(checkout, 'broadcast');
+    await shop.mine(1);
+    const { terms, outpoint } = await lockChecked(bought, checked);
     const claim = buildClaim({
       ...{ terms, lockOutpoint: outpoint, destination: await world.buyer.wallet.address() },
       ...{ claimSecret: keys.claim.secret, preimage: keys.preimage, auxRand: new Uint8Array(32) },
       ...{ feerateSatVb: 2, maxFeeSats: 10_000n },
     });
-    const finalized = await house.ask<{ txid: string }>('POST', `/v1/trade/${checkout.trade_id}/finalize`, {
-      token: checkout.token,
-      body: { payment_preimage: keys.preimage, claim: claim.raw },
-    });
+    const path = `/v1/trade/${checkout.trade_id}/finalize`;
+    const body = { payment_preimage: keys.preimage, claim: claim.raw };
+    const finalized = await house.ask<{ txid: string }>('POST', path, { token: checkout.token, body });
     assert.deepEqual([finalized.status, finalized.answer.txid], [200, claim.txid], JSON.stringify(finalized.answer));
-    await reaches(checkout, 'confirmed');
-    const { transfer, payment } = await state(checkout);
+    await shop.reaches(checkout, 'confirmed');
+    const { transfer, payment } = await shop.state(checkout);
     assert.equal(transfer?.txid, claim.txid);
     assert.equal(payment?.received_sats, quote.max_total_sats);
     assert.equal(await world.holderOf(`${claim.txid}:0:0`), 'buyer');
     assert.equal(await owner.receivedSats(payoutAddress), ASKED_SATS);
     const paidMsat = BigInt(quote.max_total_sats) * 1000n;
-    await until(
-      'the sats are the seller side`s',
-      async () => before.ownedMsat - (await world.buyer.lightning.balance()).ownedMsat === paidMsat,
-      PATIENCE,
-    );
-    const sold = await house.ask<{ error: string }>('POST', '/v1/quote', {
-      body: { inscription_id: inscribed.inscriptionId },
-    });
-    assert.deepEqual([sold.status, sold.answer.error], [404, 'not_found']);
-    assert.equal(decodeTransaction(claim.raw).inputs[0]?.outpoint, outpoint);
-    assert.notEqual(tradeId, checkout.trade_id);
+    const isPaid = async () => before.ownedMsat - (await world.buyer.lightning.balance()).ownedMsat === paidMsat;
+    await until('exactly what was quoted has left the buyer', isPaid, PATIENCE);
   });
 
-  test('a trader of our own buys over the coordinator, and needs nobody to check for him', async () => {
-    const { inscribed, payoutAddress } = await listed('to a trader');
-    const { inscriptionId } = inscribed;
-    const quote = await quoted(inscriptionId);
-    const trader = await guest({ party: world.buyer, house, phrase: GUEST_PHRASE });
-    const priceSats = BigInt(quote.max_total_sats);
-    const tradeId = await trader.buy({
-      ...purchase(world, inscriptionId, { mode: 'hold-first', priceSats }),
-      sellerId: house.service.trader.id,
+  test('whose buyer walks away leaves the item to the coordinator, who sells it to the next', async () => {
+    const { world, house } = shop;
+    const { inscribed } = await shop.listed('a walk');
+    const first = await shop.prepared(inscribed.inscriptionId);
+    await shop.pay(first);
+    await shop.reaches(first.checkout, 'broadcast');
+    const isOver = async () => {
+      if ((await shop.state(first.checkout)).status === 'failed') return true;
+      await shop.mine(5);
+      return false;
+    };
+    await until('the lock was taken back', isOver, PATIENCE);
+    assert.match((await shop.state(first.checkout)).reason ?? '', /^refunded/);
+    const isForSale = async () => {
+      const body = { inscription_id: inscribed.inscriptionId };
+      return (await house.ask('POST', '/v1/quote', { body })).status === 200;
+    };
+    await until('it is for sale again', isForSale, PATIENCE);
+    const second = await shop.prepared(inscribed.inscriptionId);
+    const checked = await quoteChecked(second);
+    await shop.pay(second);
+    await shop.reaches(second.checkout, 'broadcast');
+    await shop.mine(1);
+    const { terms, outpoint } = await lockChecked(second, checked);
+    const { claim: key, preimage } = second.keys;
+    const claim = buildClaim({
+      ...{ terms, lockOutpoint: outpoint, destination: await world.buyer.wallet.address(), preimage },
+      ...{ claimSecret: key.secret, auxRand: new Uint8Array(32), feerateSatVb: 2, maxFeeSats: 10_000n },
     });
-    await until(
-      'the trader has it',
-      async () => {
-        const trade = await trader.trade(tradeId);
-        if (trade?.state === 'ended') return true;
-        const waits = trade?.state === 'claiming' || (await world.regtest.rpc<string[]>('getrawmempool')).length > 0;
-        await mine(waits ? 1 : 0);
-        await trader.look();
-        return false;
-      },
-      PATIENCE,
-    );
+    // He needs nobody to send it.
+    await world.buyer.chain.broadcast([claim.raw]);
+    await shop.reaches(second.checkout, 'confirmed');
+    assert.equal((await shop.state(second.checkout)).transfer?.txid, claim.txid);
+  });
+
+  async function hasTraded(trader: Awaited<ReturnType<typeof guest>>, tradeId: string): Promise<boolean> {
+    const trade = await trader.trade(tradeId);
+    if (trade?.state === 'ended') return true;
+    const waits = trade?.state === 'claiming' || (await shop.world.regtest.rpc<string[]>('getrawmempool')).length > 0;
+    await shop.mine(waits ? 1 : 0);
+    await trader.look();
+    return false;
+  }
+
+  test('is not needed by a trader of our own: he asks over the market, and needs nobody to check for him', async () => {
+    const { world, house, owner } = shop;
+    const { inscribed, payoutAddress } = await shop.listed('to a trader');
+    const { inscriptionId } = inscribed;
+    const priceSats = BigInt((await shop.quoted(inscriptionId)).max_total_sats);
+    const trader = await guest({ party: world.buyer, house, phrase: GUEST_PHRASE });
+    const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats });
+    const tradeId = await trader.buy({ ...wanted, sellerId: house.service.trader.id });
+    await until('the trader has it', () => hasTraded(trader, tradeId), PATIENCE);
     const trade = await trader.trade(tradeId);
     assert.equal(trade?.state === 'ended' && trade.outcome, 'traded');
     assert.equal(await world.holderOf((await world.buyer.ordinals.locate(inscriptionId)).satpoint), 'buyer');
     assert.equal(await owner.receivedSats(payoutAddress), ASKED_SATS);
+  });
+
+  test('is not needed by two traders who have Lightning: the coordinator carries their letters and is no part of it', async () => {
+    const { world, house } = shop;
+    const inscribed = await world.inscribe(world.seller, 'between two');
+    await world.mine(0);
+    const seller = await guest({ party: world.seller, house, phrase: SELLER_PHRASE });
+    const buyer = await guest({ party: world.buyer, house, phrase: `${'abandon '.repeat(11)}about` });
+    await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }));
+    const wanted = purchase(world, inscribed.inscriptionId, { mode: 'hold-first', priceSats: 50_000n });
+    const tradeId = await buyer.buy({ ...wanted, sellerId: seller.id });
+    await until('the buyer has it', () => hasTraded(buyer, tradeId), PATIENCE);
+    const trade = await buyer.trade(tradeId);
+    assert.equal(trade?.state === 'ended' && trade.outcome, 'traded');
+    assert.equal(await house.service.trader.trade(tradeId), undefined);
   });
 });

@@ -83,7 +83,7 @@ export class Desk {
     const { listings, network } = this.#parts;
     const item = await listings.open(asked.inscription_id);
     const { ord_address: ordAddress } = asked.buyer;
-    addressScript(ordAddress, network);
+    assertAddress(ordAddress, network);
     await this.#assertBefore(asked.expiry_block);
     const totalSats = BigInt(asked.max_total_sats);
     const { pricing, network: rail, buyer: named } = asked;
@@ -288,6 +288,20 @@ export class Desk {
         ? { needed: { fields: ['payment_hash', 'claim_key'], post_to: `/v1/trade/${uuidOf(tradeId)}/invoice` } }
         : {}),
     };
+  }
+}
+
+function assertAddress(address: string, network: NetworkName): void {
+  try {
+    addressScript(address, network);
+  } catch (cause) {
+    const field = 'buyer.ord_address';
+    throw new SparkleError(
+      'wrong_network',
+      `${field} must be an address of ${network}; got ${address}`,
+      { field },
+      { cause },
+    );
   }
 }
 

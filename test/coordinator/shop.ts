@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import type {
+  CheckoutStateWire,
+  PreparedWire,
+  PrepareWire,
+  ProofWire,
+  QuoteWire,
+} from 'sparkle-protocol/market/checkout-wire';
+import { rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { House } from '../../world/house.ts';
+import { ldkNodes } from '../../world/nodes.ts';
+import { Owner } from '../../world/owner.ts';
+import { createWorld, type World } from '../../world/world.ts';
+import type { Inscribed } from '../regtest/bitcoind.ts';
+import { until } from '../regtest/kept-process.ts';
+
+export const ASKED_SATS = 60_000n;
+export const PATIENCE = { patienceMilliseconds: 60_000 };
+const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
+const COINS = 8;
+
+/** The answer to a request that is refused. */
+export type Refused = { error: string; message: string; field?: string };
+export type Bought = { quote: QuoteWire; keys: TradeKeys; checkout: PreparedWire };
+
+/** A coordinator with coins on the world's chain, an owner who lists, and a buyer who knows HTTP and nothing of ours. */
+export class Shop {
+  readonly world: World;
+  readonly house: House;
+  readonly owner: Owner;
+  #index = 0;
+
+  private constructor(of: Pick<Shop, 'world' | 'house' | 'owner'>) {
+    this.world = of.world;
+    this.house = of.house;
+    this.owner = of.owner;
+  }
+
+  static async open(): Promise<Shop> {
+    const world = await createWorld({ log: () => {}, openNodes: ldkNodes });
+    const owner = await Owner.open(world, 'owner');
+    for (let coins = 0; coins < COINS; coins += 1)
+      await world.regtest.pay({ to: await world.seller.wallet.address(), sats: 300_000n });
+    await world.mine(1);
+    return new Shop({ world, owner, house: await House.open(world.seller) });
+  }
+
+  async close(): Promise<void> {
+    await this.house.close();
+    await this.world.stop();
+  }
+
+  async mine(blocks: number): Promise<void> {
+    await this.world.mine(blocks);
+    await this.house.service.trader.look();
+  }
+
+  async listed(text: string): Promise<{ inscribed: Inscribed; payoutAddress: string; tradeId: string; token: string }> {
+    const inscribed = await this.owner.inscribe(text);
+    const { psbt, payoutAddress } = await this.owner.list(inscribed, ASKED_SATS);
+    const body = {
+      ...{ inscription_id: inscribed.inscriptionId, price_sats: Number(ASKED_SATS) },
+      ...{ seller_address: payoutAddress, psbt },
+    };
+    const { status, answer } = await this.house.ask<{ trade_id: string; token: string }>('POST', '/v1/trade', { body });
+    assert.equal(status, 201, JSON.stringify(answer));
+    return { inscribed, payoutAddress, tradeId: answer.trade_id, token: answer.token };
+  }
+
+  async quoted(inscriptionId: string): Promise<QuoteWire> {
+    const body = { inscription_id: inscriptionId };
+    const { status, answer } = await this.house.ask<QuoteWire>('POST', '/v1/quote', { body });
+    assert.equal(status, 200, JSON.stringify(answer));
+    return answer;
+  }
+
+  /** A checkout as the published document has it, with the buyer's payment hash and claim key. */
+  async asked(inscriptionId: string): Promise<{ quote: QuoteWire; keys: TradeKeys; body: PrepareWire }> {
+    const quote = await this.quoted(inscriptionId);
+    const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (this.#index += 1) });
+    const body = {
+      ...{ p: 'sparkle' as const, op: 'checkout' as const, version: 1, inscription_id: inscriptionId },
+      network: 'ln-mainnet' as const,
+      buyer: {
+        ord_address: await this.world.buyer.wallet.address(),
+        ...{ payment_hash: keys.paymentHash, claim_key: keys.claim.public },
+      },
+      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
+    };
+    return { quote, keys, body };
+  }
+
+  async prepared(inscriptionId: string): Promise<Bought> {
+    const { quote, keys, body } = await this.asked(inscriptionId);
+    const { status, answer } = await this.house.ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
+    assert.equal(status, 200, JSON.stringify(answer));
+    return { quote, keys, checkout: answer };
+  }
+
+  async pay({ checkout }: Bought): Promise<void> {
+    const pay = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
+    await this.world.buyer.lightning.pay({ bolt11: checkout.invoice ?? '', ...pay });
+  }
+
+  async state({ checkout_id }: PreparedWire): Promise<CheckoutStateWire> {
+    const body = { checkout_id };
+    return (await this.house.ask<CheckoutStateWire>('POST', '/api/checkout/status', { body })).answer;
+  }
+
+  async proof({ trade_id: id, token }: PreparedWire): Promise<ProofWire> {
+    return (await this.house.ask<ProofWire>('GET', `/v1/trade/${id}/proof`, { token })).answer;
+  }
+
+  /** Waits for a status; blocks come as long as the mempool has something for them. */
+  async reaches(checkout: PreparedWire, status: string): Promise<void> {
+    const isThere = async (): Promise<boolean> => {
+      if ((await this.state(checkout)).status === status) return true;
+      if ((await this.world.regtest.rpc<string[]>('getrawmempool')).length > 0) await this.mine(1);
+      else await this.house.service.trader.look();
+      return false;
+    };
+    await until(`the checkout is ${status}`, isThere, PATIENCE).catch(async (error: unknown) => {
+      throw new Error(`it is ${JSON.stringify(await this.state(checkout))}`, { cause: error });
+    });
+  }
+
+  /** What a request is refused with. */
+  async refusal(
+    method: string,
+    path: string,
+    given: { body?: unknown; token?: string } = {},
+  ): Promise<[number, string]> {
+    const { status, answer } = await this.house.ask<Refused>(method, path, given);
+    return [status, answer.field === undefined ? answer.error : `${answer.error} ${answer.field}`];
+  }
+}
