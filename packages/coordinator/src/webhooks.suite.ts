@@ -13,7 +13,7 @@ type Answer = number | { status: number; headers: Record<string, string>; body: 
 /** Somebody's server that is told by webhooks: on loopback, with a certificate for pay.example.com. */
 export async function openReceiver() {
   const received: Received[] = [];
-  const world = { answer: (_: Received): Answer => 204 };
+  const world: { answer: (told: Received) => Answer } = { answer: () => 204 };
   const { serverCertificate: cert, serverKey: key } = certificates;
   const server = createServer({ cert, key }, (request, response) => {
     const chunks: Buffer[] = [];
