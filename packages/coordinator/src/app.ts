@@ -9,8 +9,11 @@ import type { Database } from './database.ts';
 import type { Delivery } from './delivery.ts';
 import type { Desk } from './desk.ts';
 import type { Hub } from './hub.ts';
+import { installDraining } from './drain.ts';
 import { installIdempotency } from './idempotency.ts';
 import { installLimits, serverOptions } from './limits.ts';
+import { installMetrics, type Metrics } from './metrics.ts';
+import { installOpenapi } from './openapi.ts';
 import { installProblems } from './problem.ts';
 import { authRoutes } from './routes/auth.ts';
 import { checkoutRoutes } from './routes/checkout.ts';
@@ -18,8 +21,10 @@ import { messageRoutes } from './routes/messages.ts';
 import { offerRoutes } from './routes/offers.ts';
 import { opsRoutes, type OpsParts } from './routes/ops.ts';
 import { tradeRoutes } from './routes/trades.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { installSockets, socketLimits, socketRoutes, type TradeFeed } from './socket.ts';
 import type { Trades } from './trades.ts';
+import type { Webhooks } from './webhooks.ts';
 
 export type AppParts = {
   config: Pick<Config, 'api' | 'ratesPerMinute' | 'idempotencySeconds'>;
@@ -34,6 +39,9 @@ export type AppParts = {
   delivery: Delivery;
   ops: OpsParts;
   feed: TradeFeed | undefined;
+  version: string;
+  metrics?: Metrics;
+  webhooks?: Webhooks;
 };
 
 /** Beyond these a process that holds trades does better to say that it is busy. */
@@ -54,7 +62,9 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ log, trustedProxies: config.api.trustedProxies, newId }));
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  installProblems(app);
+  installProblems(app, parts.metrics?.problem);
+  installDraining(app);
+  if (parts.metrics !== undefined) installMetrics(app, parts.metrics);
   installAuth(app);
   const { corsOrigins, publicUrl } = config.api;
   const { ratesPerMinute, idempotencySeconds } = config;
@@ -65,12 +75,14 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     callerOf: (request) => callerOf(request) ?? request.ip,
   });
   await installSockets(app);
+  await installOpenapi(app, { version: parts.version });
   await app.register(opsRoutes(ops));
   await app.register(authRoutes(auth));
   await app.register(checkoutRoutes(desk));
   await app.register(tradeRoutes({ auth, trades, delivery }));
   await app.register(messageRoutes({ hub, auth, clock }));
   await app.register(offerRoutes({ hub, auth }));
+  if (parts.webhooks !== undefined) await app.register(webhookRoutes({ webhooks: parts.webhooks, auth }));
   await app.register(socketRoutes({ auth, mail: hub.mail, feed, clock, limits: socketLimits }));
   return app;
 }

@@ -253,7 +253,8 @@ export class Desk {
 
   async #assertAffordable(price: Price): Promise<void> {
     const { atRiskSats, capitalAtRiskSats } = this.#parts;
-    const cost = price.sellerSats + price.royaltySats + price.l1FeeSats;
+    const { sellerSats, royaltySats, l1FeeSats } = price.pricing;
+    const cost = sellerSats + royaltySats + l1FeeSats;
     if ((await atRiskSats()) + cost <= capitalAtRiskSats) return;
     throw new SparkleError('busy', 'the coordinator has as much of its own money in trades as it may; try again soon');
   }

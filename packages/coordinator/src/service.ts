@@ -17,14 +17,17 @@ import { Checkouts } from './checkouts.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database.ts';
 import { Delivery } from './delivery.ts';
-import { Desk, isSale } from './desk.ts';
+import { Desk, isSale, uuidOf } from './desk.ts';
+import { Feed } from './feed.ts';
 import { Hub } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
 import { Listings } from './listings.ts';
+import type { Metrics } from './metrics.ts';
 import { Quotes } from './quotes.ts';
-import { healthOf } from './routes/ops.ts';
+import { type Health, healthOf } from './routes/ops.ts';
 import { Trades } from './trades.ts';
+import type { Webhooks } from './webhooks.ts';
 
 /** What a coordinator is made of. The seed stays in its trader; `config` is what an operator decided. */
 export type ServiceParts = {
@@ -37,8 +40,12 @@ export type ServiceParts = {
   seed: Uint8Array;
   clock: Clock;
   log: FastifyBaseLogger & Log;
+  /** Where the trader logs, when it is not `log`: what it alerts of may have to reach a human. */
+  traderLog?: Log;
   version: string;
   tickMilliseconds: number;
+  metrics?: Metrics;
+  webhooks?: Webhooks;
   /** What the inscription's collection declares. */
   royaltyBps(inscriptionId: string): Promise<number>;
 };
@@ -46,16 +53,19 @@ export type ServiceParts = {
 const LISTING_SECONDS = 30 * 24 * 3600;
 const RELIST_SECONDS = 90 * 24 * 3600;
 const SWEEP_MILLISECONDS = 60_000;
+const FEED_SECONDS = 30 * 24 * 3600;
 
 /** A running coordinator without its sockets: `app` may be listened on, or asked directly. */
 export class Service {
   readonly app: FastifyInstance;
   readonly trader: Trader;
+  readonly health: () => Promise<Health>;
   readonly #stops: (() => void | Promise<void>)[];
 
-  private constructor(of: { app: FastifyInstance; trader: Trader; stops: (() => void | Promise<void>)[] }) {
+  private constructor(of: Pick<Service, 'app' | 'trader' | 'health'> & { stops: (() => void | Promise<void>)[] }) {
     this.app = of.app;
     this.trader = of.trader;
+    this.health = of.health;
     this.#stops = of.stops;
   }
 
@@ -76,29 +86,46 @@ export class Service {
     });
     const sweep = () => void listings.sweep().catch((error: unknown) => log.warn({ error: String(error) }, 'no sweep'));
     const stopSweeping = clock.every(SWEEP_MILLISECONDS, sweep);
-    const app = await createApp({
-      ...parts,
-      ...shop,
-      auth,
-      hub,
-      newId: newId(clock),
-      ops: opsOf(parts),
-      feed: undefined,
-    });
+    const { health, waitingFor } = opsOf(parts);
+    const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
+    const stopTelling = tellChanges(parts, { trader, desk: shop.desk, checkouts: shop.checkouts, feed });
+    const ops = { health, waitingFor };
+    const app = await createApp({ ...parts, ...shop, auth, hub, newId: newId(clock), feed, ops });
     const stops = [
       () => app.close(),
-      () => (stopSweeping(), stopHearing(), stopFollowing()),
+      () => (stopSweeping(), stopHearing(), stopFollowing(), stopTelling()),
       () => trader.stop(),
       () => aftermath.idle(),
       () => hub.close(),
     ];
-    return new Service({ app, trader, stops });
+    return new Service({ app, trader, health, stops });
   }
 
   /** Answers what was asked, finishes what it is doing, and ends; the parts are the caller's to close. */
   async close(): Promise<void> {
     for (const stop of this.#stops) await stop();
   }
+}
+
+/** Tells each change of a sale to its parties' sockets and webhooks, by the id that they know it by. */
+function tellChanges(
+  { log, webhooks }: ServiceParts,
+  of: { trader: Trader; desk: Desk; checkouts: Checkouts; feed: Feed },
+): () => void {
+  const tell = async (tradeId: string): Promise<void> => {
+    const checkout = await of.checkouts.byTrade(tradeId);
+    const trade = await of.trader.trade(tradeId);
+    if (checkout === undefined || !isSale(trade)) return;
+    const { status } = await of.desk.stage(checkout);
+    const { buyerId: buyer } = trade.terms;
+    const shownId = uuidOf(tradeId);
+    await of.feed.record({ tradeId, shownId, status, sides: { buyer } });
+    const owners = [`${tradeId} buyer`, buyer];
+    await webhooks?.notify({ event: 'trade', subject: tradeId, owners, data: { trade_id: shownId, status } });
+  };
+  return of.trader.onChange((trade) => {
+    void tell(trade.tradeId).catch((error: unknown) => log.error({ error: String(error) }, 'a change was not told'));
+  });
 }
 
 const newId = (clock: Clock) => (): string => hex.encode(clock.randomBytes(16));
@@ -108,7 +135,8 @@ function openHub({ database, clock, config: { network } }: ServiceParts): Hub {
 }
 
 function openTrader(parts: ServiceParts, hub: Hub): Trader {
-  const { config, database, chain, wallet, lightning, ordinals, seed, clock, log, tickMilliseconds } = parts;
+  const { config, database, chain, wallet, lightning, ordinals, seed, clock, tickMilliseconds } = parts;
+  const log = parts.traderLog ?? parts.log;
   const me = identityKey({ seed, network: config.network });
   const sign = (digest: Uint8Array) => schnorr.sign(digest, me.secret, clock.randomBytes(32));
   const market = hub.marketFor({ publicKey: me.public, sign });
@@ -147,11 +175,11 @@ function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth:
   });
   const delivery = new Delivery({ trader, chain });
   const after = { trader, chain, ordinals, listings, checkouts, log, relistSeconds: RELIST_SECONDS, nowSeconds };
-  return { listings, desk, trades, delivery, aftermath: new Aftermath(after) };
+  return { listings, checkouts, desk, trades, delivery, aftermath: new Aftermath(after) };
 }
 
 /** What a live sale has cost us, or will: what its fill pays to others. */
-function costOf(trade: Trade): bigint {
+export function costOf(trade: Trade): bigint {
   if (!isSale(trade) || !('offer' in trade) || trade.offer.fill === undefined) return 0n;
   const { listing, payouts } = trade.offer.fill;
   return [listing.payout, ...payouts].reduce((sum, { valueSats }) => sum + valueSats, trade.offer.reserveSats);

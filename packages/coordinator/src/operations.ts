@@ -1,0 +1,95 @@
+import { lookup } from 'node:dns/promises';
+import type { FastifyInstance } from 'fastify';
+import { isSale } from './desk.ts';
+import { adminApp } from './admin.ts';
+import type { Reserve } from './admin-view.ts';
+import { Alarms } from './alarms.ts';
+import type { Config } from './config.ts';
+import { type Alarm, Guardian } from './guardian.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { measuredStore } from './metrics-store.ts';
+import type { Health } from './routes/ops.ts';
+import { costOf, type ServiceParts } from './service.ts';
+import { alarmPoster } from './webhooks-alarm.ts';
+import { Webhooks } from './webhooks.ts';
+
+const WEBHOOK_MILLISECONDS = 10_000;
+
+const guard = {
+  resolve: async (name: string) => (await lookup(name, { all: true })).map(({ address }) => address),
+  ca: undefined,
+  timeoutMilliseconds: WEBHOOK_MILLISECONDS,
+};
+
+/** What watches over the trades and tells humans and programs of them. */
+export type Operations = {
+  metrics: Metrics;
+  webhooks: Webhooks;
+  /** The parts as the service shall use them: its store measured, what its trader alerts of told to the operator. */
+  parts: ServiceParts;
+  /** Begins to watch; the returned function ends it. */
+  start(): () => void;
+  /** The admin API; `undefined` where the operator has given no token for it. */
+  admin(health: () => Promise<Health>): FastifyInstance | undefined;
+};
+
+export type OperationsConfig = Pick<Config, 'admin' | 'alerts' | 'webhookPrivateOrigins'>;
+
+export function openOperations(given: ServiceParts, config: OperationsConfig): Operations {
+  const { clock, log, chain, database, wallet } = given;
+  const { store, tables } = database;
+  const webhooks = new Webhooks({
+    tables,
+    clock,
+    log,
+    guard: { ...guard, privateOrigins: config.webhookPrivateOrigins },
+  });
+  const post = posterOf(given, config);
+  const alarms = new Alarms({ post, clock, log });
+  const liveTrades = () => store.liveAnywhere();
+  const tipHeight = async () => (await chain.tip()).height;
+  const metrics = createMetrics(async () => {
+    const trades = await liveTrades();
+    return {
+      trades,
+      height: await tipHeight(),
+      capitalLockedSats: trades.reduce((sum, trade) => sum + costOf(trade), 0n),
+      holds: trades.filter((trade) => isSale(trade) && 'acceptedHeight' in trade).length,
+      deadLetters: (await webhooks.deadLetters()).length,
+    };
+  });
+  const onBlock = (run: () => void) => chain.subscribe((event) => (event.type === 'tip' ? run() : undefined));
+  const guardian = new Guardian({ liveTrades, tipHeight, onBlock, clock, log, raise: post });
+  const measured = measuredStore({ store, metrics, nowMilliseconds: () => clock.nowSeconds() * 1000 });
+  return {
+    ...{ metrics, webhooks },
+    parts: { ...given, metrics, webhooks, database: { ...database, store: measured }, traderLog: alarms.log() },
+    start: () => {
+      const stops = [guardian.start(), alarms.start(), webhooks.start()];
+      return () => stops.forEach((stop) => stop());
+    },
+    admin: (health) => {
+      if (config.admin === undefined) return undefined;
+      const newId = () => Buffer.from(clock.randomBytes(16)).toString('hex');
+      const deadLetters = { list: () => webhooks.deadLetters(), replay: (seq: number) => webhooks.replay(seq) };
+      const reserve = async (): Promise<Reserve> => {
+        const coins = await wallet.coins();
+        const sats = coins.reduce((sum, { valueSats }) => sum + valueSats, 0n);
+        const { spendableMsat, ownedMsat } = await given.lightning.balance();
+        return {
+          wallet_coins: String(coins.length),
+          wallet_sats: String(sats),
+          lightning_spendable_sats: String(spendableMsat / 1000n),
+          lightning_owned_sats: String(ownedMsat / 1000n),
+        };
+      };
+      return adminApp({ token: config.admin.token, log, newId, metrics, health, liveTrades, reserve, deadLetters });
+    },
+  };
+}
+
+/** Without an address for alarms they are in the log alone, at the level of errors. */
+function posterOf({ clock, log }: ServiceParts, { alerts }: OperationsConfig): (alarm: Alarm) => Promise<void> {
+  if (alerts !== undefined) return alarmPoster({ ...alerts, guard, clock });
+  return async ({ level, sentence, ...alarm }) => log.error({ ...alarm, alarm: level }, sentence);
+}
