@@ -66,6 +66,8 @@ describe('each assertion fires', () => {
   test('when the promise itself is not about the listing', () => {
     const other = { ...listing, source: { ...listing.source, valueSats: 9_999n } };
     refuses('bad_transaction', /^input 2 must spend the seller's/, { promise: { listing: other } });
+    const elsewhere = { ...listing, source: { ...listing.source, outpoint: own(9, 1n).outpoint } };
+    refuses('bad_transaction', /^input 2 must spend the seller's/, { promise: { listing: elsewhere } });
     refuses('bad_transaction', /^input 2 must spend the seller's/, { promise: { spent: spent.slice(0, 2) } });
   });
 
@@ -115,6 +117,7 @@ describe('each assertion fires', () => {
       /^the lock must have 13000 sats; it has 13001/,
       outputs(1, { ...lock, valueSats: 13_001n }),
     );
+    refuses('sat_lost', /it goes to the fee$/, { wrong: { outputs: [back] } });
     refuses('sat_lost', /^output 1 must keep 10000 sats/, outputs(1, { ...lock, valueSats: 9_999n }));
   });
 
@@ -163,4 +166,21 @@ describe('each assertion fires', () => {
     refuses('bad_transaction', /502 sats for 251 vB/, { promise: { vsize: 251 } });
     refuses('fee_too_high', /at most 499 sats/, { promise: { maxFeeSats: 499n } });
   });
+});
+
+test('a refusal tells what the fill has and what was promised', () => {
+  const richer = { ...lock, valueSats: 13_001n };
+  const told: [Wrong, object][] = [
+    [{ promise: { spent: [] } }, { input: undefined, source: listing.source }],
+    [outputs(0, fee), { output: fee, wanted: back }],
+    [outputs(1, richer), { valueSats: 13_001n, wantedSats: 13_000n }],
+    [outputs(2, fee), { output: fee, payout: listing.payout }],
+    [{ wrong: { inputs: [dummyA, dummyB, { ...seller, witness: [] }, coin] } }, { items: 0 }],
+    [outputs(4), { outputs: [royalty, change], payouts: [royalty, fee] }],
+    [outputs(5, royalty), { outputs: [royalty], change: CHANGE }],
+  ];
+  for (const [{ wrong = {}, promise = {} }, detail] of told)
+    assert.throws(() => assertFillPromises(encodeDraft({ ...draft, ...wrong }), { ...promised, ...promise }), {
+      detail,
+    });
 });

@@ -1,19 +1,12 @@
 import { hex } from '@scure/base';
+import { sumSats } from './amount.ts';
 import { decodeTransaction, type Decoded, type Output } from './draft.ts';
 import { SparkleError } from './errors.ts';
 import { REPLACEABLE } from './layout.ts';
 import type { Listing } from './listing.ts';
 import { assertSingleSigned } from './listing-signature.ts';
-import {
-  assertFee,
-  assertLockHeight,
-  assertNoDust,
-  assertReplaceable,
-  assertSameInputs,
-  assertSatStays,
-} from './promises.ts';
+import { assertFee, assertLockHeight, assertNoDust, assertSameInputs, assertSatStays } from './promises.ts';
 import type { Promises } from './promises.ts';
-import { sumSats } from './amount.ts';
 
 /**
  * Where things stand in a fill. 0x83 binds the seller's input to the output of its own index, so the two inputs and outputs
@@ -46,7 +39,6 @@ function assertFillInputs(decoded: Decoded, { spent, listing }: FillPromises): v
     });
   const sequences = spent.map((_, index) => (index === FILL.sellerInput ? sequence : REPLACEABLE));
   assertSameInputs(decoded, { spent, sequences });
-  assertReplaceable(decoded.inputs.filter((_, index) => index !== FILL.sellerInput));
 }
 
 /** Output 0 gives the filler back exactly what stands in front of the seller's input. Throws `bad_transaction`. */

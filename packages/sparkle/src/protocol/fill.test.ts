@@ -243,3 +243,14 @@ describe('bump', () => {
     assert.equal(outpointsOf(child.raw)[0], `${txidOf(lock.raw)}:0`);
   });
 });
+
+test('a refusal tells what was wrong', () => {
+  const fill = signedFill(buildFillTransaction(wanted));
+  const odd = '51024e73';
+  const told: [() => unknown, object][] = [
+    [() => buildFillTransaction({ ...wanted, coins: [dummies[0]] }), { outpoint: dummies[0].outpoint }],
+    [() => buildFillTransaction({ ...wanted, payouts: [{ script: odd, valueSats: 1_000n }] }), { script: odd }],
+    [() => assertTakenBack(fill.raw, { fill, destination: p2wpkh }), { seller: listing.source.outpoint }],
+  ];
+  for (const [run, detail] of told) assert.throws(run, { detail });
+});

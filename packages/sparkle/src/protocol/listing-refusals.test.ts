@@ -63,6 +63,16 @@ describe('what is no listing at all', () => {
       listed(keyPath, { payouts: [payout, payout] }),
     );
   });
+
+  test('no input or no output', () => {
+    for (const what of ['inputs', 'outputs'] as const) {
+      const none = edited(listed(keyPath), (_, whole) => {
+        Object.assign(whole.global.unsignedTx ?? {}, { [what]: [] });
+        Object.assign(whole, { [what]: [] });
+      });
+      refuses('bad_transaction', /and no extra one; there are 0$/, none);
+    }
+  });
 });
 
 describe('a form that no fill of ours can have', () => {

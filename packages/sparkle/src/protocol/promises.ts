@@ -29,24 +29,21 @@ const bad = (sentence: string, detail: Record<string, unknown>): SparkleError =>
 /** Inputs are exactly the promised ones, in order, with the promised sequence, all replaceable. Throws `bad_transaction`. */
 export function assertInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
   assertSameInputs(decoded, promised);
-  assertReplaceable(decoded.inputs);
+  // BIP 125: below 0xfffffffe.
+  if (!decoded.inputs.every(({ sequence }) => sequence < 0xfffffffe))
+    throw bad('every input must signal that it can be replaced (BIP 125); one does not', {
+      inputs: decoded.inputs.map(sequenced),
+    });
 }
+
+const sequenced = ({ outpoint, sequence }: Decoded['inputs'][number]): string => `${outpoint}/${sequence.toString(16)}`;
 
 /** No input besides the promised ones, in order, each with the promised sequence. Throws `bad_transaction`. */
 export function assertSameInputs(decoded: Decoded, promised: Pick<Promises, 'spent' | 'sequences'>): void {
-  const inputs = decoded.inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`);
+  const inputs = decoded.inputs.map(sequenced);
   const wanted = promised.spent.map(({ outpoint }, index) => `${outpoint}/${promised.sequences[index]?.toString(16)}`);
   if (inputs.join() !== wanted.join())
     throw bad('inputs must be the promised outpoints with the promised sequences', { inputs, wanted });
-}
-
-/** Each of these inputs lets the transaction be replaced. Throws `bad_transaction`. */
-export function assertReplaceable(inputs: Decoded['inputs']): void {
-  // BIP 125: below 0xfffffffe.
-  if (!inputs.every(({ sequence }) => sequence < 0xfffffffe))
-    throw bad('every input must signal that it can be replaced (BIP 125); one does not', {
-      inputs: inputs.map(({ outpoint, sequence }) => `${outpoint}/${sequence.toString(16)}`),
-    });
 }
 
 /** Version 2 (BIP 68 needs it) and the promised nLockTime. Throws `bad_transaction`. */
