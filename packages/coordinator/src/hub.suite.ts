@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex, utf8 } from '@scure/base';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { finalizeEvent } from 'nostr-tools/pure';
+import { pino } from 'pino';
 import type { CoordinatorSigner } from 'sparkle-protocol/market/coordinator-http';
 import { authDigest, offerDigest } from 'sparkle-protocol/market/coordinator-signing';
 import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
@@ -18,6 +19,8 @@ import { type Database, openDatabase } from './database.ts';
 import { Hub, type HubOptions } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
+import { installIdempotency } from './idempotency.ts';
+import { installLimits, serverOptions } from './limits.ts';
 import { installProblems } from './problem.ts';
 import { authRoutes } from './routes/auth.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -62,6 +65,14 @@ export async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
+const MANY = 1_000_000;
+const ratesPerMinute = { quote: MANY, create: MANY, read: MANY, auth: MANY };
+const pressure = { maxEventLoopDelayMilliseconds: 60_000, maxHeapBytes: 8_000_000_000, sampleMilliseconds: 1_000 };
+const callerOf = ({ known, ip }: FastifyRequest): string =>
+  known !== undefined && 'party' in known.identity ? known.identity.party : ip;
+let requests = 0;
+const nameOfRequest = (): string => `request-${(requests += 1)}`;
 
 export type ServiceChange = {
   limits?: Partial<HubOptions['limits']>;
@@ -109,11 +120,14 @@ export class Service {
     const database = await openDatabase({ url, network });
     const hub = new Hub({ database, clock, network, limits: { ...mailLimits, ...offerLimits, ...limits } });
     const auth = new Auth({ ...authLimits, database, clock, publicUrl: this.url });
-    const app = Fastify({ forceCloseConnections: true });
+    const app = Fastify(serverOptions({ log: pino({ level: 'silent' }), trustedProxies: [], newId: nameOfRequest }));
     app.setValidatorCompiler(validatorCompiler);
     app.setSerializerCompiler(serializerCompiler);
     installProblems(app);
     installAuth(app);
+    // As in the whole service: what is shown here holds behind its limits, too.
+    await installLimits(app, { ratesPerMinute, corsOrigins: [], publicUrl: this.url, pressure, callerOf });
+    installIdempotency(app, { tables: database.tables, clock, retentionSeconds: 60, callerOf });
     await installSockets(app);
     await app.register(authRoutes(auth));
     await app.register(messageRoutes({ hub, auth, clock }));

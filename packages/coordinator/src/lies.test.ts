@@ -84,8 +84,8 @@ for (const { url, body } of bodies) {
     assert.equal(({} as { to?: string }).to, undefined);
   });
 
-  test(`${url}: JSON nested 100,000 deep is refused`, async () => {
-    const answer = await post(url, `${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+  test(`${url}: JSON nested 30,000 deep is refused`, async () => {
+    const answer = await post(url, `${'['.repeat(30_000)}${']'.repeat(30_000)}`);
     assert.equal(answer.status, 400, JSON.stringify(answer));
   });
 

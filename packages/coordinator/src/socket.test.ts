@@ -309,6 +309,39 @@ test('a connection that breaks off in the middle of a frame hurts nobody', limit
   await enter(service, alice);
 });
 
+/** A connection that was upgraded and then neither reads nor answers. */
+async function deaf(service: Service): Promise<void> {
+  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
+  const key = Buffer.alloc(16).toString('base64');
+  const asks = ['upgrade: websocket', 'connection: upgrade', 'sec-websocket-version: 13', `sec-websocket-key: ${key}`];
+  socket.write(`GET /v1/socket HTTP/1.1\r\nhost: x\r\n${asks.join('\r\n')}\r\n\r\n`);
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.once('data', resolve));
+  socket.pause();
+}
+
+test('a service that ends is not held up by those who do not say goodbye', { timeout: 8_000 }, async (context) => {
+  const { service } = await start(context);
+  await deaf(service);
+  await enter(service, alice);
+  await service.end();
+  await service.begin();
+});
+
+test('a service that ends is not held up by those who come while it does', limited, async (context) => {
+  const { service } = await start(context);
+  for (let time = 0; time < 3; time += 1) {
+    const token = await service.session(alice);
+    const ending = service.end();
+    for (let count = 0; count < 20; count += 1) {
+      new Client(service, bearer(token));
+      await new Promise(setImmediate);
+    }
+    await ending;
+    await service.begin();
+  }
+});
+
 /** Trades of which a test says what happens to them. */
 function trades() {
   const updates: TradeUpdateWire[] = [];

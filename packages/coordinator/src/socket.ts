@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import type { TradeUpdateWire } from 'sparkle-protocol/market/coordinator-wire';
@@ -47,6 +48,8 @@ export type SocketParts = {
 };
 
 const MOST_FRAME_BYTES = 65_536;
+/** For clients to answer the goodbye of a service that ends. */
+const GOODBYE_MILLISECONDS = 1_000;
 
 /** To be installed before any route, so that an upgrade of any other path is answered too. */
 export async function installSockets(app: FastifyInstance): Promise<void> {
@@ -54,6 +57,24 @@ export async function installSockets(app: FastifyInstance): Promise<void> {
     // Compression costs memory for each connection, and a small frame could be a large one unpacked.
     options: { maxPayload: MOST_FRAME_BYTES, perMessageDeflate: false },
     errorHandler: (_error, socket) => socket.terminate(),
+  });
+  endAllWith(app);
+}
+
+/**
+ * A service that ends waits for every connection. One whose client does not say goodbye would hold it up for half a
+ * minute, and one that asked to be upgraded while it was ending for ever: nobody reads from it any more.
+ */
+function endAllWith(app: FastifyInstance): void {
+  const open = new Set<Duplex>();
+  app.server.on('upgrade', (_request, socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    const timer = setTimeout(() => open.forEach((socket) => socket.destroy()), GOODBYE_MILLISECONDS);
+    app.server.once('close', () => clearTimeout(timer));
+    timer.unref();
   });
 }
 

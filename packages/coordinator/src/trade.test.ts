@@ -28,7 +28,7 @@ async function playSlowly(on: Stage, traders: readonly Trader[], done: () => Pro
     await Promise.all(traders.map((trader) => trader.look()));
     await Promise.all(traders.map((trader) => trader.idle()));
     if (await done()) return;
-    if (round % 20 === 19) on.mine(1);
+    if (round % 8 === 7) on.mine(1);
   }
   assert.fail(`nothing came of it within ${MOST_ROUNDS} rounds`);
 }

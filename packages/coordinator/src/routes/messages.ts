@@ -47,11 +47,17 @@ export const messageRoutes =
     const waits = new Waits({ mail: hub.mail, clock, mostOfOneKey: MOST_WAITS });
     app.addHook('preClose', async () => waits.close());
 
-    app.post('/v1/messages', { preValidation, bodyLimit: BODY_BYTES, schema: sending }, async (request, reply) => {
-      const { to, text } = request.body;
-      const seq = await hub.mail.accept({ from: partyOf(request), to, text });
-      return reply.status(201).send({ seq });
-    });
+    // A sender has a rate of his own (`lettersPerMinute`); that for making trades would be too small for what is said in them.
+    const sendingRate = { rateClass: 'read' } as const;
+    app.post(
+      '/v1/messages',
+      { preValidation, config: sendingRate, bodyLimit: BODY_BYTES, schema: sending },
+      async (request, reply) => {
+        const { to, text } = request.body;
+        const seq = await hub.mail.accept({ from: partyOf(request), to, text });
+        return reply.status(201).send({ seq });
+      },
+    );
 
     app.get('/v1/messages', { preValidation, schema: reading }, async (request) => {
       const { since = '0', limit = String(PAGE), wait_seconds: wait = '0' } = request.query;
@@ -63,7 +69,8 @@ export const messageRoutes =
       return pageOf(letters, wanted.since);
     });
 
-    app.post('/v1/messages/ack', { preValidation, schema: acking }, async (request) => {
+    // It costs what reading costs: whoever reads acks, once a second at most.
+    app.post('/v1/messages/ack', { preValidation, config: { rateClass: 'read' }, schema: acking }, async (request) => {
       const { seq } = request.body;
       await hub.mail.ack({ recipient: partyOf(request), seq });
       return { seq };
