@@ -1,79 +1,20 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
 import { connect } from 'node:net';
+import { test } from 'node:test';
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { hex } from '@scure/base';
 import { authDigest } from 'sparkle-protocol/market/coordinator-signing';
-import type { ServerFrame, TradeUpdateWire } from 'sparkle-protocol/market/coordinator-wire';
 import { WebSocket } from 'ws';
-import { bearer, handClock, type Person, person, Service, type ServiceChange } from './hub.suite.ts';
-import type { TradeFeed } from './socket.ts';
+import { bearer, type Person, person, type Service } from './hub.suite.ts';
+import { Client, enter, limited, NOW, start } from './socket.suite.ts';
 
-const NOW = 1_800_000_000;
 const [alice, bob] = [person('alice'), person('bob')];
-const limited = { timeout: 20_000 };
-
-async function start(context: TestContext, change: ServiceChange = {}) {
-  const clock = handClock(NOW);
-  const service = await Service.start({ clock, ...change });
-  context.after(() => service.remove());
-  return { service, clock };
-}
-
-/** A client that says what it is told to, and keeps what it hears. */
-class Client {
-  readonly heard: ServerFrame[] = [];
-  readonly socket: WebSocket;
-  readonly closed: Promise<number>;
-  readonly #looks = new Set<() => void>();
-
-  constructor(service: Service, headers: Record<string, string> = {}) {
-    this.socket = new WebSocket(`${service.url.replace('http', 'ws')}/v1/socket`, { headers });
-    this.closed = new Promise((resolve) => this.socket.on('close', (code) => resolve(code)));
-    this.socket.on('error', () => undefined);
-    this.socket.on('message', (data) => {
-      this.heard.push(JSON.parse(String(data as Buffer)) as ServerFrame);
-      for (const look of this.#looks) look();
-    });
-  }
-
-  say(frame: unknown): void {
-    this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
-  }
-
-  /** The first frame of this type that is not yet taken. */
-  next<Type extends ServerFrame['type']>(type: Type): Promise<Extract<ServerFrame, { type: Type }>> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const at = this.heard.findIndex((frame) => frame.type === type);
-        if (at === -1) return;
-        this.#looks.delete(look);
-        const [frame] = this.heard.splice(at, 1);
-        resolve(frame as Extract<ServerFrame, { type: Type }>);
-      };
-      this.#looks.add(look);
-      look();
-    });
-  }
-
-  /** The code and the field of the next error. */
-  async error(): Promise<[string, string | undefined]> {
-    const { code, field } = await this.next('error');
-    return [code, field];
-  }
-}
 
 const proof = (by: Person, challenge: string, host: string) => ({
   type: 'auth',
   public_key: by.public,
   signature: hex.encode(schnorr.sign(authDigest({ challenge, host }), by.secret, new Uint8Array(32))),
 });
-
-async function enter(service: Service, by: Person): Promise<Client> {
-  const client = new Client(service, bearer(await service.session(by)));
-  await client.next('ready');
-  return client;
-}
 
 const subscribed = async (service: Service, by: Person, since = 0): Promise<Client> => {
   const client = await enter(service, by);
@@ -307,117 +248,4 @@ test('a connection that breaks off in the middle of a frame hurts nobody', limit
   socket.write(Buffer.from([0x81, 0xff, 0xff, 0xff]));
   socket.destroy();
   await enter(service, alice);
-});
-
-/** A connection that was upgraded and then neither reads nor answers. */
-async function deaf(service: Service): Promise<void> {
-  const socket = connect(Number(new URL(service.url).port), '127.0.0.1');
-  const key = Buffer.alloc(16).toString('base64');
-  const asks = ['upgrade: websocket', 'connection: upgrade', 'sec-websocket-version: 13', `sec-websocket-key: ${key}`];
-  socket.write(`GET /v1/socket HTTP/1.1\r\nhost: x\r\n${asks.join('\r\n')}\r\n\r\n`);
-  socket.on('error', () => undefined);
-  await new Promise((resolve) => socket.once('data', resolve));
-  socket.pause();
-}
-
-test('a service that ends is not held up by those who do not say goodbye', { timeout: 8_000 }, async (context) => {
-  const { service } = await start(context);
-  await deaf(service);
-  await enter(service, alice);
-  await service.end();
-  await service.begin();
-});
-
-test('a service that ends is not held up by those who come while it does', limited, async (context) => {
-  const { service } = await start(context);
-  for (let time = 0; time < 3; time += 1) {
-    const token = await service.session(alice);
-    const ending = service.end();
-    for (let count = 0; count < 20; count += 1) {
-      new Client(service, bearer(token));
-      await new Promise(setImmediate);
-    }
-    await ending;
-    await service.begin();
-  }
-});
-
-/** Trades of which a test says what happens to them. */
-function trades() {
-  const updates: TradeUpdateWire[] = [];
-  const wakes = new Set<() => void>();
-  const feed: TradeFeed = {
-    after: async ({ who, since, limit }) => {
-      const seen = 'tradeToken' in who ? updates.filter(({ trade_id }) => trade_id === who.tradeToken.tradeId) : [];
-      return seen.filter(({ seq }) => seq > since).slice(0, limit);
-    },
-    onUpdate: (_who, wake) => {
-      wakes.add(wake);
-      return () => wakes.delete(wake);
-    },
-  };
-  const tell = (update: TradeUpdateWire): void => {
-    updates.push(update);
-    for (const wake of wakes) wake();
-  };
-  return { feed, tell };
-}
-
-test('the token of a trade hears of that trade, from a number on, and of no messages', limited, async (context) => {
-  const { feed, tell } = trades();
-  const { service } = await start(context, { feed });
-  tell({ seq: 1, trade_id: 't1', status: 'pending_payment' });
-  tell({ seq: 2, trade_id: 't2', status: 'paid' });
-  tell({ seq: 3, trade_id: 't1', status: 'paid' });
-  const token = await service.auth.issueToken({ tradeId: 't1', role: 'buyer', expiresAt: NOW + 60 });
-  const client = new Client(service, bearer(token));
-  await client.next('ready');
-  client.say({ type: 'subscribe', channel: 'trades', since: 1 });
-  assert.deepEqual(await client.next('trade_update'), { type: 'trade_update', seq: 3, trade_id: 't1', status: 'paid' });
-  tell({ seq: 4, trade_id: 't1', status: 'broadcast' });
-  assert.equal((await client.next('trade_update')).status, 'broadcast');
-  client.say({ type: 'subscribe', channel: 'messages', since: 0 });
-  assert.deepEqual(await client.error(), ['forbidden', undefined]);
-  client.say({ type: 'subscribe', channel: 'trades', since: 0 });
-  assert.deepEqual(await client.error(), ['bad_message', 'channel']);
-});
-
-test('a coordinator without trades says so', limited, async (context) => {
-  const { service } = await start(context);
-  const client = await enter(service, alice);
-  client.say({ type: 'subscribe', channel: 'trades', since: 0 });
-  assert.deepEqual(await client.error(), ['not_supported', undefined]);
-});
-
-test('a failure of our own is told in no words of its own, and the channel goes on', limited, async (context) => {
-  let isBroken = true;
-  const { feed, tell } = trades();
-  const broken: TradeFeed = {
-    ...feed,
-    after: async (of) => {
-      if (isBroken) throw new Error('/secret/path/of/the/database');
-      return feed.after(of);
-    },
-  };
-  const { service } = await start(context, { feed: broken });
-  const token = await service.auth.issueToken({ tradeId: 't1', role: 'buyer', expiresAt: NOW + 60 });
-  const client = new Client(service, bearer(token));
-  await client.next('ready');
-  client.say({ type: 'subscribe', channel: 'trades', since: 0 });
-  assert.deepEqual(await client.next('error'), { type: 'error', code: 'internal', message: 'internal error' });
-  isBroken = false;
-  tell({ seq: 1, trade_id: 't1', status: 'paid' });
-  assert.equal((await client.next('trade_update')).status, 'paid');
-});
-
-test('a socket is where the coordinator says it listens, and nowhere else (D36)', limited, async (context) => {
-  const { service } = await start(context);
-  const socket = new WebSocket(`${service.url.replace('http', 'ws')}/v1/offers`);
-  const code = await new Promise((resolve) => {
-    socket.on('unexpected-response', (_request, answer) => resolve(answer.statusCode));
-    socket.on('error', () => resolve('error'));
-    socket.on('close', resolve);
-  });
-  assert.equal(code, 1005);
-  await new Client(service).next('challenge');
 });
