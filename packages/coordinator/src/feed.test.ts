@@ -64,11 +64,14 @@ test('only those whom a change concerns are woken', async (context) => {
   assert.deepEqual(woken.toSorted(), ['alice', 'token']);
 });
 
-test('a change is kept for its time', async (context) => {
+test('a change is kept for its time, and then forgotten by itself', async (context) => {
   const { clock, feed, record, statuses } = await start(context);
   await record('paid');
   clock.now += 61;
   await record('broadcast');
   await feed.prune();
   assert.deepEqual(await statuses(tokenOf('t1')), ['broadcast']);
+  clock.now += 3_600;
+  await record('confirmed');
+  assert.deepEqual(await statuses(tokenOf('t1')), ['confirmed']);
 });

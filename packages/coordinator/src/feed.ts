@@ -14,12 +14,14 @@ export type Update = { tradeId: string; shownId: string; status: string; sides: 
 const UPDATE_OF = 'update ';
 /** How often to look for changes of which nothing was heard: a word between instances can be lost. */
 const LOOK_MILLISECONDS = 2_000;
+const TIDY_SECONDS = 3_600;
 
 /** The changes of trades, kept so that a party who was away is told what he missed. */
 export class Feed implements TradeFeed {
   readonly #options: FeedOptions;
   readonly #bells: Bells;
   readonly #stopListening: () => void;
+  #tidiedAt = 0;
 
   constructor(options: FeedOptions) {
     const { database, clock } = options;
@@ -40,6 +42,7 @@ export class Feed implements TradeFeed {
     const { database, clock } = this.#options;
     const { buyer = null, seller = null } = sides;
     const row = { trade_id: tradeId, shown_id: shownId, status, buyer, seller, at: clock.nowSeconds() };
+    await this.#tidy();
     const isNew = await database.append(async (session) => {
       const last = await session
         .selectFrom('trade_update')
@@ -71,6 +74,14 @@ export class Feed implements TradeFeed {
 
   onUpdate(who: Identity, wake: () => void): () => void {
     return this.#bells.on('tradeToken' in who ? who.tradeToken.tradeId : who.party, wake);
+  }
+
+  /** Once an hour, when something happens: nobody has to remember to. */
+  async #tidy(): Promise<void> {
+    const now = this.#options.clock.nowSeconds();
+    if (now - this.#tidiedAt < TIDY_SECONDS) return;
+    this.#tidiedAt = now;
+    await this.prune();
   }
 
   /** Throws away what is older than its time. */
