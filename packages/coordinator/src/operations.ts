@@ -6,7 +6,7 @@ import type { Reserve } from './admin-view.ts';
 import { Alarms } from './alarms.ts';
 import type { Config } from './config.ts';
 import { type Alarm, Guardian } from './guardian.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { createMetrics, type Metrics, type Snapshot } from './metrics.ts';
 import { measuredStore } from './metrics-store.ts';
 import type { Health } from './routes/ops.ts';
 import { costOf, type ServiceParts } from './service.ts';
@@ -36,7 +36,7 @@ export type Operations = {
 export type OperationsConfig = Pick<Config, 'admin' | 'alerts' | 'webhookPrivateOrigins'>;
 
 export function openOperations(given: ServiceParts, config: OperationsConfig): Operations {
-  const { clock, log, chain, database, wallet } = given;
+  const { clock, log, chain, database } = given;
   const { store, tables } = database;
   const webhooks = new Webhooks({
     tables,
@@ -48,16 +48,7 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
   const alarms = new Alarms({ post, clock, log });
   const liveTrades = () => store.liveAnywhere();
   const tipHeight = async () => (await chain.tip()).height;
-  const metrics = createMetrics(async () => {
-    const trades = await liveTrades();
-    return {
-      trades,
-      height: await tipHeight(),
-      capitalLockedSats: trades.reduce((sum, trade) => sum + costOf(trade), 0n),
-      holds: trades.filter((trade) => isSale(trade) && 'acceptedHeight' in trade).length,
-      deadLetters: (await webhooks.deadLetters()).length,
-    };
-  });
+  const metrics = createMetrics(() => snapshotOf(given, webhooks));
   const onBlock = (run: () => void) => chain.subscribe((event) => (event.type === 'tip' ? run() : undefined));
   const guardian = new Guardian({ liveTrades, tipHeight, onBlock, clock, log, raise: post });
   const measured = measuredStore({ store, metrics, nowMilliseconds: () => clock.nowSeconds() * 1000 });
@@ -72,19 +63,31 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
       if (config.admin === undefined) return undefined;
       const newId = () => Buffer.from(clock.randomBytes(16)).toString('hex');
       const deadLetters = { list: () => webhooks.deadLetters(), replay: (seq: number) => webhooks.replay(seq) };
-      const reserve = async (): Promise<Reserve> => {
-        const coins = await wallet.coins();
-        const sats = coins.reduce((sum, { valueSats }) => sum + valueSats, 0n);
-        const { spendableMsat, ownedMsat } = await given.lightning.balance();
-        return {
-          wallet_coins: String(coins.length),
-          wallet_sats: String(sats),
-          lightning_spendable_sats: String(spendableMsat / 1000n),
-          lightning_owned_sats: String(ownedMsat / 1000n),
-        };
-      };
+      const reserve = () => reserveOf(given);
       return adminApp({ token: config.admin.token, log, newId, metrics, health, liveTrades, reserve, deadLetters });
     },
+  };
+}
+
+async function snapshotOf({ database, chain }: ServiceParts, webhooks: Webhooks): Promise<Snapshot> {
+  const trades = await database.store.liveAnywhere();
+  return {
+    trades,
+    height: (await chain.tip()).height,
+    capitalLockedSats: trades.reduce((sum, trade) => sum + costOf(trade), 0n),
+    holds: trades.filter((trade) => isSale(trade) && 'acceptedHeight' in trade).length,
+    deadLetters: (await webhooks.deadLetters()).length,
+  };
+}
+
+async function reserveOf({ wallet, lightning }: ServiceParts): Promise<Reserve> {
+  const coins = await wallet.coins();
+  const { spendableMsat, ownedMsat } = await lightning.balance();
+  return {
+    wallet_coins: String(coins.length),
+    wallet_sats: String(coins.reduce((sum, { valueSats }) => sum + valueSats, 0n)),
+    lightning_spendable_sats: String(spendableMsat / 1000n),
+    lightning_owned_sats: String(ownedMsat / 1000n),
   };
 }
 

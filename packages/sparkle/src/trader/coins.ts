@@ -33,39 +33,15 @@ export type Purse = {
 type PurseParts = { wallet: Wallet; ordinals: Ordinals; store: Store; network: NetworkName; runes?: RunePolicy };
 
 export function createPurse(parts: PurseParts): Purse {
-  const { wallet, store } = parts;
+  const { store } = parts;
   let last: Promise<unknown> = Promise.resolve();
-
-  /** What is written into a transaction of a live trade, and what is kept for one that is not written down yet. */
-  async function holders(): Promise<{ written: Map<string, string>; kept: Map<string, string> }> {
-    const live = await store.liveAnywhere();
-    const inputs = live.flatMap((trade) => inputsFor(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
-    return { written: new Map(inputs), kept: await store.reserved() };
-  }
-
-  async function cardinals({ tradeId, source }: { tradeId: string; source?: string }): Promise<Coin[]> {
-    const { written, kept } = await holders();
-    // Kept for this very trade and not written down: what wanted it died before it was built.
-    const isFree = (outpoint: string) => !written.has(outpoint) && (kept.get(outpoint) ?? tradeId) === tradeId;
-    const free = (await wallet.coins())
-      .filter((coin) => coin.outpoint !== source && isFree(coin.outpoint) && canPay(coin))
-      .toSorted((one, other) => Number(other.valueSats - one.valueSats));
-    const found: Coin[] = [];
-    for (let next = 0; next < free.length && found.length < MOST_COINS; next += MOST_COINS) {
-      const some = free.slice(next, next + MOST_COINS);
-      const checked = await Promise.all(some.map(async (coin) => ((await mayPay(parts, coin)) ? [coin] : [])));
-      found.push(...checked.flat());
-    }
-    return found.slice(0, MOST_COINS);
-  }
-
   return {
-    cardinals,
+    cardinals: (of) => cardinals(parts, of),
     reserve: async (raw, tradeId) => {
       await store.reserve(tradeId, inputsOf(raw)).catch(outrun);
     },
     holder: async (outpoint) => {
-      const { written, kept } = await holders();
+      const { written, kept } = await holders(store);
       return written.get(outpoint) ?? kept.get(outpoint);
     },
     alone: (work) => {
@@ -74,6 +50,32 @@ export function createPurse(parts: PurseParts): Purse {
       return mine;
     },
   };
+}
+
+/** What is written into a transaction of a live trade, and what is kept for one that is not written down yet. */
+async function holders(store: Store): Promise<{ written: Map<string, string>; kept: Map<string, string> }> {
+  const live = await store.liveAnywhere();
+  const inputs = live.flatMap((trade) => inputsFor(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
+  return { written: new Map(inputs), kept: await store.reserved() };
+}
+
+async function cardinals(
+  parts: PurseParts,
+  { tradeId, source }: { tradeId: string; source?: string },
+): Promise<Coin[]> {
+  const { written, kept } = await holders(parts.store);
+  // Kept for this very trade and not written down: what wanted it died before it was built.
+  const isFree = (outpoint: string) => !written.has(outpoint) && (kept.get(outpoint) ?? tradeId) === tradeId;
+  const free = (await parts.wallet.coins())
+    .filter((coin) => coin.outpoint !== source && isFree(coin.outpoint) && canPay(coin))
+    .toSorted((one, other) => Number(other.valueSats - one.valueSats));
+  const found: Coin[] = [];
+  for (let next = 0; next < free.length && found.length < MOST_COINS; next += MOST_COINS) {
+    const some = free.slice(next, next + MOST_COINS);
+    const checked = await Promise.all(some.map(async (coin) => ((await mayPay(parts, coin)) ? [coin] : [])));
+    found.push(...checked.flat());
+  }
+  return found.slice(0, MOST_COINS);
 }
 
 /** Not a trade that exists twice: two builders reached for one coin at the same moment. */
