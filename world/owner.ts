@@ -18,7 +18,7 @@ export class Owner {
     this.#wallet = wallet;
   }
 
-  static async open({ regtest }: World, wallet: string): Promise<Owner> {
+  static async open({ regtest }: Pick<World, 'regtest'>, wallet: string): Promise<Owner> {
     return new Owner(regtest, await regtest.fundedWallet({ name: wallet, sats: 1_000_000n }));
   }
 

@@ -41,9 +41,14 @@ function placeOf({ raw, position }: { raw: string; position: bigint }): string {
 }
 
 const sats = (max: bigint) => fc.oneof(fc.bigInt({ min: 1n, max: 2_000n }), fc.bigInt({ min: 1n, max }));
+/** Rich enough that most of what is drawn can be paid for, and poor enough that some cannot. */
+const coinSats = fc.oneof(
+  { weight: 1, arbitrary: sats(400_000n) },
+  { weight: 3, arbitrary: fc.bigInt({ min: 100_000n, max: 2_000_000n }) },
+);
 const prevout = (txid: string) =>
   fc
-    .array(fc.tuple(sats(400_000n), fc.constantFrom(...scripts)), { minLength: 2, maxLength: 6 })
+    .array(fc.tuple(coinSats, fc.constantFrom(...scripts)), { minLength: 2, maxLength: 6 })
     .map((items) =>
       items.map(([valueSats, script], vout): Prevout => ({ outpoint: `${txid}:${vout}`, valueSats, script })),
     );

@@ -49,7 +49,7 @@ export class LndInvoices {
     if (invoice === undefined) return { state: 'unknown' };
     const event = { type: 'invoice', paymentHash } as const;
     if (invoice.state === 'OPEN' || invoice.state === 'ACCEPTED') this.#deps.watch.follow(event);
-    else this.#deps.watch.forget(event);
+    else this.#deps.watch.foundOver(event);
     if (invoice.state !== 'ACCEPTED') return stateOf(invoice, []);
     const channels = await this.#incoming();
     if (acceptedParts(invoice, channels).length === acceptedParts(invoice, []).length)

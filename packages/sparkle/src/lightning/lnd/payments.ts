@@ -58,7 +58,7 @@ export class LndPayments {
     const payment = paymentOf(found);
     const event = { type: 'payment', paymentHash } as const;
     if (payment.state === 'pending') this.#deps.watch.follow(event);
-    else this.#deps.watch.forget(event);
+    else this.#deps.watch.foundOver(event);
     return payment;
   }
 

@@ -77,11 +77,16 @@ export class LndWatch {
   }
 
   over(event: LightningEvent): void {
-    this.forget(event);
+    this.#forget(event);
     this.#tell(event);
   }
 
-  forget(event: LightningEvent): void {
+  /** A look has found it over before its stream said so: whoever else listens hears of it all the same, once. */
+  foundOver(event: LightningEvent): void {
+    if (this.#live.has(keyOf(event))) this.over(event);
+  }
+
+  #forget(event: LightningEvent): void {
     const key = keyOf(event);
     this.#live.delete(key);
     this.#streams.get(key)?.();
@@ -193,7 +198,7 @@ export class LndWatch {
       else if (weight === 'news') this.#tell(event);
     };
     const ended = (failure: LndFailure | undefined): void => {
-      if (failure !== undefined && isUnknown(failure)) this.forget(event);
+      if (failure !== undefined && isUnknown(failure)) this.#forget(event);
       else this.lost(event, failure);
     };
     this.#deps.rpc.stream(name, request, { schema, got, ended }).then(

@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type {
+  CheckoutStateWire,
+  PreparedWire,
+  PrepareWire,
+  ProofWire,
+  QuoteWire,
+} from 'sparkle-protocol/market/checkout-wire';
+import type { Lightning } from 'sparkle-protocol/lightning/lightning';
+import { buildClaim } from 'sparkle-protocol/protocol/claim';
+import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { buildLock } from 'sparkle-protocol/protocol/lock';
+import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
+import { freePorts } from '../../scripts/kept.mjs';
+import { Owner } from '../../world/owner.ts';
+import { type Regtest, scriptOf, startRegtest, withoutBitcoind } from '../regtest/bitcoind.ts';
+import { KeptProcess, newFolder, until } from '../regtest/kept-process.ts';
+import { driverOver } from '../regtest/lnd-driver.ts';
+import { type Lnd, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
+import { withoutLnd, withoutPostgres } from '../regtest/parts.ts';
+import { type Postgres, startPostgres } from '../regtest/postgres.ts';
+
+const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
+const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
+const ADMIN_TOKEN = 'a token of an operator, long enough to be one';
+const ASKED_SATS = 60_000n;
+const PATIENCE = { patienceMilliseconds: 90_000, everyMilliseconds: 100 };
+const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
+
+type Answer<Body> = { status: number; body: Body };
+
+/** The program as an operator starts it, over real parts, asked as anybody asks it. */
+describe(
+  'the coordinator as a program, over LND and PostgreSQL',
+  { skip: withoutBitcoind || withoutLnd || withoutPostgres },
+  () => {
+    const undo: (() => unknown)[] = [];
+    let regtest: Regtest;
+    let nodes: { ours: Lnd; buyers: Lnd };
+    let lightning: Lightning;
+    let postgres: Postgres;
+    let program: KeptProcess;
+    let ports: number[];
+    let folder: string;
+
+    before(async () => {
+      folder = await newFolder('coordinator');
+      undo.push(() => rmSync(folder, { recursive: true, force: true }));
+      regtest = await startRegtest();
+      undo.push(() => regtest.stop());
+      postgres = await startPostgres({ writes: 'fast' });
+      undo.push(() => postgres.stop());
+      await regtest.wallet('buyer');
+      await regtest.wallet('coordinator');
+      for (let coins = 0; coins < 5; coins += 1)
+        await regtest.pay({
+          to: await regtest.rpc<string>('getnewaddress', ['', 'bech32m'], 'coordinator'),
+          sats: 300_000n,
+        });
+      const [ours, buyers] = await Promise.all(['ours', 'buyers'].map((name) => startLnd({ regtest, name })));
+      assert.ok(ours !== undefined && buyers !== undefined);
+      nodes = { ours, buyers };
+      undo.push(() => Promise.all([ours.stop(), buyers.stop()]));
+      await openLndChannel(regtest, { from: buyers, to: ours, sats: 2_000_000n, pushSats: 10_000n, kind: 'public' });
+      lightning = driverOver(buyers, () => {});
+      undo.push(() => lightning.close());
+      ports = await freePorts(2);
+      program = new KeptProcess(await asOperator());
+      undo.push(() => program.end('SIGTERM'));
+      await start();
+    });
+    after(async () => {
+      for (const step of undo.toReversed()) await step();
+    });
+
+    async function asOperator() {
+      const { node } = regtest;
+      const rpc = new URL(node.rpcUrl);
+      const env = {
+        ...{ NETWORK: 'regtest', HOST: '127.0.0.1', PORT: String(ports[0]), ADMIN_PORT: String(ports[1]), ADMIN_TOKEN },
+        ...{ BITCOIN_RPC_HOST: rpc.hostname, BITCOIN_RPC_PORT: rpc.port, BITCOIN_WALLET: 'coordinator' },
+        ...{ BITCOIN_RPC_USER: node.rpcUser, BITCOIN_RPC_PASS: node.rpcPassword },
+        ...{ LND_HOST: nodes.ours.socket, LND_CERT_PATH: nodes.ours.certPath },
+        ...{ LND_MACAROON_PATH: nodes.ours.macaroonPath, LND_ADMIN_MACAROON: 'yes' },
+        ...{ DATABASE_URL: await postgres.newDatabase(), RESCUE_PHRASE_FILE: join(folder, 'phrase') },
+        ...{ RATE_READ_PER_MINUTE: '100000', MARKET_FEE_BPS: '100' },
+      };
+      return { title: 'the coordinator', command: process.execPath, args: [...flags, MAIN], dir: folder, env };
+    }
+
+    const start = () => program.up(async () => (await ready()) === 200, PATIENCE);
+    const ready = (): Promise<number> =>
+      fetch(`http://127.0.0.1:${ports[0]}/readyz`).then(
+        ({ status }) => status,
+        () => 0,
+      );
+
+    async function ask<Body>(
+      method: string,
+      path: string,
+      given: { body?: unknown; token?: string } = {},
+    ): Promise<Answer<Body>> {
+      const { body, token } = given;
+      const response = await fetch(`http://127.0.0.1:${ports[0]}${path}`, {
+        method,
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { status: response.status, body: (await response.json()) as Body };
+    }
+
+    async function mine(blocks: number): Promise<void> {
+      await regtest.mine(blocks);
+      await lndSynced(regtest, [nodes.ours, nodes.buyers]);
+    }
+
+    async function reaches({ checkout_id }: PreparedWire, status: string): Promise<CheckoutStateWire> {
+      const state = async () =>
+        (await ask<CheckoutStateWire>('POST', '/api/checkout/status', { body: { checkout_id } })).body;
+      await until(
+        `the checkout is ${status}`,
+        async () => {
+          if ((await state()).status === status) return true;
+          if ((await regtest.rpc<string[]>('getrawmempool')).length > 0) await mine(1);
+          return false;
+        },
+        PATIENCE,
+      );
+      return state();
+    }
+
+    async function listed(owner: Owner): Promise<{ inscriptionId: string; payoutAddress: string }> {
+      const inscribed = await owner.inscribe('sold by a program');
+      await mine(1);
+      const { psbt, payoutAddress } = await owner.list(inscribed, ASKED_SATS);
+      const { inscriptionId } = inscribed;
+      const body = {
+        inscription_id: inscriptionId,
+        price_sats: Number(ASKED_SATS),
+        seller_address: payoutAddress,
+        psbt,
+      };
+      const { status, body: answer } = await ask('POST', '/v1/trade', { body });
+      assert.equal(status, 201, JSON.stringify(answer));
+      return { inscriptionId, payoutAddress };
+    }
+
+    async function prepared(inscriptionId: string, index: number) {
+      const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index });
+      const { body: quote } = await ask<QuoteWire>('POST', '/v1/quote', { body: { inscription_id: inscriptionId } });
+      const body: PrepareWire = {
+        ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
+        buyer: {
+          ord_address: await regtest.rpc<string>('getnewaddress', ['', 'bech32m'], 'buyer'),
+          ...{ payment_hash: keys.paymentHash, claim_key: keys.claim.public },
+        },
+        ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
+      };
+      const { body: checkout, status } = await ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
+      assert.equal(status, 200, JSON.stringify(checkout));
+      return { keys, checkout, address: body.buyer.ord_address };
+    }
+
+    async function claimed(
+      { keys, checkout, address }: Awaited<ReturnType<typeof prepared>>,
+      inscriptionId: string,
+    ): Promise<string> {
+      const { body: proof } = await ask<ProofWire>('GET', `/v1/trade/${checkout.trade_id}/proof`, {
+        token: checkout.token,
+      });
+      const quote = readMessage(proof.messages[0] ?? '', { nowSeconds: 0 }).message as TradeQuote;
+      const terms = {
+        ...{ ...quote.signed, refundHeight: quote.refundHeight, paymentHash: keys.paymentHash, inscriptionId },
+        claimKey: keys.claim.public,
+      };
+      const [txid, vout] = (proof.lock?.outpoint ?? '').split(':');
+      const found = await regtest.rpc<{ scriptPubKey: { hex: string } }>('gettxout', [txid, Number(vout)]);
+      assert.equal(found.scriptPubKey.hex, buildLock(terms).script);
+      const claim = buildClaim({
+        ...{ terms, lockOutpoint: `${txid}:${vout}`, destination: address, claimSecret: keys.claim.secret },
+        ...{ preimage: keys.preimage, auxRand: new Uint8Array(32), feerateSatVb: 2, maxFeeSats: 10_000n },
+      });
+      const path = `/v1/trade/${checkout.trade_id}/finalize`;
+      const body = { payment_preimage: keys.preimage, claim: claim.raw };
+      const { status, body: answer } = await ask<{ txid: string }>('POST', path, { token: checkout.token, body });
+      assert.equal(status, 200, JSON.stringify(answer));
+      return answer.txid;
+    }
+
+    test('sells what an owner has listed, and is killed in the middle of it: the trade ends right', async () => {
+      const owner = await Owner.open({ regtest }, 'owner');
+      const { inscriptionId, payoutAddress } = await listed(owner);
+      const bought = await prepared(inscriptionId, 1);
+      const { checkout, address } = bought;
+      await lightning.pay({
+        bolt11: checkout.invoice ?? '',
+        maxFeeMsat: 100_000n,
+        maxCltvBlocks: 432,
+        timeoutSeconds: 60,
+      });
+      await reaches(checkout, 'broadcast');
+      await program.end('SIGKILL');
+      await mine(1);
+      await start();
+      const txid = await claimed(bought, inscriptionId);
+      const { transfer, payment } = await reaches(checkout, 'confirmed');
+      assert.equal(transfer?.txid, txid);
+      assert.equal(payment?.received_sats, checkout.payment_request.amount_sats);
+      const { scriptPubKey } = await regtest.rpc<{ scriptPubKey: { hex: string } }>('gettxout', [txid, 0]);
+      assert.equal(scriptPubKey.hex, scriptOf(address));
+      assert.equal(await owner.receivedSats(payoutAddress), ASKED_SATS);
+      await until(
+        'the payment is settled',
+        async () => (await lightning.payment(bought.keys.paymentHash)).state === 'settled',
+        PATIENCE,
+      );
+    });
+
+    test('tells an operator who has the token how it is, and nobody else', async () => {
+      const admin = `http://127.0.0.1:${ports[1]}`;
+      assert.equal((await fetch(`${admin}/metrics`)).status, 401);
+      const metrics = await fetch(`${admin}/metrics`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
+      assert.match(await metrics.text(), /^sparkle_trades/m);
+      const { body } = await ask<{ status: string; network: string }>('GET', '/api/health');
+      assert.deepEqual([body.status, body.network], ['ok', 'regtest']);
+    });
+
+    test('ends when it is told to, and comes back', async () => {
+      await program.end('SIGTERM');
+      assert.equal(await ready(), 0);
+      await start();
+    });
+
+    test('says all that is wrong with its configuration at once, and repeats no secret', () => {
+      const env = { PATH: process.env['PATH'], NETWORK: 'mars', PORT: '70000', ADMIN_TOKEN: 'f00dfeed' };
+      const { status, stderr } = spawnSync(process.execPath, [...flags, MAIN], { cwd: folder, env, encoding: 'utf8' });
+      assert.equal(status, 2);
+      for (const name of ['NETWORK', 'PORT', 'ADMIN_TOKEN', 'BITCOIN_RPC_USER'])
+        assert.match(stderr, new RegExp(`^- ${name}`, 'm'));
+      assert.doesNotMatch(stderr, /f00dfeed/);
+    });
+  },
+);
