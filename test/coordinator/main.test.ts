@@ -27,7 +27,7 @@ import { type Postgres, startPostgres } from '../regtest/postgres.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
-const ADMIN_TOKEN = 'a token of an operator, long enough to be one';
+const ADMIN_TOKEN = 'a-token-of-an-operator-long-enough-to-be-one';
 const ASKED_SATS = 60_000n;
 const PATIENCE = { patienceMilliseconds: 90_000, everyMilliseconds: 100 };
 const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
@@ -228,7 +228,7 @@ describe(
       const admin = `http://127.0.0.1:${ports[1]}`;
       assert.equal((await fetch(`${admin}/metrics`)).status, 401);
       const metrics = await fetch(`${admin}/metrics`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } });
-      assert.match(await metrics.text(), /^sparkle_trades/m);
+      assert.match(await metrics.text(), /^sparkle_snapshot_up 1$/m);
       const { body } = await ask<{ status: string; network: string }>('GET', '/api/health');
       assert.deepEqual([body.status, body.network], ['ok', 'regtest']);
     });
