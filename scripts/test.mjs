@@ -13,6 +13,8 @@ import { partsUsedBy, testFiles } from './uses.mjs';
 const FILE_MILLISECONDS = 300_000;
 /** Files share ports, disks and nodes with nobody, but more of them than this starve each other's deadlines. */
 const MOST_FILES_AT_ONCE = 4;
+/** A file that drives real nodes waits for them half of its time. */
+const WAITING_FILES = 1;
 
 /** Files whose path contains one of the words; all files without any word. */
 function chosen(words) {
@@ -51,7 +53,7 @@ async function runFiles({ files, flags, ending }) {
     const code = await runNode([
       ...sourceFlags(),
       ...['--test', `--test-timeout=${FILE_MILLISECONDS}`],
-      `--test-concurrency=${Math.min(availableParallelism(), MOST_FILES_AT_ONCE)}`,
+      `--test-concurrency=${Math.min(availableParallelism() + WAITING_FILES, MOST_FILES_AT_ONCE)}`,
       ...[`--test-reporter=${reporter('rooms.mjs')}`, '--test-reporter-destination=stdout'],
       ...[`--test-reporter=${reporter('ending.mjs')}`, `--test-reporter-destination=${join(dir, 'counts.json')}`],
       ...flags,

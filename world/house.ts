@@ -19,6 +19,8 @@ import type { Party } from './party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
+type Opening = { port?: number; listers?: ServiceParts['config']['listers'] };
+
 /** A coordinator over the coins and the Lightning node of one of the world's parties, with a database of its own. */
 export class House {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sparkle-house-'));
@@ -29,7 +31,7 @@ export class House {
 
   static async open(
     party: Party,
-    { port: wanted, ...change }: Partial<ServiceParts> & { port?: number } = {},
+    { port: wanted, listers = 'anyone', ...change }: Partial<ServiceParts> & Opening = {},
   ): Promise<House> {
     const house = new House();
     const url = `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
@@ -40,9 +42,8 @@ export class House {
     // What clients sign names it.
     const api = { ...config.api, port, publicUrl: `http://127.0.0.1:${port}` };
     house.service = await Service.open({
-      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api } },
+      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers } },
       ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
-      royaltyBps: async () => 0,
       ...change,
     });
     house.url = await house.service.app.listen({ host: '127.0.0.1', port });
@@ -93,7 +94,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const config: ServiceParts['config'] = {
+const config: Omit<ServiceParts['config'], 'listers'> = {
   network: 'regtest',
   api: {
     ...{ host: '127.0.0.1', port: 0, publicUrl: '' },

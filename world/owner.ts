@@ -26,8 +26,8 @@ export class Owner {
     return this.#regtest.rpc<string>('getnewaddress', ['', 'bech32m'], this.#wallet);
   }
 
-  async inscribe(text: string): Promise<Inscribed> {
-    return this.#regtest.inscribe({ body: text, contentType: 'text/plain', to: await this.address() });
+  async inscribe(text: string, postageSats = 10_000n): Promise<Inscribed> {
+    return this.#regtest.inscribe({ body: text, contentType: 'text/plain', to: await this.address(), postageSats });
   }
 
   /** What he signs with any wallet and hands out: the listing as base64, and where he is paid. */

@@ -88,7 +88,7 @@ describe(
         ...{ LND_HOST: nodes.ours.socket, LND_CERT_PATH: nodes.ours.certPath },
         ...{ LND_MACAROON_PATH: nodes.ours.macaroonPath, LND_ADMIN_MACAROON: 'yes' },
         ...{ DATABASE_URL: await postgres.newDatabase(), RESCUE_PHRASE_FILE: join(folder, 'phrase') },
-        ...{ RATE_READ_PER_MINUTE: '100000', MARKET_FEE_BPS: '100' },
+        ...{ RATE_READ_PER_MINUTE: '100000', MARKET_FEE_BPS: '100', LISTERS: 'anyone' },
       };
       return { title: 'the coordinator', command: process.execPath, args: [...flags, MAIN], dir: folder, env };
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { withoutBitcoind } from '../regtest/bitcoind.ts';
+import { House } from '../../world/house.ts';
 import { ASKED_SATS, type Bought, Shop } from './shop.ts';
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -124,6 +125,9 @@ describe('what a coordinator refuses', { skip: withoutBitcoind }, () => {
     assert.deepEqual(await finalize({ payment_preimage: keys.preimage }), [400, 'bad_transaction claim']);
     const { raw } = (await shop.proof(checkout)).lock ?? { raw: '' };
     assert.deepEqual(await finalize({ payment_preimage: keys.preimage, claim: raw }), [400, 'bad_transaction claim']);
+    const forged = await shop.forgedClaim(bought);
+    assert.deepEqual(await finalize({ payment_preimage: keys.preimage, claim: forged }), [400, 'bad_signature']);
+    assert.equal((await shop.state(checkout)).status, 'broadcast');
   });
 
   test('a listing whose signature, price or address is not what was said, and one that is there already', async () => {
@@ -141,6 +145,31 @@ describe('what a coordinator refuses', { skip: withoutBitcoind }, () => {
     assert.deepEqual(await create({ psbt: 'cHNidP8=' }), [400, 'bad_message']);
     assert.equal((await shop.house.ask('POST', '/v1/trade', { body: listing })).status, 201);
     assert.deepEqual(await create({}), [409, 'in_progress']);
+  });
+
+  test('a listing by somebody whom the operator has not named, and one of an output full of sats', async () => {
+    const inscribed = await shop.owner.inscribe('by a stranger');
+    const { psbt, payoutAddress } = await shop.owner.list(inscribed, ASKED_SATS);
+    const named = '0f'.repeat(32);
+    const closed = await House.open(shop.world.seller, { listers: [named] });
+    const listing = {
+      inscription_id: inscribed.inscriptionId,
+      price_sats: Number(ASKED_SATS),
+      seller_address: payoutAddress,
+      psbt,
+    };
+    const { status, answer } = await closed.ask<{ error: string }>('POST', '/v1/trade', { body: listing });
+    await closed.close();
+    assert.deepEqual([status, answer.error], [403, 'forbidden']);
+    const rich = await shop.owner.inscribe('in a rich output', 50_000n);
+    const { psbt: richPsbt, payoutAddress: to } = await shop.owner.list(rich, ASKED_SATS);
+    const body = {
+      inscription_id: rich.inscriptionId,
+      price_sats: Number(ASKED_SATS),
+      seller_address: to,
+      psbt: richPsbt,
+    };
+    assert.deepEqual(await shop.refusal('POST', '/v1/trade', { body }), [409, 'refused']);
   });
 
   test('to sell what its owner has moved, or has taken off the shelf', async () => {

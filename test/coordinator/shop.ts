@@ -6,6 +6,8 @@ import type {
   ProofWire,
   QuoteWire,
 } from 'sparkle-protocol/market/checkout-wire';
+import { buildClaim } from 'sparkle-protocol/protocol/claim';
+import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
 import { rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { House } from '../../world/house.ts';
 import { ldkNodes } from '../../world/nodes.ts';
@@ -132,5 +134,22 @@ export class Shop {
   ): Promise<[number, string]> {
     const { status, answer } = await this.house.ask<Refused>(method, path, given);
     return [status, answer.field === undefined ? answer.error : `${answer.error} ${answer.field}`];
+  }
+
+  /** A claim of the right form for the lock of this trade, whose signature is somebody else's. */
+  async forgedClaim({ quote, keys, checkout }: Bought): Promise<string> {
+    const { messages, lock } = await this.proof(checkout);
+    const offered = readMessage(messages[0] ?? '', { nowSeconds: 0 }).message as TradeQuote;
+    const other = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: 1_000 });
+    const terms = {
+      ...{ ...offered.signed, refundHeight: offered.refundHeight, inscriptionId: quote.inscription_id },
+      ...{ paymentHash: keys.paymentHash, claimKey: other.claim.public },
+    };
+    const { raw } = buildClaim({
+      ...{ terms, lockOutpoint: lock?.outpoint ?? '', destination: await this.world.buyer.wallet.address() },
+      ...{ claimSecret: other.claim.secret, preimage: keys.preimage, auxRand: new Uint8Array(32) },
+      ...{ feerateSatVb: 2, maxFeeSats: 10_000n },
+    });
+    return raw;
   }
 }

@@ -1,12 +1,13 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkout, Checkouts } from './checkouts.ts';
 import { isSale } from './desk.ts';
-import type { Listings } from './listings.ts';
+import type { Item, Listings } from './listings.ts';
 
 export type AftermathParts = {
   trader: Pick<Trader, 'trade' | 'abort' | 'onChange'>;
@@ -39,11 +40,18 @@ export class Aftermath {
     const stop = this.#parts.trader.onChange((trade) => {
       if (isSale(trade)) this.#soon(this.#follow(trade));
     });
-    for (const { tradeId } of await this.#parts.checkouts.open()) {
-      const trade = await this.#parts.trader.trade(tradeId);
-      if (isSale(trade)) await this.#follow(trade);
-    }
+    await this.catchUp();
     return stop;
+  }
+
+  /** Looks at every open checkout: what could not be followed up is, and what never became a trade is closed when it is over. */
+  async catchUp(): Promise<void> {
+    const { checkouts, trader, nowSeconds } = this.#parts;
+    for (const { tradeId, checkoutId, expiresAt } of await checkouts.open()) {
+      const trade = await trader.trade(tradeId);
+      if (isSale(trade)) await this.#follow(trade);
+      else if (trade === undefined && expiresAt <= nowSeconds()) await checkouts.close(checkoutId);
+    }
   }
 
   /** Resolves when nothing is being worked on. */
@@ -100,23 +108,28 @@ export class Aftermath {
   }
 
   /** The buyer walked away: the inscription was paid for, is ours now, and is for sale again at what it cost. */
-  async #leftWithUs({ offerId, inscriptionId }: Checkout, trade: Ended): Promise<void> {
-    const { listings, ordinals, chain, relistSeconds, nowSeconds, log } = this.#parts;
+  async #leftWithUs({ offerId }: Checkout, trade: Ended): Promise<void> {
+    const { listings, log } = this.#parts;
     const item = await listings.byId(offerId);
-    if (item === undefined || !(await listings.move({ offerId, from: ['open', 'taken'], to: 'gone' }))) return;
+    if (item === undefined) return;
+    const outpoint = await this.#relist(item);
+    if (!outpoint.startsWith(trade.txid ?? ''))
+      log.error({ code: 'sat_lost', outpoint }, 'an inscription that came back is not where it should be');
+    // Last: whatever fails before is done again.
+    await listings.move({ offerId, from: ['open', 'taken', 'withdrawn'], to: 'gone' });
+  }
+
+  /** Puts an item of ours on the shelf where it lies now; once, however often it is done. */
+  async #relist({ inscriptionId, priceSats }: Item): Promise<string> {
+    const { listings, ordinals, chain, relistSeconds, nowSeconds } = this.#parts;
     const { txid, vout, offsetSats } = readSatPoint((await ordinals.locate(inscriptionId)).satpoint);
     const outpoint = `${txid}:${vout}`;
     const unspent = await chain.unspent(outpoint);
-    if (txid !== trade.txid || unspent === undefined) {
-      log.error(
-        { code: 'sat_lost', inscriptionId, outpoint },
-        'an inscription that came back is not where it should be',
-      );
-      return;
-    }
+    if (unspent === undefined) return outpoint;
     const { valueSats } = unspent;
     const expiresAt = nowSeconds() + relistSeconds;
-    await listings.addOwn({ inscriptionId, priceSats: item.priceSats, outpoint, valueSats, offsetSats, expiresAt });
+    await listings.addOwn({ inscriptionId, priceSats, outpoint, valueSats, offsetSats, expiresAt }).catch(isThere);
+    return outpoint;
   }
 
   /** Nothing moved: for sale again, unless the owner has spent it or somebody else holds it by now. */
@@ -128,7 +141,13 @@ export class Aftermath {
       const trade = await trader.trade(tradeId);
       if (isSale(trade) && !['quoting', 'invoiced', 'canceling', 'ended'].includes(trade.state)) return;
     }
-    const isThere = (await chain.unspent(item.outpoint)) !== undefined;
-    await listings.move({ offerId, from: ['taken'], to: isThere ? 'open' : 'gone' });
+    const isUnspent = (await chain.unspent(item.outpoint)) !== undefined;
+    // An item of ours whose lock was taken back lies in another output now.
+    if (!isUnspent && item.listing === undefined) await this.#relist(item);
+    await listings.move({ offerId, from: ['taken'], to: isUnspent ? 'open' : 'gone' });
   }
+}
+
+function isThere(error: unknown): void {
+  if (!(error instanceof SparkleError) || error.code !== 'in_progress') throw error;
 }

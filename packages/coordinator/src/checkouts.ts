@@ -96,6 +96,10 @@ export class Checkouts {
       .execute();
   }
 
+  async remove(checkoutId: string): Promise<void> {
+    await this.#tables.deleteFrom('checkout').where('checkout_id', '=', checkoutId).execute();
+  }
+
   async close(checkoutId: string): Promise<void> {
     await this.#tables.updateTable('checkout').set({ state: 'closed' }).where('checkout_id', '=', checkoutId).execute();
   }

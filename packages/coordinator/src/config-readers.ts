@@ -100,6 +100,17 @@ export const addresses: Reader<readonly string[]> = listOf({
   },
 });
 
+const keys = listOf({
+  expected: 'x-only keys of 64 lowercase hex characters, separated by commas, or the word anyone',
+  isItem: (item) => /^[0-9a-f]{64}$/.test(item),
+});
+
+/** Keys of people, or everybody. */
+export const keysOrAnyone: Reader<readonly string[] | 'anyone'> = {
+  expected: keys.expected,
+  read: (value) => (value === 'anyone' ? value : keys.read(value)),
+};
+
 function listOf({ expected, isItem }: { expected: string; isItem: (item: string) => boolean }) {
   const read = (value: string): readonly string[] | undefined => {
     const items = value.split(',').map((item) => item.trim());

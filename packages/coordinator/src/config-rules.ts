@@ -45,6 +45,12 @@ function moneyRules({ MIN_TRADE_SATS: least, MAX_TRADE_AMOUNT_SATS: most }: Read
   return least <= most ? [] : [`MAX_TRADE_AMOUNT_SATS must be at least MIN_TRADE_SATS, ${least}; got ${most}`];
 }
 
+/** With a stranger's price and a stranger's payment that returns, anybody could empty the wallet. */
+const listerRules = ({ NETWORK, LISTERS }: Read): string[] =>
+  NETWORK === 'mainnet' && LISTERS === 'anyone'
+    ? ['LISTERS must be keys on mainnet, since whoever lists names a price that the coordinator pays; got anyone']
+    : [];
+
 function addressRules(values: Read): string[] {
   const { NETWORK, PUBLIC_URL, HOST, PORT, ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN } = values;
   const complaints: string[] = [];
@@ -77,5 +83,6 @@ export const complaintsOf = (values: Read): string[] => [
   ...lightningRules(values),
   ...moneyRules(values),
   ...addressRules(values),
+  ...listerRules(values),
   ...webhookRules(values),
 ];

@@ -5,6 +5,7 @@ import {
   host,
   hostAndPort,
   integer,
+  keysOrAnyone,
   oneOf,
   origins,
   path,
@@ -100,6 +101,10 @@ export const variables = {
   ),
   MIN_TRADE_SATS: preset(sats, '10000', 'Smallest price; HTLCs far below are promises and no escrow.'),
   MAX_TRADE_AMOUNT_SATS: preset(sats, '10000000', 'Largest total of one trade.'),
+  LISTERS: optional(
+    keysOrAnyone,
+    'Whose listings are filled with its own coins; nobody’s when absent. Whoever lists for more than a thing is worth, and buys it himself and walks away, has sold it to the coordinator.',
+  ),
   CAPITAL_AT_RISK_SATS: preset(
     sats,
     '10000000',

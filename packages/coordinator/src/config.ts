@@ -49,6 +49,8 @@ export type Config = {
   ordUrl: string | undefined;
   lightning: LightningPlace;
   fees: { fixedSats: bigint; bps: number };
+  /** Whose listings are filled with the coordinator's own coins. */
+  listers: readonly string[] | 'anyone';
   limits: {
     minTradeSats: bigint;
     maxTradeSats: bigint;
@@ -114,6 +116,7 @@ function configOf(values: Values): Config {
     ...serviceOf(values),
     ...partsOf(values),
     fees: { fixedSats: values.COORDINATOR_FEE_SATS, bps: values.MARKET_FEE_BPS },
+    listers: values.LISTERS ?? [],
     limits: {
       minTradeSats: values.MIN_TRADE_SATS,
       maxTradeSats: values.MAX_TRADE_AMOUNT_SATS,

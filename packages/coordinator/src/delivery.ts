@@ -2,11 +2,13 @@ import { hex } from '@scure/base';
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { FinalizedWire, FinalizeWire, ProofWire } from 'sparkle-protocol/market/checkout-wire';
 import { mayReveal } from 'sparkle-protocol/protocol/deadlines';
-import { decodeTransaction, txidOf, withWitness } from 'sparkle-protocol/protocol/draft';
+import { completeClaim } from 'sparkle-protocol/protocol/claim';
+import { decodeTransaction, txidOf, vsizeOf } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import { lockValueSats } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { isSale, uuidOf } from './desk.ts';
 
@@ -96,29 +98,31 @@ function deliveredBy(trade: HoldSeller): string | undefined {
   return trade.state === 'ended' && trade.outcome === 'traded' ? trade.txid : undefined;
 }
 
-/** The buyer's claim with his preimage in it. The node that relays it checks the signature; that it spends the lock we do. */
-function completed({ lock }: Locked, { preimage, claim }: { preimage: string; claim: string | undefined }): string {
-  if (claim === undefined)
-    throw new SparkleError(
-      'bad_transaction',
-      'claim must come with the preimage, signed, or be sent to the chain by the buyer himself: a preimage alone delivers nothing',
-      { field: 'claim' },
-    );
-  const [input] = decodeTransaction(claim).inputs;
+/**
+ * The buyer's claim with his preimage in it, all of it checked before: that it spends the lock alone, by the claim leaf, and
+ * that the claim key signed it. What the network would refuse would have shown the preimage for nothing.
+ */
+function completed(
+  { lock, terms }: Locked,
+  { preimage, claim }: { preimage: string; claim: string | undefined },
+): string {
+  if (claim === undefined) throw badClaim('must come with the preimage, signed: a preimage alone delivers nothing');
+  const { inputs, outputs } = decodeTransaction(claim);
+  const [input, ...more] = inputs;
   const outpoint = `${lock.txid}:${lock.vout}`;
-  if (input?.outpoint !== outpoint)
-    throw new SparkleError('bad_transaction', `claim must spend ${outpoint} at input 0; it spends ${input?.outpoint}`, {
-      field: 'claim',
-    });
+  if (input?.outpoint !== outpoint || more.length > 0) throw badClaim(`must spend ${outpoint} and nothing else`);
   // A v1 lock is claimed with preimage, signature, leaf and control block, in this order.
-  const [, ...rest] = input.witness;
-  if (rest.length !== 3)
-    throw new SparkleError(
-      'bad_transaction',
-      `claim must show the claim leaf, with 4 witness items; it has ${input.witness.length}`,
-      {
-        field: 'claim',
-      },
-    );
-  return withWitness(claim, 0, [hex.decode(preimage), ...rest]);
+  const [, signature] = input.witness;
+  if (signature === undefined) throw badClaim('must be signed through the claim leaf');
+  const valueSats = lockValueSats(terms);
+  const paidSats = outputs.reduce((sum, output) => sum + output.valueSats, 0n);
+  const feeSats = valueSats - paidSats;
+  const presigned = {
+    ...{ raw: claim, txid: txidOf(claim), vsize: vsizeOf(claim), feeSats, feerateSatVb: 0, terms },
+    ...{ spent: [{ outpoint, valueSats, script: buildLock(terms).script }], signature: hex.encode(signature) },
+  };
+  return completeClaim({ presigned, preimage }).raw;
 }
+
+const badClaim = (sentence: string): SparkleError =>
+  new SparkleError('bad_transaction', `claim ${sentence}`, { field: 'claim' });

@@ -97,8 +97,14 @@ export class Desk {
     const wanted = this.#keysIn(named, { item, totalSats });
     const made = this.#newCheckout(of);
     const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
+    await this.#assertFresh(checkout.tradeId);
     await checkouts.add(checkout);
-    if (wanted !== undefined) await this.#open({ checkout, item, price, keys: wanted });
+    if (wanted !== undefined)
+      await this.#open({ checkout, item, price, keys: wanted }).catch(async (error: unknown) => {
+        // Nothing was begun: whoever asks again asks anew.
+        await checkouts.remove(checkout.checkoutId);
+        throw error;
+      });
     return this.#prepared(checkout);
   }
 
@@ -118,8 +124,9 @@ export class Desk {
    */
   async offerFor({ inscriptionId, offerSats, signed }: TradeRequest): Promise<OwnOffer | undefined> {
     const { listings, quotes, checkouts } = this.#parts;
-    const item = await listings.find(inscriptionId);
-    if (item?.state !== 'open' || signed === undefined) return undefined;
+    if (signed === undefined) return undefined;
+    const item = await listings.open(inscriptionId);
+    await this.#assertFresh(signed.tradeId);
     const pricing = await quotes.split(item, offerSats);
     const price = await quotes.agreed({ item, named: pricing, totalSats: offerSats });
     await this.#assertAffordable(price);
@@ -130,7 +137,10 @@ export class Desk {
       ordAddress: '',
       rail: 'lightning',
     });
-    await checkouts.add({ ...checkout, tradeId: signed.tradeId });
+    // A request that comes again, because its first answer was lost, is the same checkout.
+    const known = await checkouts.byTrade(signed.tradeId);
+    if (known?.offerId !== item.offerId || known.totalSats !== offerSats)
+      await checkouts.add({ ...checkout, tradeId: signed.tradeId });
     return offerOf({ item, price, expiresAt: checkout.expiresAt });
   }
 
@@ -151,6 +161,14 @@ export class Desk {
     const bolt11 = await this.#invoiceOf(tradeId);
     if (bolt11 !== undefined) return { bolt11 };
     throw new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
+  }
+
+  /** A buyer names his trade himself: by the name of a listing he would stand in its seller's place. */
+  async #assertFresh(tradeId: string): Promise<void> {
+    if ((await this.#parts.listings.byId(tradeId)) === undefined) return;
+    throw new SparkleError('duplicate_trade', 'trade_id must be unused; it is that of a listing', {
+      field: 'trade_id',
+    });
   }
 
   #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Omit<Entry, 'named'>): Checkout {

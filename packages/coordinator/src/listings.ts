@@ -33,10 +33,15 @@ export type ListingParts = {
   /** Whose offers these are: the coordinator's own trader. */
   sellerId: string;
   limits: { minSats: bigint; maxSats: bigint };
+  /** Whether a fill of our own for this offer is under way: then what it spends was not spent by somebody else. */
+  isFilled(offerId: string): Promise<boolean>;
   runes?: RunePolicy;
   newId(): string;
   nowSeconds(): number;
 };
+
+/** More sats than an inscription needs around it are more likely forgotten than given away: the buyer would get them. */
+const MOST_SOURCE_SATS = 20_000n;
 
 type Row = Selectable<ExchangeTables['offer']>;
 type Body = Pick<Item, 'listing' | 'valueSats' | 'offsetSats'>;
@@ -75,6 +80,14 @@ export class Listings {
   async add(asked: Asked): Promise<Item> {
     const listing = readListing({ psbt: asked.psbt, network: this.#parts.network });
     const { outpoint, valueSats } = listing.source;
+    if (valueSats > MOST_SOURCE_SATS)
+      throw new SparkleError(
+        'refused',
+        `the output must have at most ${MOST_SOURCE_SATS} sats, for the buyer gets them; it has ${valueSats}`,
+        {
+          reason: 'source_large',
+        },
+      );
     const offsetSats = await this.#check(listing, asked);
     const { inscriptionId, priceSats, expiresAt } = asked;
     return this.#insert({ inscriptionId, priceSats, expiresAt, outpoint, valueSats, offsetSats, listing });
@@ -143,15 +156,28 @@ export class Listings {
     if (this.#open.size === 0) return;
     for (const { outpoint } of decodeTransaction(raw).inputs) {
       const offerId = this.#open.get(outpoint);
-      if (offerId !== undefined) await this.move({ offerId, from: ['open'], to: 'gone' });
+      if (offerId !== undefined) await this.#spent(offerId);
     }
   }
 
-  /** Asks the chain of every open item; what is spent, the mempool counted, is gone. */
+  /** Asks the chain of every open item; what is spent, the mempool counted, is gone, and so is what has expired. */
   async sweep(): Promise<void> {
-    for (const [outpoint, offerId] of this.#open)
-      if ((await this.#parts.chain.unspent(outpoint)) === undefined)
+    for (const [outpoint, offerId] of this.#open) {
+      const item = await this.byId(offerId);
+      if (item !== undefined && item.expiresAt <= this.#parts.nowSeconds())
         await this.move({ offerId, from: ['open'], to: 'gone' });
+      else if ((await this.#parts.chain.unspent(outpoint)) === undefined) await this.#spent(offerId);
+    }
+  }
+
+  /** What the items that were left with us have cost. */
+  async ownSats(): Promise<bigint> {
+    const own = (await this.#all('open')).filter(({ listing }) => listing === undefined);
+    return own.reduce((sum, { priceSats }) => sum + priceSats, 0n);
+  }
+
+  async #spent(offerId: string): Promise<void> {
+    if (!(await this.#parts.isFilled(offerId))) await this.move({ offerId, from: ['open'], to: 'gone' });
   }
 
   async #all(state: OfferState): Promise<Item[]> {

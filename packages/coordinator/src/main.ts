@@ -48,8 +48,7 @@ async function open(config: Config, log: FastifyBaseLogger & Log): Promise<Drain
   later('lightning', () => lightning.close());
   const ordinals = openOrdinals(config, chain);
   const own = { config, database, chain, wallet, lightning, ordinals, seed, clock: systemClock(), log };
-  // No royalty is charged as long as none is paid out.
-  const given = { ...own, version: VERSION, tickMilliseconds: TICK_MILLISECONDS, royaltyBps: async () => 0 };
+  const given = { ...own, version: VERSION, tickMilliseconds: TICK_MILLISECONDS };
   const operations = openOperations(given, config);
   const service = await Service.open(operations.parts);
   later('service', () => service.close());

@@ -15,8 +15,6 @@ export type QuoteParts = {
   chain: Pick<Chain, 'feerate'>;
   fees: Fees;
   limits: { minTradeSats: bigint; maxTradeSats: bigint; quoteTtlSeconds: number };
-  /** What the inscription's collection declares, 0 where it declares nothing. */
-  royaltyBps(inscriptionId: string): Promise<number>;
   nowSeconds(): number;
 };
 
@@ -31,23 +29,26 @@ const TARGET_BLOCKS = 6;
 /** What one sale costs whom. `reserveSats` is the part of the L1 fee that lies in the lock and pays for the claim. */
 export type Price = { pricing: Pricing; reserveSats: bigint; totalSats: bigint };
 
+type Given = { l1FeeSats: bigint; reserveSats: bigint; expiresAt: number };
+
 /** What things cost here. A quote holds as long as it says, and what it says is what is charged, to the sat. */
 export class Quotes {
   readonly #parts: QuoteParts;
   /** The last quotes of each offer: the least L1 fee among those that still hold is enough. */
-  readonly #given = new Map<string, { l1FeeSats: bigint; expiresAt: number }[]>();
+  readonly #given = new Map<string, Given[]>();
 
   constructor(parts: QuoteParts) {
     this.#parts = parts;
   }
 
   async price(item: Item): Promise<Price> {
-    const { chain, fees, royaltyBps } = this.#parts;
+    const { chain, fees } = this.#parts;
     const feerateSatVb = BigInt(Math.ceil(await chain.feerate(TARGET_BLOCKS)));
     const reserve = CLAIM_VBYTES * feerateSatVb * RESERVE_FACTOR;
     const reserveSats = reserve > LEAST_RESERVE_SATS ? reserve : LEAST_RESERVE_SATS;
     const pricing = pricingOf({
-      ...{ sellerSats: item.priceSats, royaltyBps: await royaltyBps(item.inscriptionId), fees },
+      // No royalty is charged as long as none is paid out.
+      ...{ sellerSats: item.priceSats, royaltyBps: 0, fees },
       l1FeeSats: FILL_VBYTES * feerateSatVb + reserveSats,
     });
     return { pricing, reserveSats, totalSats: totalSats(pricing) };
@@ -60,7 +61,8 @@ export class Quotes {
     const quote = { pricing: pricingWire(price.pricing), max_total_sats: Number(price.totalSats) };
     assertPricing({ pricing: quote.pricing, maxTotalSats: quote.max_total_sats }, this.#rules(price.pricing));
     const still = this.#standing(item.offerId);
-    this.#given.set(item.offerId, [...still, { l1FeeSats: price.pricing.l1FeeSats, expiresAt }]);
+    const { pricing, reserveSats } = price;
+    this.#given.set(item.offerId, [...still, { l1FeeSats: pricing.l1FeeSats, reserveSats, expiresAt }]);
     return { inscription_id: item.inscriptionId, ...quote, expires_at: expiresAt };
   }
 
@@ -78,14 +80,17 @@ export class Quotes {
   async agreed(of: { item: Item; named: PricingWire; totalSats: bigint }): Promise<Price> {
     const { item, named, totalSats: total } = of;
     const price = await this.price(item);
+    const today = { l1FeeSats: price.pricing.l1FeeSats, reserveSats: price.reserveSats };
     const asked = this.#standing(item.offerId).reduce(
-      (least, { l1FeeSats }) => (l1FeeSats < least ? l1FeeSats : least),
-      price.pricing.l1FeeSats,
+      (least, given) => (given.l1FeeSats < least.l1FeeSats ? given : least),
+      today,
     );
-    const ours = { ...price.pricing, l1FeeSats: asked };
+    const ours = { ...price.pricing, l1FeeSats: asked.l1FeeSats };
     assertPricing({ pricing: named, maxTotalSats: Number(total) }, this.#rules(ours));
     const pricing = { ...price.pricing, l1FeeSats: BigInt(named.estimated_l1_fee_sats) };
-    return { ...price, pricing, totalSats: total };
+    // At an old fee the old reserve: the difference would be the buyer's.
+    const isOld = pricing.l1FeeSats < today.l1FeeSats;
+    return { pricing, totalSats: total, reserveSats: isOld ? asked.reserveSats : today.reserveSats };
   }
 
   #rules(ours: Pricing): PricingRules {

@@ -31,7 +31,7 @@ import type { Webhooks } from './webhooks.ts';
 
 /** What a coordinator is made of. The seed stays in its trader; `config` is what an operator decided. */
 export type ServiceParts = {
-  config: Pick<Config, 'network' | 'api' | 'fees' | 'limits' | 'ratesPerMinute' | 'idempotencySeconds'>;
+  config: Pick<Config, 'network' | 'api' | 'fees' | 'limits' | 'listers' | 'ratesPerMinute' | 'idempotencySeconds'>;
   database: Database;
   chain: Chain;
   wallet: Wallet;
@@ -46,12 +46,11 @@ export type ServiceParts = {
   tickMilliseconds: number;
   metrics?: Metrics;
   webhooks?: Webhooks;
-  /** What the inscription's collection declares. */
-  royaltyBps(inscriptionId: string): Promise<number>;
 };
 
 const LISTING_SECONDS = 30 * 24 * 3600;
 const RELIST_SECONDS = 90 * 24 * 3600;
+const GRACE_SECONDS = 90 * 24 * 3600;
 const SWEEP_MILLISECONDS = 60_000;
 const FEED_SECONDS = 30 * 24 * 3600;
 
@@ -79,12 +78,16 @@ export class Service {
     const { listings, aftermath } = shop;
     trader.answerWith((request) => shop.desk.offerFor(request));
     await trader.start();
-    await listings.start();
+    // First what became of trades: what a fill of our own has spent is not gone.
     const stopFollowing = await aftermath.start();
+    await listings.start();
     const stopHearing = chain.subscribe((event) => {
       if (event.type === 'transaction') void listings.hear(event.raw).catch(() => undefined);
     });
-    const sweep = () => void listings.sweep().catch((error: unknown) => log.warn({ error: String(error) }, 'no sweep'));
+    const sweep = () =>
+      void Promise.all([listings.sweep(), aftermath.catchUp()]).catch((error: unknown) =>
+        log.warn({ error: String(error) }, 'the shelf could not be looked through'),
+      );
     const stopSweeping = clock.every(SWEEP_MILLISECONDS, sweep);
     const { health, waitingFor } = opsOf(parts);
     const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
@@ -141,26 +144,30 @@ function openTrader(parts: ServiceParts, hub: Hub): Trader {
   const sign = (digest: Uint8Array) => schnorr.sign(digest, me.secret, clock.randomBytes(32));
   const market = hub.marketFor({ publicKey: me.public, sign });
   const own = { network: config.network, store: database.store, tickMilliseconds };
-  return new Trader({ ...own, chain, wallet, lightning, ordinals, market, seed, clock, log });
+  const mostFilledSats = config.limits.capitalAtRiskSats;
+  return new Trader({ ...own, mostFilledSats, chain, wallet, lightning, ordinals, market, seed, clock, log });
 }
 
 function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth: Auth }) {
-  const { config, database, chain, ordinals, clock, log, royaltyBps } = parts;
+  const { config, database, chain, ordinals, clock, log } = parts;
   const { tables, store } = database;
   const { network, fees, limits } = config;
   const nowSeconds = () => clock.nowSeconds();
   const id = newId(clock);
   const prices = { minSats: limits.minTradeSats, maxSats: limits.maxTradeSats };
+  const checkouts = new Checkouts(tables);
   const listings = new Listings({
     ...{ tables, chain, ordinals, network, limits: prices },
     ...{ sellerId: trader.id, newId: id, nowSeconds },
+    isFilled: (offerId) => isFilled({ trader, checkouts, offerId }),
   });
-  const checkouts = new Checkouts(tables);
-  const quotes = new Quotes({ chain, fees, limits, royaltyBps, nowSeconds });
+  const quotes = new Quotes({ chain, fees, limits, nowSeconds });
   const desk = new Desk({
     ...{ trader, chain, listings, quotes, checkouts, network, newId: id, nowSeconds },
     capitalAtRiskSats: limits.capitalAtRiskSats,
-    atRiskSats: async () => (await store.liveAnywhere()).reduce((sum, trade) => sum + costOf(trade), 0n),
+    // What was left with us has cost as much as what is under way.
+    atRiskSats: async () =>
+      (await store.liveAnywhere()).reduce((sum, trade) => sum + costOf(trade), await listings.ownSats()),
     issueToken: (of) => auth.issueToken({ ...of, role: 'buyer' }),
   });
   const issueToken = auth.issueToken.bind(auth);
@@ -170,6 +177,8 @@ function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth:
     checkouts,
     trader,
     listingSeconds: LISTING_SECONDS,
+    graceSeconds: GRACE_SECONDS,
+    listers: config.listers,
     issueToken,
     nowSeconds,
   });
@@ -178,9 +187,18 @@ function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth:
   return { listings, checkouts, desk, trades, delivery, aftermath: new Aftermath(after) };
 }
 
+/** Whether a trade of this offer has built its lock: then what it spends was spent by us. */
+async function isFilled(of: { trader: Trader; checkouts: Checkouts; offerId: string }): Promise<boolean> {
+  for (const { tradeId } of await of.checkouts.open(of.offerId)) {
+    const trade = await of.trader.trade(tradeId);
+    if (trade !== undefined && 'lock' in trade) return true;
+  }
+  return false;
+}
+
 /** What a live sale has cost us, or will: what its fill pays to others. */
 export function costOf(trade: Trade): bigint {
-  if (!isSale(trade) || !('offer' in trade) || trade.offer.fill === undefined) return 0n;
+  if (!isSale(trade) || !('acceptedHeight' in trade) || trade.offer.fill === undefined) return 0n;
   const { listing, payouts } = trade.offer.fill;
   return [listing.payout, ...payouts].reduce((sum, { valueSats }) => sum + valueSats, trade.offer.reserveSats);
 }

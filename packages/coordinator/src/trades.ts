@@ -16,8 +16,12 @@ export type TradesParts = {
   desk: Desk;
   listings: Listings;
   checkouts: Checkouts;
-  trader: Pick<Trader, 'trade'>;
+  trader: Pick<Trader, 'trade' | 'abort'>;
+  /** Whose listings are taken: who lists for more than a thing is worth, and buys it himself, has sold it to us. */
+  listers: readonly string[] | 'anyone';
   listingSeconds: number;
+  /** How long after the end of a listing its seller can still see what became of it. */
+  graceSeconds: number;
   issueToken(of: { tradeId: string; role: 'seller'; expiresAt: number }): Promise<string>;
   nowSeconds(): number;
 };
@@ -33,16 +37,29 @@ export class Trades {
     this.#parts = parts;
   }
 
-  /** Lists an inscription. Throws what `Listings.add` throws. */
-  async create(asked: CreateTradeWire): Promise<{ trade_id: string; status: TradeStatus; token: string }> {
-    const { listings, nowSeconds, listingSeconds, issueToken } = this.#parts;
+  /** Lists an inscription. Throws `forbidden` for a stranger, and what `Listings.add` throws. */
+  async create(
+    asked: CreateTradeWire,
+    party: string | undefined,
+  ): Promise<{ trade_id: string; status: TradeStatus; token: string }> {
+    this.#assertLister(party);
+    const { listings, nowSeconds, listingSeconds, graceSeconds, issueToken } = this.#parts;
     const expiresAt = nowSeconds() + listingSeconds;
     const item = await listings.add({
       ...{ inscriptionId: asked.inscription_id, priceSats: BigInt(asked.price_sats), psbt: asked.psbt, expiresAt },
       payoutAddress: asked.seller_address,
     });
-    const token = await issueToken({ tradeId: item.offerId, role: 'seller', expiresAt });
+    const token = await issueToken({ tradeId: item.offerId, role: 'seller', expiresAt: expiresAt + graceSeconds });
     return { trade_id: uuidOf(item.offerId), status: 'pending', token };
+  }
+
+  #assertLister(party: string | undefined): void {
+    const { listers } = this.#parts;
+    if (listers === 'anyone' || (party !== undefined && listers.includes(party))) return;
+    throw new SparkleError(
+      'forbidden',
+      'listings are taken from those whom the operator has named (LISTERS); the caller is none',
+    );
   }
 
   /** Who is in a trade by his key; a token says by itself. `undefined` when there is none. */
@@ -71,12 +88,15 @@ export class Trades {
 
   /** Takes a listing off the shelf. What is being sold already goes on. Throws `in_progress`. */
   async withdraw(id: string): Promise<TradeStateWire> {
-    const { listings } = this.#parts;
+    const { listings, checkouts, trader } = this.#parts;
     const item = await listings.byId(id);
     if (item === undefined) throw unknownTrade();
     const isWithdrawn = item.state === 'withdrawn';
     if (!isWithdrawn && !(await listings.move({ offerId: id, from: ['open'], to: 'withdrawn' })))
       throw new SparkleError('in_progress', `a listing can be withdrawn while nobody buys it; it is ${item.state}`);
+    // Invoices for it that are not paid yet shall not be.
+    for (const { tradeId } of await checkouts.open(id))
+      if ((await trader.trade(tradeId)) !== undefined) await trader.abort(tradeId, 'withdrawn by its seller');
     return this.state(id);
   }
 

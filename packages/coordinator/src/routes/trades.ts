@@ -102,9 +102,13 @@ const listingRoutes =
     const ownTrade = ownTradeOf(trades);
     // The published document has the second path; both are one.
     for (const path of ['/v1/trade', '/v1/trade/create'])
-      app.post(path, { schema: { ...creating, hide: path !== '/v1/trade' } }, async ({ body }, reply) =>
-        reply.status(201).send(await trades.create(body)),
-      );
+      app.post(path, { schema: { ...creating, hide: path !== '/v1/trade' } }, async (request, reply) => {
+        // Whoever says who he is must be who he says; who does not is nobody.
+        if (request.headers.authorization !== undefined) await preValidation(request, reply);
+        const { known } = request;
+        const party = known !== undefined && 'party' in known.identity ? known.identity.party : undefined;
+        return reply.status(201).send(await trades.create(request.body, party));
+      });
     app.get('/v1/trade/:id', { preValidation, schema: reading }, async (request) =>
       trades.state(await ownTrade(request, 'either')),
     );

@@ -10,7 +10,7 @@ import { applicationId, type MigrationSet, migrateSet, type Tables, tradeTables 
 export type SqliteFile = { path: string; network: NetworkName; further?: MigrationSet };
 
 /** An open file: `db` asks it, `raw` is the same connection for what SQLite alone can do, such as a backup. */
-export type OpenFile = { db: Kysely<Tables>; raw: Database };
+export type OpenFile = { db: Kysely<Tables>; raw: { backup(path: string): Promise<unknown> } };
 
 const setsOf = ({ further }: SqliteFile): MigrationSet[] =>
   further === undefined ? [tradeTables] : [tradeTables, further];

@@ -1,5 +1,6 @@
 import { buildClaim, presignClaim } from '../protocol/claim.ts';
 import { searchFromHeight } from '../protocol/deadlines.ts';
+import { sumSats } from '../protocol/amount.ts';
 import { addressScript, decodeTransaction, type Prevout, txidOf, vsizeOf } from '../protocol/draft.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { feerateWithin } from '../protocol/fees.ts';
@@ -75,6 +76,7 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
     const { outpoint } = listing.source;
     await assertUnsold(hands, terms, outpoint);
     assertAsListed(listing, await sellable(parts, terms, outpoint));
+    await assertAffordable(parts, terms.tradeId, fill);
     const cardinals = await hands.purse.cardinals({ tradeId: terms.tradeId, source: outpoint });
     const [dummyA, dummyB] = cardinals.slice(-2);
     if (dummyA === undefined || dummyB === undefined)
@@ -92,6 +94,26 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
     const { raw, spent } = await signed(parts, built);
     return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
   });
+}
+
+/** What a fill pays to others is at risk until the buyer claims. Asked here, where one is built after the other. */
+async function assertAffordable({ store, mostFilledSats }: Parts, tradeId: string, fill: Fill): Promise<void> {
+  if (mostFilledSats === undefined) return;
+  const others = (await store.liveAnywhere()).filter((trade) => trade.tradeId !== tradeId && 'lock' in trade);
+  const paid = others.flatMap((trade) =>
+    trade.role === 'seller' && trade.offer.fill !== undefined ? [trade.offer.fill] : [],
+  );
+  const sats = sumSats(
+    [...paid, fill].flatMap(({ listing, payouts }) => [listing.payout, ...payouts].map(({ valueSats }) => valueSats)),
+  );
+  if (sats <= mostFilledSats) return;
+  throw new SparkleError(
+    'refused',
+    `fills under way may pay ${mostFilledSats} sats in all; with this one it would be ${sats}`,
+    {
+      reason: 'capital',
+    },
+  );
 }
 
 /** The owner's signature commits to the value and script of his output: told otherwise, the fill would be void. */

@@ -36,6 +36,8 @@ export type Parts = {
   runes?: RunePolicy;
   /** How often to look although nothing was heard, in milliseconds (R14: at least every 60 s). */
   tickMilliseconds: number;
+  /** Most sats of our own that fills under way may have paid to others at one time; without it there is no such bound. */
+  mostFilledSats?: bigint;
   /** Live sales at one time, 200 unless given: a request costs its sender nothing, and each becomes an invoice of our node. */
   mostSales?: number;
 };

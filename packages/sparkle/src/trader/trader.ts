@@ -317,11 +317,11 @@ export class Trader {
     const { tradeId } = signed;
     this.#parts.log.info({ tradeId, code }, 'a request was refused');
     const expiresAt = this.#parts.clock.nowSeconds() + REFUSAL_EXPIRY_SECONDS;
-    await this.#say(signed.from, {
-      op: 'trade_abort',
-      inscriptionId,
-      code,
-      signed: { tradeId, from: this.id, expiresAt },
+    const refusal = { op: 'trade_abort' as const, inscriptionId, code, signed: { tradeId, from: this.id, expiresAt } };
+    // Whoever cannot be told has asked too often or is gone: his request is no reason to read no other.
+    await this.#say(signed.from, refusal).catch((error: unknown) => {
+      const why = error instanceof SparkleError ? error.code : 'internal';
+      this.#parts.log.warn({ tradeId, code: why }, 'a refusal could not be delivered');
     });
   }
 }

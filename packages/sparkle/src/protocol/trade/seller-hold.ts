@@ -64,7 +64,9 @@ const machine: Machine<HoldSeller> = {
         { ...trade, bumps: [...trade.bumps, bump] },
         keyed(trade, `bump-broadcast/${bump.txid}`, { do: 'broadcast', what: 'bump', ...sent(bump) }),
       ),
-    message: (trade, { message, at }) => (message.op === 'trade_abort' ? abort(trade, at.height) : stay(trade)),
+    // A fill is out, and taking it back costs its filler more than letting it confirm: no buyer can order that.
+    message: (trade, { message, at }) =>
+      message.op === 'trade_abort' && trade.offer.fill === undefined ? abort(trade, at.height) : stay(trade),
     effect_failed: notSent,
     abort_requested: (trade, { at }) => abort(trade, at.height),
   },
