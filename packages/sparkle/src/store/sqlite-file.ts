@@ -98,7 +98,7 @@ async function openOurs(file: SqliteFile): Promise<OpenFile> {
 }
 
 /** All steps and the network in one transaction, which Kysely itself does not do on SQLite: a crash leaves no half schema. */
-async function migrate({ db, raw }: OpenFile, file: SqliteFile): Promise<void> {
+async function migrate({ db, raw }: { db: Kysely<Tables>; raw: Database }, file: SqliteFile): Promise<void> {
   raw.exec('begin immediate');
   try {
     for (const set of setsOf(file)) await migrateSet(db, set);
