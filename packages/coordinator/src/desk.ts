@@ -120,7 +120,7 @@ export class Desk {
 
   /**
    * The terms for a buyer who asks over the market instead: his price must be one that is quoted here. Answers `undefined`
-   * for what is not for sale. Throws as `prepare` does; a request that fails is dropped, and he may ask again.
+   * for an unsigned request. Throws as `prepare` does.
    */
   async offerFor({ inscriptionId, offerSats, signed }: TradeRequest): Promise<OwnOffer | undefined> {
     const { listings, quotes, checkouts } = this.#parts;
@@ -129,7 +129,7 @@ export class Desk {
     await this.#assertFresh(signed.tradeId);
     const pricing = await quotes.split(item, offerSats);
     const price = await quotes.agreed({ item, named: pricing, totalSats: offerSats });
-    await this.#assertAffordable(price);
+    await this.#assertAffordable(item, price);
     const checkout = this.#newCheckout({
       item,
       pricing,
@@ -262,14 +262,16 @@ export class Desk {
 
   async #open(of: { checkout: Checkout; item: Item; price: Price; keys: Keys }): Promise<void> {
     const { checkout, item, price, keys } = of;
-    await this.#assertAffordable(price);
+    await this.#assertAffordable(item, price);
     await this.#parts.trader.accept({
       request: requestOf({ checkout, keys, network: this.#parts.network }),
       offer: offerOf({ item, price, expiresAt: checkout.expiresAt }),
     });
   }
 
-  async #assertAffordable(price: Price): Promise<void> {
+  /** An item of ours is paid for: it counts already, and selling it ends that. */
+  async #assertAffordable(item: Item, price: Price): Promise<void> {
+    if (item.listing === undefined) return;
     const { atRiskSats, capitalAtRiskSats } = this.#parts;
     const { sellerSats, royaltySats, l1FeeSats } = price.pricing;
     const cost = sellerSats + royaltySats + l1FeeSats;

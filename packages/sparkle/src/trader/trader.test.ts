@@ -71,6 +71,20 @@ describe('two traders over memory', () => {
     assert.equal(on.nodes.buyer.balanceMsat() + on.nodes.rival.balanceMsat(), 1_910_000_000n);
   });
 
+  test('a trader that is stopped looks at nothing, whoever asks him, until he starts again', async () => {
+    const on = await stage();
+    const { seller, buyer } = await pair(on);
+    const tradeId = await buyer.buy(on.purchase(seller.id, 'hold-first'));
+    await play(on, [seller, buyer], async () => (await buyer.trade(tradeId))?.state === 'verifying');
+    await buyer.stop();
+    await play(on, [seller, buyer], async () => (await seller.trade(tradeId))?.state === 'locked');
+    on.mine(1);
+    await settle([seller, buyer]);
+    assert.equal((await buyer.trade(tradeId))?.state, 'verifying');
+    await buyer.start();
+    await play(on, [seller, buyer], async () => (await outcomeOf(buyer, tradeId)) === 'traded');
+  });
+
   test('a trader does not start when a part is of another network', async () => {
     const on = await stage();
     const trader = new Trader({ ...on.parts.buyer, network: 'signet' });

@@ -57,6 +57,7 @@ export class Trader {
   readonly #engine: Engine;
   readonly #offers = new Map<string, Offer>();
   readonly #stops: (() => void)[] = [];
+  #isStopped = false;
   #makeOffer: ((request: TradeRequest) => Promise<OwnOffer | undefined>) | undefined;
 
   constructor(parts: Parts, checkpoint: Checkpoint = () => {}) {
@@ -76,6 +77,7 @@ export class Trader {
   async start(): Promise<void> {
     const { chain, lightning, market, clock, tickMilliseconds } = this.#parts;
     await this.#assertOneNetwork();
+    this.#isStopped = false;
     await this.#engine.resume();
     const wake = () => void this.look();
     this.#stops.push(
@@ -88,6 +90,7 @@ export class Trader {
 
   /** Stops listening and finishes what it is doing; what is still due is done after the next start. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     for (const stop of this.#stops.splice(0)) stop();
     await this.#engine.idle();
   }
@@ -171,8 +174,9 @@ export class Trader {
     return this.#engine.onChange(listener);
   }
 
-  /** Looks at every live trade now; what events and the timer do by themselves. Never rejects. */
+  /** Looks at every live trade now; what events and the timer do by themselves. Nothing once it is stopped. Never rejects. */
   async look(): Promise<void> {
+    if (this.#isStopped) return;
     await this.#engine.lookAtAll().catch((error: unknown) => {
       this.#parts.log.error({ error: String(error) }, 'the trades could not be listed');
     });
