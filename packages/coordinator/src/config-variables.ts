@@ -82,7 +82,7 @@ export const variables = {
     'The Lightning node; lnd where LND_MACAROON_PATH is set, else ldk.',
   ),
   LND_HOST: preset(hostAndPort, 'localhost:10009', 'gRPC address of LND.'),
-  LND_MACAROON_PATH: optional(path, 'Macaroon for LND; docs/lightning.md says which rights it needs.'),
+  LND_MACAROON_PATH: optional(path, 'Macaroon for LND; docs/nodes.md says which rights it needs.'),
   LND_CERT_PATH: optional(path, "TLS certificate of LND; the system's authorities when absent."),
   LND_ADMIN_MACAROON: preset(yesOrNo, 'no', 'Accept a macaroon that can do more than is needed.'),
   CLN_URL: optional(webUrl, 'Address of clnrest of Core Lightning.'),

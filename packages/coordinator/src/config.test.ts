@@ -224,6 +224,13 @@ test('the table of the documentation has a row for every variable, with its defa
   assert.match(table, /^\| `NETWORK` \| must be given \|/m);
 });
 
+test('the table in docs/operate.md is what the declaration of the variables says; UPDATE=1 writes it', () => {
+  const path = new URL('../../../docs/operate.md', import.meta.url);
+  const [before = ''] = readFileSync(path, 'utf8').split('| variable | default |');
+  if (process.env['UPDATE'] === '1') writeFileSync(path, `${before}${configTable()}\n`);
+  assert.equal(readFileSync(path, 'utf8'), `${before}${configTable()}\n`);
+});
+
 test('.env.example is what the declaration of the variables says; UPDATE=1 writes it', () => {
   const path = new URL('../../../.env.example', import.meta.url);
   if (process.env['UPDATE'] === '1') writeFileSync(path, envExample());
