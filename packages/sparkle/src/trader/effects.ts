@@ -63,7 +63,7 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }:
       await broadcast(parts, effect, tradeId);
       return { type: 'broadcast_done', what: effect.what, txid: effect.txid };
     case 'alert':
-      parts.log.error({ code: effect.code, level: effect.level }, effect.sentence);
+      parts.log.error({ tradeId, code: effect.code, level: effect.level }, effect.sentence);
       return undefined;
   }
 }
