@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CheckCode, checkHeld, checkRequest, type Failure } from './checks.ts';
+import { type CheckCode, checkHeld, checkRequest, type Failure, isHeldInFull } from './checks.ts';
 import {
   buyer,
   claim,
@@ -254,4 +254,10 @@ test('a held payment is taken up to its bounds', () => {
   assert.deepEqual(held({ amountMsat: 101_000_000n }), []);
   assert.deepEqual(held({ expiryHeight: height + 1000 }), []);
   assert.deepEqual(held({ height: height + 1, terms: { confirmations: 50 } }), []);
+});
+
+test('a held payment is there in full down to the last millisatoshi of the price', () => {
+  const isThere = (amountMsat: bigint) => isHeldInFull({ terms: holdTerms, held: { amountMsat } });
+  const priceMsat = holdTerms.priceSats * 1000n;
+  assert.deepEqual([priceMsat - 1n, priceMsat, priceMsat + 1n, 0n].map(isThere), [false, true, true, false]);
 });
