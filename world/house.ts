@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { schnorr } from '@noble/curves/secp256k1.js';
@@ -15,6 +14,7 @@ import { WebSocket } from 'ws';
 import { openDatabase } from '../packages/coordinator/src/database.ts';
 import { createLog } from '../packages/coordinator/src/log.ts';
 import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
+import { freePorts } from '../scripts/kept.mjs';
 import type { Party } from './party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
@@ -38,7 +38,8 @@ export class House {
     const database = await openDatabase({ url, network: 'regtest' });
     const { chain, wallet, lightning, ordinals } = party;
     const log = createLog({ level: 'error' });
-    const port = wanted === undefined || wanted === 0 ? await freePort() : wanted;
+    const [free = 0] = await freePorts(1);
+    const port = wanted === undefined || wanted === 0 ? free : wanted;
     // What clients sign names it.
     const api = { ...config.api, port, publicUrl: `http://127.0.0.1:${port}` };
     house.service = await Service.open({
@@ -84,14 +85,6 @@ export class House {
     });
     return { status: response.status, answer: (await response.json()) as Answer };
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const config: Omit<ServiceParts['config'], 'listers'> = {

@@ -127,8 +127,7 @@ export class Desk {
     if (signed === undefined) return undefined;
     const item = await listings.open(inscriptionId);
     await this.#assertFresh(signed.tradeId);
-    const pricing = await quotes.split(item, offerSats);
-    const price = await quotes.agreed({ item, named: pricing, totalSats: offerSats });
+    const { pricing, price } = await quotes.agreedTotal(item, offerSats);
     await this.#assertAffordable(item, price);
     const checkout = this.#newCheckout({
       item,

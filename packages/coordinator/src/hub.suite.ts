@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { schnorr } from '@noble/curves/secp256k1.js';
@@ -13,6 +12,7 @@ import type { CoordinatorSigner } from 'sparkle-protocol/market/coordinator-http
 import { authDigest, offerDigest } from 'sparkle-protocol/market/coordinator-signing';
 import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
 import { type Clock, systemClock } from 'sparkle-protocol/trader/clock';
+import { freePorts } from '../../../scripts/kept.mjs';
 import { Auth, authLimits } from './auth.ts';
 import { installAuth } from './auth-http.ts';
 import { type Database, openDatabase } from './database.ts';
@@ -58,14 +58,6 @@ export function handClock(nowSeconds: number): Clock & { now: number } {
   return clock;
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 const MANY = 1_000_000;
 const ratesPerMinute = { quote: MANY, create: MANY, read: MANY, auth: MANY };
 const pressure = { maxEventLoopDelayMilliseconds: 60_000, maxHeapBytes: 8_000_000_000, sampleMilliseconds: 1_000 };
@@ -101,7 +93,7 @@ export class Service {
   }
 
   static async start(change: ServiceChange = {}): Promise<Service> {
-    const service = new Service(await freePort(), change);
+    const service = new Service((await freePorts(1))[0] ?? 0, change);
     await service.begin();
     return service;
   }

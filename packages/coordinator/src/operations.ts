@@ -9,7 +9,7 @@ import { type Alarm, Guardian } from './guardian.ts';
 import { createMetrics, type Metrics, type Snapshot } from './metrics.ts';
 import { measuredStore } from './metrics-store.ts';
 import type { Health } from './routes/ops.ts';
-import { costOf, type ServiceParts } from './service.ts';
+import { costOf, newId, type ServiceParts } from './service.ts';
 import { alarmPoster } from './webhooks-alarm.ts';
 import { Webhooks } from './webhooks.ts';
 
@@ -38,12 +38,8 @@ export type OperationsConfig = Pick<Config, 'admin' | 'alerts' | 'webhookPrivate
 export function openOperations(given: ServiceParts, config: OperationsConfig): Operations {
   const { clock, log, chain, database } = given;
   const { store, tables } = database;
-  const webhooks = new Webhooks({
-    tables,
-    clock,
-    log,
-    guard: { ...guard, privateOrigins: config.webhookPrivateOrigins },
-  });
+  const reach = { ...guard, privateOrigins: config.webhookPrivateOrigins };
+  const webhooks = new Webhooks({ tables, clock, log, guard: reach });
   const post = posterOf(given, config);
   const alarms = new Alarms({ post, clock, log });
   const liveTrades = () => store.liveAnywhere();
@@ -61,10 +57,18 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
     },
     admin: (health) => {
       if (config.admin === undefined) return undefined;
-      const newId = () => Buffer.from(clock.randomBytes(16)).toString('hex');
       const deadLetters = { list: () => webhooks.deadLetters(), replay: (seq: number) => webhooks.replay(seq) };
       const reserve = () => reserveOf(given);
-      return adminApp({ token: config.admin.token, log, newId, metrics, health, liveTrades, reserve, deadLetters });
+      return adminApp({
+        token: config.admin.token,
+        log,
+        newId: newId(clock),
+        metrics,
+        health,
+        liveTrades,
+        reserve,
+        deadLetters,
+      });
     },
   };
 }

@@ -1,5 +1,6 @@
 import { MAX_SATS, partsFloor, sumSats } from 'sparkle-protocol/protocol/amount';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { royaltySats } from 'sparkle-protocol/protocol/metadata';
 
 /** What a buyer pays, part by part, in sats. */
 export type Pricing = { sellerSats: bigint; royaltySats: bigint; marketFeeSats: bigint; l1FeeSats: bigint };
@@ -36,7 +37,7 @@ export function pricingOf(of: { sellerSats: bigint; royaltyBps: number; fees: Fe
   const { sellerSats, royaltyBps, fees, l1FeeSats } = of;
   const pricing = {
     sellerSats,
-    royaltySats: partsFloor({ sats: sellerSats, bps: royaltyBps }),
+    royaltySats: royaltySats({ sellerSats, bps: royaltyBps }),
     marketFeeSats: marketFeeSats({ sellerSats, fees }),
     l1FeeSats,
   };

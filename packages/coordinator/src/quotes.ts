@@ -66,11 +66,12 @@ export class Quotes {
     return { inscription_id: item.inscriptionId, ...quote, expires_at: expiresAt };
   }
 
-  /** A total as a buyer names it over the market, in its parts: what it has above all others is for the chain. */
-  async split(item: Item, total: bigint): Promise<PricingWire> {
-    const { pricing, totalSats: ours } = await this.price(item);
-    const l1FeeSats = total - ours + pricing.l1FeeSats;
-    return pricingWire({ ...pricing, l1FeeSats: l1FeeSats > 0n ? l1FeeSats : 0n });
+  /** A total as a buyer names it over the market, in its parts: what it has above all others is for the chain. Throws as `agreed`. */
+  async agreedTotal(item: Item, total: bigint): Promise<{ pricing: PricingWire; price: Price }> {
+    const today = await this.price(item);
+    const l1FeeSats = total - today.totalSats + today.pricing.l1FeeSats;
+    const pricing = pricingWire({ ...today.pricing, l1FeeSats: l1FeeSats > 0n ? l1FeeSats : 0n });
+    return { pricing, price: this.#agree(today, { item, named: pricing, totalSats: total }) };
   }
 
   /**
@@ -78,8 +79,11 @@ export class Quotes {
    * we ask for, and as little as a quote that still holds. What he named is what he pays. Throws `bad_amount`.
    */
   async agreed(of: { item: Item; named: PricingWire; totalSats: bigint }): Promise<Price> {
+    return this.#agree(await this.price(of.item), of);
+  }
+
+  #agree(price: Price, of: { item: Item; named: PricingWire; totalSats: bigint }): Price {
     const { item, named, totalSats: total } = of;
-    const price = await this.price(item);
     const today = { l1FeeSats: price.pricing.l1FeeSats, reserveSats: price.reserveSats };
     const asked = this.#standing(item.offerId).reduce(
       (least, given) => (given.l1FeeSats < least.l1FeeSats ? given : least),

@@ -131,7 +131,8 @@ function tellChanges(
   });
 }
 
-const newId = (clock: Clock) => (): string => hex.encode(clock.randomBytes(16));
+/** Names with 16 random bytes. */
+export const newId = (clock: Clock) => (): string => hex.encode(clock.randomBytes(16));
 
 function openHub({ database, clock, config: { network } }: ServiceParts): Hub {
   return new Hub({ database, clock, network, limits: { ...mailLimits, ...offerLimits } });

@@ -2,15 +2,7 @@ import * as z from 'zod/mini';
 import { MAX_SATS } from '../protocol/amount.ts';
 import { networkNames } from '../protocol/network.ts';
 import { maxTextBytes } from './envelope.ts';
-
-/** A field's schema says, in place of an error text, what it must be: whoever answers makes a sentence of it. */
-const text = (pattern: RegExp, expected: string) =>
-  z.string(`must be ${expected}`).check(z.regex(pattern, `must be ${expected}`));
-
-const integer = ({ min, max, unit }: { min: number; max: number; unit: string }) => {
-  const expected = `must be a whole number of ${unit} from ${min} to ${max}`;
-  return z.int(expected).check(z.gte(min, expected), z.lte(max, expected));
-};
+import { inscriptionId, integer, oneOf, text, unixSeconds } from './wire-fields.ts';
 
 /** A number as it stands in a query: canonical decimal text, nothing else. */
 const queryInteger = ({ min, max, unit }: { min: number; max: number; unit: string }) => {
@@ -21,13 +13,9 @@ const queryInteger = ({ min, max, unit }: { min: number; max: number; unit: stri
   );
 };
 
-const oneOf = <const Words extends readonly string[]>(words: Words) =>
-  z.enum(words, `must be one of ${words.join(', ')}`);
-
 const SEQUENCE = { min: 0, max: Number.MAX_SAFE_INTEGER, unit: 'messages' };
 const PRICE = { min: 1, max: Number(MAX_SATS), unit: 'sats' };
 const sequence = integer(SEQUENCE);
-const unixSeconds = integer({ min: 0, max: Number.MAX_SAFE_INTEGER, unit: 'Unix seconds' });
 const publicKey = text(/^[0-9a-f]{64}$/, 'an x-only key of 64 lowercase hex characters');
 const challenge = text(/^[0-9a-f]{64}$/, '64 lowercase hex characters');
 const signature = text(/^[0-9a-f]{128}$/, 'a BIP 340 signature of 128 lowercase hex characters');
@@ -39,12 +27,6 @@ const messageText = z.string(TEXT).check(
   // The length first: it bounds what the encoder is given.
   z.refine((said) => said.length <= maxTextBytes && new TextEncoder().encode(said).length <= maxTextBytes, TEXT),
   z.refine(isKeepable, TEXT),
-);
-
-const INSCRIPTION = 'must be an inscription id: 64 lowercase hex characters, i, index';
-const inscriptionId = z.string(INSCRIPTION).check(
-  z.regex(/^[0-9a-f]{64}i(?:0|[1-9][0-9]{0,9})$/, INSCRIPTION),
-  z.refine((id) => Number(id.slice(65)) <= 0xffff_ffff, INSCRIPTION),
 );
 
 /** A seller's own name of his offer; it stands in a path. */

@@ -1,5 +1,6 @@
 import { utf8 } from '@scure/base';
 import * as z from 'zod/mini';
+import { partsFloor } from './amount.ts';
 import { SparkleError } from './errors.ts';
 import { inscriptionIdText, readInscriptionId } from './inscription.ts';
 
@@ -93,8 +94,5 @@ export function collectionOf(body: Uint8Array): string | undefined {
 }
 
 /** The royalty in sats: a share of what the seller gets, rounded down (design 6). Throws `bad_amount` for an impossible share. */
-export function royaltySats({ sellerSats, bps: share }: { sellerSats: bigint; bps: number }): bigint {
-  if (!Number.isInteger(share) || share < 0 || share > 10_000)
-    throw new SparkleError('bad_amount', `a royalty must be 0 to 10000 bps; got ${share}`, { bps: share });
-  return (sellerSats * BigInt(share)) / 10_000n;
-}
+export const royaltySats = ({ sellerSats, bps: share }: { sellerSats: bigint; bps: number }): bigint =>
+  partsFloor({ sats: sellerSats, bps: share });
