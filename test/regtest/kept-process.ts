@@ -65,13 +65,21 @@ export class KeptProcess {
 
   /** Starts it and returns once it `answers`. Throws its last words when it ends before that. */
   async up(answers: () => Promise<boolean>, waits: Waits = {}): Promise<void> {
-    const { title } = this.#kept;
     this.#start();
-    const isUp = (): Promise<boolean> => {
-      if (!this.running) throw new Error(`${title} ended while starting: ${this.#said.trim().slice(-1500)}`);
-      return answers();
+    await this.until('to answer', answers, waits);
+  }
+
+  /** Waits as `until` does, with the program's last words in what is thrown; at once when the program ends. */
+  async until(what: string, isSo: () => Promise<boolean>, waits: Waits = {}): Promise<void> {
+    const { title } = this.#kept;
+    const said = (): string => this.#said.trim().slice(-1500);
+    const isSoYet = (): Promise<boolean> => {
+      if (!this.running) throw new Error(`${title} ended while starting: ${said()}`);
+      return isSo();
     };
-    await until(`${title} to answer`, isUp, waits);
+    await until(`${title} ${what}`, isSoYet, waits).catch((error: unknown) => {
+      throw this.running ? new Error(`${(error as Error).message}; it said: ${said()}`) : error;
+    });
   }
 
   /** Does what makes the program usable for the first time; when that fails, ends it for good and throws the failure. */

@@ -101,7 +101,7 @@ class LndProcess {
       nodeId = info?.public_key ?? '';
       return info !== undefined && info.is_synced_to_chain && info.current_block_height >= (await regtest.height());
     };
-    await until('LND to catch up', hasCaughtUp, starting);
+    await this.process.until('to catch up', hasCaughtUp, starting);
     this.lnd = lnd;
     return nodeId;
   }

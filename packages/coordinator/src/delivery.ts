@@ -34,7 +34,7 @@ export class Delivery {
    * lock that is not deep enough, `too_late`, `broadcast_refused`.
    */
   async finalize(tradeId: string, { payment_preimage: preimage, claim }: FinalizeWire): Promise<FinalizedWire> {
-    const trade = await this.#sale(tradeId);
+    const trade = await this.#upToDate(tradeId);
     const done = deliveredBy(trade);
     if (done !== undefined) return this.#finalized(done);
     if (!('terms' in trade) || !isPreimageOf(preimage, trade.terms.paymentHash))
@@ -84,6 +84,14 @@ export class Delivery {
     const trade = await this.#parts.trader.trade(tradeId);
     if (isSale(trade)) return trade;
     throw new SparkleError('not_found', 'id must be that of a trade; there is none', { field: 'id' });
+  }
+
+  /** A buyer may have seen the block that deepens his lock before our own look, most of all right after a start. */
+  async #upToDate(tradeId: string): Promise<HoldSeller> {
+    const trade = await this.#sale(tradeId);
+    if (trade.state !== 'locking') return trade;
+    await this.#parts.trader.look();
+    return this.#sale(tradeId);
   }
 
   async #finalized(txid: string): Promise<FinalizedWire> {
