@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { cachedPart, intoCache, missingPart, timed } from './cache.mjs';
 import { run, unpackDebian, unpackedProgram } from './debian.mjs';
-import { freePorts, keeper } from './kept.mjs';
+import { keeper } from './kept.mjs';
+import { freePorts } from './ports.mjs';
 import { onPath } from './parts/program.mjs';
 
 const PART = 'bitcoind-knots';

@@ -1,21 +1,4 @@
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
-
-/** Ports that were free a moment ago. Held open together while choosing, so that no two are the same. */
-export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer();
-      return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host: '127.0.0.1', port: 0 }, () => resolve(server));
-      });
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 /**
  * A shell that outlives this process by a moment: when our end of its pipe closes, however we died, it kills the program

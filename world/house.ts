@@ -14,7 +14,7 @@ import { WebSocket } from 'ws';
 import { openDatabase } from '../packages/coordinator/src/database.ts';
 import { createLog } from '../packages/coordinator/src/log.ts';
 import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
-import { freePorts } from '../scripts/kept.mjs';
+import { freePorts } from '../scripts/ports.mjs';
 import type { Party } from './party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';

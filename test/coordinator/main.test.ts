@@ -16,7 +16,7 @@ import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
-import { freePorts } from '../../scripts/kept.mjs';
+import { freePorts } from '../../scripts/ports.mjs';
 import { Owner } from '../../world/owner.ts';
 import { type Regtest, scriptOf, startRegtest, withoutBitcoind } from '../regtest/bitcoind.ts';
 import { KeptProcess, newFolder, until } from '../regtest/kept-process.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePorts } from '../../scripts/kept.mjs';
+import { freePorts } from '../../scripts/ports.mjs';
 import { btc, type Regtest } from './bitcoind.ts';
 import type { ElectrumX } from './electrumx.ts';
 import { KeptProcess, newFolder, until } from './kept-process.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { freePorts } from '../../scripts/kept.mjs';
+import { freePorts } from '../../scripts/ports.mjs';
 import type { Regtest } from './bitcoind.ts';
 import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';

@@ -1,4 +1,4 @@
-import { freePorts } from '../../scripts/kept.mjs';
+import { freePorts } from '../../scripts/ports.mjs';
 import type { Regtest } from './bitcoind.ts';
 import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
-import { freePorts } from '../../scripts/kept.mjs';
+import { freePorts } from '../../scripts/ports.mjs';
 import { isRunning, KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 

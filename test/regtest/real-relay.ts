@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePorts } from '../../scripts/kept.mjs';
+import { freePorts } from '../../scripts/ports.mjs';
 import { KeptProcess, newFolder } from './kept-process.ts';
 import { program } from './parts.ts';
 

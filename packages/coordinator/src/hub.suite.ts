@@ -12,7 +12,7 @@ import type { CoordinatorSigner } from 'sparkle-protocol/market/coordinator-http
 import { authDigest, offerDigest } from 'sparkle-protocol/market/coordinator-signing';
 import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
 import { type Clock, systemClock } from 'sparkle-protocol/trader/clock';
-import { freePorts } from '../../../scripts/kept.mjs';
+import { freePorts } from '../../../scripts/ports.mjs';
 import { Auth, authLimits } from './auth.ts';
 import { installAuth } from './auth-http.ts';
 import { type Database, openDatabase } from './database.ts';
