@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { type Commands, runCommand } from './commands.ts';
+import type { Config } from './config.ts';
+
+/** Runs the command line with commands that only say that they ran. */
+async function run(args: string[], commands: Partial<Commands> = {}) {
+  const said = { out: '', err: '', ran: '' };
+  const ran = (name: string) => async (_: unknown, given?: unknown) => {
+    said.ran += `${name}${given === undefined ? '' : ` ${JSON.stringify(given)}`}`;
+  };
+  const code = await runCommand(args, {
+    config: () => ({}) as Config,
+    terminal: { out: (text) => (said.out += text), err: (text) => (said.err += text) },
+    commands: { serve: ran('serve'), ...commands },
+    version: '1.2.3',
+  });
+  return { code, ...said };
+}
+
+test('commands: without a word the coordinator serves', async () => {
+  assert.deepEqual(await run([]), { code: 0, out: '', err: '', ran: 'serve' });
+  assert.equal((await run(['serve'])).ran, 'serve');
+});
+
+test('commands: --version and --help answer on standard output and end with 0', async () => {
+  assert.deepEqual(await run(['--version']), { code: 0, out: '1.2.3\n', err: '', ran: '' });
+  const { code, out, ran } = await run(['--help']);
+  assert.deepEqual([code, ran], [0, '']);
+  assert.match(out, /^Usage: coordinator/);
+});
+
+test('commands: what is no command, no option or too much is refused with 2, and nothing is done', async () => {
+  for (const args of [['sevre'], ['--sevre'], ['serve', 'now'], ['serve', '--now']]) {
+    const { code, out, err, ran } = await run(args);
+    assert.deepEqual([args, code, out, ran], [args, 2, '', '']);
+    assert.match(err, /^error: /);
+  }
+});
+
+test('commands: a configuration that must be changed ends with 2, what fails with 1, each in its own words', async () => {
+  const failing = (error: Error) => run([], { serve: async () => Promise.reject(error) });
+  const wrong = await failing(new SparkleError('bad_config', 'PORT must be a port'));
+  assert.deepEqual([wrong.code, wrong.err], [2, 'PORT must be a port\n']);
+  const away = await failing(new SparkleError('chain_unavailable', 'the node does not answer'));
+  assert.deepEqual([away.code, away.err], [1, 'the node does not answer\n']);
+  const defect = await failing(new TypeError('undefined is no function'));
+  assert.equal(defect.code, 1);
+  assert.match(defect.err, /^TypeError: undefined is no function\n +at /);
+});

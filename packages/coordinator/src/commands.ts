@@ -1,0 +1,61 @@
+import { Command, CommanderError } from 'commander';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import type { Config } from './config.ts';
+
+/** What the command line is told with: results to `out`, complaints to `err`. */
+export type Terminal = { out(text: string): void; err(text: string): void };
+
+/** Reads the configuration when a command needs it: `--help` must work without one. Throws `bad_config`. */
+export type ConfigReader = () => Config;
+
+export type CommandContext = { config: ConfigReader; terminal: Terminal };
+
+/** What each command does, by its name. */
+export type Commands = {
+  serve(context: CommandContext): Promise<void>;
+};
+
+const EXIT = { failed: 1, misused: 2 } as const;
+
+function programOf(of: CommandContext & { commands: Commands; version: string }): Command {
+  const { commands, version, terminal, ...context } = of;
+  const given = { ...context, terminal };
+  const program = new Command('coordinator')
+    .description('Sells Bitcoin inscriptions for Lightning payments over HTTP. Configured by the environment and .env.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err, outputError: (text, write) => write(text) });
+  program
+    .command('serve', { isDefault: true })
+    .description('serve until SIGTERM')
+    .action(() => commands.serve(given));
+  return program;
+}
+
+function exitCodeOf(error: unknown, { err }: Terminal): number {
+  // Commander has said it already; help and version are no failure.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.misused;
+  // What is wrong with what was asked or configured is said in its own words, anything else is a defect and keeps its stack.
+  if (!(error instanceof SparkleError)) {
+    err(`${String((error as Error).stack ?? error)}\n`);
+    return EXIT.failed;
+  }
+  err(`${error.message}\n`);
+  return error.code === 'bad_config' ? EXIT.misused : EXIT.failed;
+}
+
+/**
+ * Does what the arguments ask, without the names of Node and program. Resolves to the exit code: 0; 1 when it failed; 2 for
+ * arguments that are none, or a configuration that must be changed. Never rejects.
+ */
+export async function runCommand(
+  args: readonly string[],
+  of: CommandContext & { commands: Commands; version: string },
+): Promise<number> {
+  try {
+    await programOf(of).parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    return exitCodeOf(error, of.terminal);
+  }
+}
