@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import type { FastifyBaseLogger } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -42,6 +43,7 @@ function service(trades: readonly Trade[] = [holdSeller.locked, holdSeller.invoi
         replayed.push(seq);
       },
     },
+    backup: async () => ({ bytes: 4, stream: Readable.from([Buffer.from('copy')]) }),
   });
   return { app, replayed };
 }

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -26,6 +27,8 @@ export type AdminParts = {
     /** Makes it due again. Throws `not_found`. */
     replay(seq: number): Promise<void>;
   };
+  /** A copy of the database as of now, and its size. Throws `in_progress` while another is made. */
+  backup(): Promise<{ bytes: number; stream: Readable }>;
 };
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -69,7 +72,7 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   installProblems(app);
   installJson(app);
   installGate(app, parts.token);
-  const { metrics, health, liveTrades, reserve, deadLetters } = parts;
+  const { metrics, health, liveTrades, reserve, deadLetters, backup } = parts;
 
   const trades = async () => viewsOf(await liveTrades(), (await health()).bitcoin.block_height ?? undefined);
 
@@ -87,6 +90,10 @@ export function adminApp(parts: AdminParts): FastifyInstance {
         return { seq, state: 'due' };
       },
     );
+  app.post('/admin/backup', async (_, reply) => {
+    const { bytes, stream } = await backup();
+    return reply.headers({ 'content-length': bytes }).type('application/octet-stream').send(stream);
+  });
   app.get('/', async (_, reply) => {
     const view = {
       health: await health(),

@@ -13,7 +13,7 @@ async function run(args: string[], commands: Partial<Commands> = {}) {
   const code = await runCommand(args, {
     config: () => ({}) as Config,
     terminal: { out: (text) => (said.out += text), err: (text) => (said.err += text) },
-    commands: { serve: ran('serve'), ...commands },
+    commands: { serve: ran('serve'), backup: ran('backup'), ...commands },
     version: '1.2.3',
   });
   return { code, ...said };
@@ -32,11 +32,19 @@ test('commands: --version and --help answer on standard output and end with 0', 
 });
 
 test('commands: what is no command, no option or too much is refused with 2, and nothing is done', async () => {
-  for (const args of [['sevre'], ['--sevre'], ['serve', 'now'], ['serve', '--now']]) {
+  for (const args of [['sevre'], ['--sevre'], ['serve', 'now'], ['serve', '--now'], ['backup'], ['backup', 'a', 'b']]) {
     const { code, out, err, ran } = await run(args);
     assert.deepEqual([args, code, out, ran], [args, 2, '', '']);
     assert.match(err, /^error: /);
   }
+});
+
+test('commands: a word that is none is named', async () => {
+  assert.match((await run(['sevre'])).err, /^error: unknown command 'sevre'\n\(Did you mean serve\?\)/);
+});
+
+test('commands: a command is given what stands behind it', async () => {
+  assert.equal((await run(['backup', 'copy.db'])).ran, 'backup {"file":"copy.db"}');
 });
 
 test('commands: a configuration that must be changed ends with 2, what fails with 1, each in its own words', async () => {

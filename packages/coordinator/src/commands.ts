@@ -13,6 +13,7 @@ export type CommandContext = { config: ConfigReader; terminal: Terminal };
 /** What each command does, by its name. */
 export type Commands = {
   serve(context: CommandContext): Promise<void>;
+  backup(context: CommandContext, of: { file: string }): Promise<void>;
 };
 
 const EXIT = { failed: 1, misused: 2 } as const;
@@ -26,9 +27,14 @@ function programOf(of: CommandContext & { commands: Commands; version: string })
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err, outputError: (text, write) => write(text) });
   program
-    .command('serve', { isDefault: true })
-    .description('serve until SIGTERM')
+    .command('serve')
+    .description('serve until SIGTERM; what is done without a command')
     .action(() => commands.serve(given));
+  program
+    .command('backup')
+    .description('copy the database into a new file, also while the coordinator runs; the rescue phrase is not in it')
+    .argument('<file>')
+    .action((file: string) => commands.backup(given, { file }));
   return program;
 }
 
@@ -53,7 +59,7 @@ export async function runCommand(
   of: CommandContext & { commands: Commands; version: string },
 ): Promise<number> {
   try {
-    await programOf(of).parseAsync(args, { from: 'user' });
+    await programOf(of).parseAsync(args.length === 0 ? ['serve'] : args, { from: 'user' });
     return 0;
   } catch (error) {
     return exitCodeOf(error, of.terminal);

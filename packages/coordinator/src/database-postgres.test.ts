@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
 import { sql } from 'kysely';
-import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { alert, quoting } from 'sparkle-protocol/store/samples.suite';
 import { until } from '../../../test/regtest/kept-process.ts';
 import { program, withoutPostgres } from '../../../test/regtest/parts.ts';
 import { type Postgres, startPostgres } from '../../../test/regtest/postgres.ts';
+import { backup } from './backup.ts';
+import type { Config } from './config.ts';
 import { databaseSuite, letter, name, open, withCode } from './database.suite.ts';
 
 let server: Postgres;
@@ -76,41 +77,100 @@ describe('database on a server', { skip: withoutPostgres }, () => {
     await assert.rejects(open(url), withCode('schema_mismatch', /newer: 9999_later/));
   });
 
-  test('database: a backup is left to the server’s own program, whose command copies and restores everything', async (context) => {
-    const folder = mkdtempSync(join(tmpdir(), 'sparkle-dump-'));
-    context.after(() => rmSync(folder, { recursive: true }));
-    const url = await server.newDatabase();
-    const database = await open(url);
-    await database.store.create({ trade: quoting(name), effects: [alert('a')] });
-    await database.append((session) => session.insertInto('mailbox').values(letter).execute());
-    const path = join(folder, "anna's copy");
-    const refusal: unknown = await database.backup(path).catch((error: unknown) => error);
-    assert.ok(refusal instanceof SparkleError && refusal.code === 'not_supported', String(refusal));
-    const [, command = ''] = /(pg_dump .*)$/.exec(refusal.message) ?? [];
-    const { dir = '' } = await program('postgres');
-    execFileSync('/bin/sh', ['-c', `"${dir}"/${command}`]);
-    await database.close();
+  describe('backups', () => {
+    let path: string | undefined;
+    // The programs that belong to the server, where an operator has installed them.
+    before(async () => {
+      path = process.env['PATH'];
+      process.env['PATH'] = `${(await program('postgres')).dir}:${path}`;
+    });
+    after(() => (process.env['PATH'] = path));
 
-    const other = await server.newDatabase();
-    execFileSync(join(dir, 'pg_restore'), ['--no-owner', `--dbname=${other}`, path]);
-    const restored = await open(other);
-    context.after(() => restored.close());
-    // The copy still says that the first one holds the trade, for as long as a lease lasts.
-    await until('the trade to be free', async () => (await restored.store.live()).length === 1);
-    assert.deepEqual(await restored.store.live(), [quoting(name)]);
-    assert.equal((await restored.store.due()).length, 1);
-    assert.equal((await restored.tables.selectFrom('mailbox').selectAll().execute()).length, 1);
-  });
+    /** `coordinator backup FILE`; what it says. */
+    async function run(url: string, file: string): Promise<string> {
+      let said = '';
+      const terminal = { out: (text: string) => (said += text), err: () => {} };
+      await backup({ config: () => ({ databaseUrl: url }) as Config, terminal }, { file });
+      return said;
+    }
 
-  test('database: the command for a backup does not repeat the password', async () => {
-    const url = new URL(await server.newDatabase());
-    url.password = 'hunter2';
-    const database = await open(url.href);
-    await assert.rejects(
-      database.backup('copy'),
-      (error: Error) => withCode('not_supported', /pg_dump .*--file='copy'/)(error) && !/hunter2/.test(error.message),
-    );
-    await database.close();
+    function newFolder(context: TestContext): string {
+      const folder = mkdtempSync(join(tmpdir(), 'sparkle-dump-'));
+      context.after(() => rmSync(folder, { recursive: true }));
+      return folder;
+    }
+
+    test('database: a backup is taken while the coordinator runs, for its owner alone, and pg_restore brings back everything', async (context) => {
+      const url = await server.newDatabase();
+      const database = await open(url);
+      context.after(() => database.close());
+      await database.store.create({ trade: quoting(name), effects: [alert('a')] });
+      await database.append((session) => session.insertInto('mailbox').values(letter).execute());
+      const file = join(newFolder(context), "anna's copy");
+      assert.match(await run(url, file), /holds [0-9]+ tables and was read back.* rescue phrase is not in it/);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+
+      const other = await server.newDatabase();
+      execFileSync('pg_restore', ['--no-owner', `--dbname=${other}`, file]);
+      const restored = await open(other);
+      context.after(() => restored.close());
+      // The copy still says that the first one holds the trade, for as long as a lease lasts.
+      await until('the trade to be free', async () => (await restored.store.live()).length === 1);
+      assert.deepEqual(await restored.store.live(), [quoting(name)]);
+      assert.equal((await restored.store.due()).length, 1);
+      assert.equal((await restored.tables.selectFrom('mailbox').selectAll().execute()).length, 1);
+    });
+
+    test('database: a backup overwrites nothing, and leaves nothing behind that is none', async (context) => {
+      const folder = newFolder(context);
+      const empty = await server.newDatabase();
+      await assert.rejects(run(empty, join(folder, 'copy')), withCode('store_unavailable', /pg_dump must end well/));
+      assert.deepEqual(readdirSync(folder), []);
+      writeFileSync(join(folder, 'copy'), 'of last week');
+      await assert.rejects(run(empty, join(folder, 'copy')), withCode('bad_config', /must be a new file/));
+    });
+
+    test('database: a backup that a broken disk cut short is noticed', async (context) => {
+      const folder = newFolder(context);
+      const url = await server.newDatabase();
+      await (await open(url)).close();
+      const cutting = join(folder, 'pg_dump');
+      // The real program, whose file then loses its end.
+      const real = join((await program('postgres')).dir ?? '', 'pg_dump');
+      writeFileSync(
+        cutting,
+        `#!/bin/sh\n"${real}" "$@" || exit\nfor a; do case $a in --file=*) truncate -s -200 "\${a#--file=}";; esac; done\n`,
+        { mode: 0o700 },
+      );
+      const before = process.env['PATH'];
+      process.env['PATH'] = `${folder}:${before}`;
+      context.after(() => (process.env['PATH'] = before));
+      await assert.rejects(run(url, join(folder, 'copy')), withCode('store_unavailable', /pg_restore must end well/));
+      assert.deepEqual(readdirSync(folder), ['pg_dump']);
+    });
+
+    test('database: where there is no pg_dump a backup says so, and repeats no password', async (context) => {
+      const before = process.env['PATH'];
+      process.env['PATH'] = newFolder(context);
+      context.after(() => (process.env['PATH'] = before));
+      await assert.rejects(
+        run('postgres://sparkle:hunter2@127.0.0.1:1/sparkle', join(newFolder(context), 'copy')),
+        (error: Error) =>
+          withCode('bad_config', /^pg_dump must be on PATH/)(error) && !/hunter2/.test(JSON.stringify(error)),
+      );
+    });
+
+    test('database: a backup gives the password to pg_dump, and to nobody who reads its arguments', async (context) => {
+      const folder = newFolder(context);
+      writeFileSync(join(folder, 'pg_dump'), '#!/bin/sh\necho "$@ with $PGPASSWORD" >&2\nexit 1\n', { mode: 0o700 });
+      const before = process.env['PATH'];
+      process.env['PATH'] = `${folder}:${before}`;
+      context.after(() => (process.env['PATH'] = before));
+      await assert.rejects(
+        run('postgres://sparkle:hunter%2F2@127.0.0.1:1/sparkle', join(folder, 'copy')),
+        withCode('store_unavailable', /--dbname=postgres:\/\/sparkle@127.0.0.1:1\/sparkle with hunter\/2$/),
+      );
+    });
   });
 
   test('database: a server that goes away is said to be away by every table, and is there again afterwards', async (context) => {

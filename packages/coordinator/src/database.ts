@@ -25,8 +25,8 @@ export type Database = {
   announce(word: string): void;
   listen(listener: (word: string) => void): () => void;
   /**
-   * Writes a copy to a new file while everything goes on. Throws `bad_config` when there is such a file, and on PostgreSQL
-   * `not_supported` with the command that does it.
+   * Writes a copy to a new file while everything goes on, and reads it back. Throws `bad_config` when there is such a file,
+   * or no `pg_dump` for PostgreSQL, and `store_unavailable` for a copy that is not whole.
    */
   backup(path: string): Promise<void>;
   close(): Promise<void>;
@@ -41,6 +41,9 @@ export const isTaken = (error: unknown): boolean =>
 const SQLITE = /^sqlite:(?<path>.+)$/;
 const POSTGRES = /^postgres(?:ql)?:\/\//;
 
+/** The file of a `sqlite:FILE`; `undefined` for a database on a server. */
+export const sqlitePathOf = (url: string): string | undefined => SQLITE.exec(url)?.groups?.['path'];
+
 /** Where the database is, the network of its trades, and what operators call this instance of the coordinator. */
 export type DatabaseOptions = { url: string; network: NetworkName; instance?: string };
 
@@ -50,7 +53,7 @@ export type DatabaseOptions = { url: string; network: NetworkName; instance?: st
  * is open elsewhere, and `store_unavailable` for a server that does not answer.
  */
 export async function openDatabase({ url, network, instance = '' }: DatabaseOptions): Promise<Database> {
-  const path = SQLITE.exec(url)?.groups?.['path'];
+  const path = sqlitePathOf(url);
   if (path !== undefined) return openSqlite({ path, network });
   if (POSTGRES.test(url)) return openPostgres({ url, network, instance });
   // The address may carry a password: only its beginning is repeated.

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
+import { backup } from './backup.ts';
 import { runCommand } from './commands.ts';
 import { type Config, readConfig, withEnvFile } from './config.ts';
 import { serve } from './serve.ts';
@@ -15,5 +16,10 @@ const terminal = {
 };
 
 // What serves goes on after this: only what went wrong ends the process here.
-process.exitCode = await runCommand(process.argv.slice(2), { config, terminal, commands: { serve }, version: VERSION });
+process.exitCode = await runCommand(process.argv.slice(2), {
+  config,
+  terminal,
+  commands: { backup, serve },
+  version: VERSION,
+});
 if (process.exitCode !== 0) process.exit();

@@ -4,6 +4,7 @@ import { isSale } from './desk.ts';
 import { adminApp } from './admin.ts';
 import type { Reserve } from './admin-view.ts';
 import { Alarms } from './alarms.ts';
+import { backupsOf } from './backup-stream.ts';
 import type { Config } from './config.ts';
 import { type Alarm, Guardian } from './guardian.ts';
 import { createMetrics, type Metrics, type Snapshot } from './metrics.ts';
@@ -33,7 +34,7 @@ export type Operations = {
   admin(health: () => Promise<Health>): FastifyInstance | undefined;
 };
 
-export type OperationsConfig = Pick<Config, 'admin' | 'alerts' | 'webhookPrivateOrigins'>;
+export type OperationsConfig = Pick<Config, 'admin' | 'alerts' | 'databaseUrl' | 'webhookPrivateOrigins'>;
 
 export function openOperations(given: ServiceParts, config: OperationsConfig): Operations {
   const { clock, log, chain, database } = given;
@@ -68,6 +69,7 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
         liveTrades,
         reserve,
         deadLetters,
+        backup: backupsOf(database, config.databaseUrl),
       });
     },
   };
