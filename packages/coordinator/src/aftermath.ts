@@ -1,5 +1,6 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
+import { sumSats } from 'sparkle-protocol/protocol/amount';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
@@ -112,7 +113,7 @@ export class Aftermath {
     const { listings, log } = this.#parts;
     const item = await listings.byId(offerId);
     if (item === undefined) return;
-    const outpoint = await this.#relist(item);
+    const outpoint = await this.#relist({ ...item, priceSats: item.priceSats + royaltyOf(trade) });
     if (!outpoint.startsWith(trade.txid ?? ''))
       log.error({ code: 'sat_lost', outpoint }, 'an inscription that came back is not where it should be');
     // Last: whatever fails before is done again.
@@ -120,7 +121,7 @@ export class Aftermath {
   }
 
   /** Puts an item of ours on the shelf where it lies now; once, however often it is done. */
-  async #relist({ inscriptionId, priceSats }: Item): Promise<string> {
+  async #relist({ inscriptionId, priceSats }: Pick<Item, 'inscriptionId' | 'priceSats'>): Promise<string> {
     const { listings, ordinals, chain, relistSeconds, nowSeconds } = this.#parts;
     const { txid, vout, offsetSats } = readSatPoint((await ordinals.locate(inscriptionId)).satpoint);
     const outpoint = `${txid}:${vout}`;
@@ -147,6 +148,9 @@ export class Aftermath {
     await listings.move({ offerId, from: ['taken'], to: isUnspent ? 'open' : 'gone' });
   }
 }
+
+/** What the fill has paid besides the price: the item has cost that, too. */
+const royaltyOf = ({ offer }: Ended): bigint => sumSats((offer.fill?.payouts ?? []).map(({ valueSats }) => valueSats));
 
 function isThere(error: unknown): void {
   if (!(error instanceof SparkleError) || error.code !== 'in_progress') throw error;

@@ -84,6 +84,7 @@ export class Desk {
     const item = await listings.open(asked.inscription_id);
     const { ord_address: ordAddress } = asked.buyer;
     assertAddress(ordAddress, network);
+    assertCollection(asked.collection_ref, item);
     await this.#assertBefore(asked.expiry_block);
     const totalSats = BigInt(asked.max_total_sats);
     const { pricing, network: rail, buyer: named } = asked;
@@ -325,6 +326,14 @@ function assertAddress(address: string, network: NetworkName): void {
   }
 }
 
+/** An item that names its collection is of no other; of one that names none the buyer may believe what he likes. */
+function assertCollection(named: string | undefined, { declared }: Item): void {
+  if (named === undefined || declared === undefined || named === declared.collectionId) return;
+  const field = 'collection_ref';
+  const sentence = `${field} must be the collection that the item names, ${declared.collectionId}; got ${named}`;
+  throw new SparkleError('bad_message', sentence, { field });
+}
+
 const keysMissing = (): SparkleError =>
   new SparkleError('bad_message', 'payment_hash and claim_key of this trade must be given; they are not', {
     field: 'payment_hash',
@@ -353,6 +362,6 @@ function offerOf({ item, price, expiresAt }: { item: Item; price: Price; expires
     ...{ postageSats: valueSats, reserveSats: price.reserveSats, maxRefundFeeSats: MOST_FEE_SATS },
     confirmations: confirmationsFor(price.totalSats),
     ...{ finalCltv: 40, routeCapBlocks: 144 },
-    ...(listing === undefined ? {} : { fill: { listing, payouts: [] } }),
+    ...(listing === undefined ? {} : { fill: { listing, payouts: price.payouts } }),
   };
 }

@@ -9,6 +9,7 @@ import { checkListing, type Listing, readListing } from 'sparkle-protocol/protoc
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Kysely, Selectable } from 'kysely';
 import type { ExchangeTables, OfferState } from './migrations/0001-exchange.ts';
+import { type Declared, declaredRoyalty } from './royalties.ts';
 
 /** What is for sale here: another's inscription by his signed listing, or one that this coordinator was left with. */
 export type Item = {
@@ -18,6 +19,8 @@ export type Item = {
   priceSats: bigint;
   /** Where he gets it; of our own items where nobody needs to be paid, absent. */
   listing?: Listing;
+  /** What its collection declares, as it stood in the chain when it was listed; absent where it names no collection. */
+  declared?: Declared;
   outpoint: string;
   valueSats: bigint;
   offsetSats: bigint;
@@ -44,7 +47,7 @@ export type ListingParts = {
 const MOST_SOURCE_SATS = 20_000n;
 
 type Row = Selectable<ExchangeTables['offer']>;
-type Body = Pick<Item, 'listing' | 'valueSats' | 'offsetSats'>;
+type Body = Pick<Item, 'listing' | 'declared' | 'valueSats' | 'offsetSats'>;
 type Asked = { inscriptionId: string; priceSats: bigint; payoutAddress: string; psbt: string; expiresAt: number };
 
 const itemOf = (row: Row): Item => ({
@@ -90,7 +93,9 @@ export class Listings {
       );
     const offsetSats = await this.#check(listing, asked);
     const { inscriptionId, priceSats, expiresAt } = asked;
-    return this.#insert({ inscriptionId, priceSats, expiresAt, outpoint, valueSats, offsetSats, listing });
+    const declared = await declaredRoyalty(this.#parts, inscriptionId);
+    const terms = declared === undefined ? {} : { declared };
+    return this.#insert({ inscriptionId, priceSats, expiresAt, outpoint, valueSats, offsetSats, listing, ...terms });
   }
 
   /** Puts what we were left with on the shelf again. */
@@ -213,8 +218,12 @@ export class Listings {
   async #insert(made: Omit<Item, 'offerId' | 'state'>): Promise<Item> {
     const { tables, sellerId, newId } = this.#parts;
     const offerId = newId();
-    const { listing, valueSats, offsetSats, inscriptionId, priceSats, outpoint, expiresAt } = made;
-    const body: Body = { valueSats, offsetSats, ...(listing === undefined ? {} : { listing }) };
+    const { listing, declared, valueSats, offsetSats, inscriptionId, priceSats, outpoint, expiresAt } = made;
+    const body: Body = {
+      ...{ valueSats, offsetSats },
+      ...(listing === undefined ? {} : { listing }),
+      ...(declared === undefined ? {} : { declared }),
+    };
     const { numInsertedOrUpdatedRows: inserted } = await tables
       .insertInto('offer')
       .values({

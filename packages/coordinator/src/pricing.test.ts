@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MAX_SATS } from 'sparkle-protocol/protocol/amount';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { royaltySats } from 'sparkle-protocol/protocol/metadata';
 import {
   assertPricing,
   checkPricing,
@@ -16,7 +17,7 @@ import {
 /** Part 4 of the coordinator API: 500 basis points of 1,400,000 are 70,000. */
 const OURS = pricingOf({
   sellerSats: 1_400_000n,
-  royaltyBps: 500,
+  royaltySats: royaltySats({ sellerSats: 1_400_000n, bps: 500 }),
   fees: { fixedSats: 20_000n, bps: 0 },
   l1FeeSats: 10_000n,
 });
@@ -38,12 +39,9 @@ test('the published example is priced as it is published', () => {
   assert.deepEqual(checkPricing(GOOD, RULES), []);
 });
 
-test('the fee is rounded up and the royalty down', () => {
+test('the fee is rounded up', () => {
   const fee = (sellerSats: bigint) => marketFeeSats({ sellerSats, fees: { fixedSats: 1000n, bps: 1 } });
   assert.deepEqual([fee(0n), fee(1n), fee(10_000n), fee(10_001n)], [1000n, 1001n, 1001n, 1002n]);
-  const royalty = (sellerSats: bigint) =>
-    pricingOf({ sellerSats, royaltyBps: 1, fees: { fixedSats: 0n, bps: 0 }, l1FeeSats: 0n }).royaltySats;
-  assert.deepEqual([royalty(9_999n), royalty(10_000n), royalty(19_999n)], [0n, 1n, 1n]);
 });
 
 test('the fee is the least whole number that is not below the share', () => {
@@ -58,11 +56,12 @@ test('the fee is the least whole number that is not below the share', () => {
 
 test('every price of ours is taken, in its parts and in its sum, and no sat of it is lost', () => {
   fc.assert(
-    fc.property(sats, bps, fees, sats, (sellerSats, royaltyBps, of, l1FeeSats) => {
-      const ours = pricingOf({ sellerSats, royaltyBps, fees: of, l1FeeSats });
+    fc.property(sats, bps, fees, sats, (sellerSats, share, of, l1FeeSats) => {
+      const royalty = royaltySats({ sellerSats, bps: share });
+      const ours = pricingOf({ sellerSats, royaltySats: royalty, fees: of, l1FeeSats });
       const { sellerSats: a, royaltySats: b, marketFeeSats: c, l1FeeSats: d } = ours;
       assert.equal(totalSats(ours), a + b + c + d);
-      assert.ok(b <= a);
+      assert.deepEqual([a, b, d], [sellerSats, royalty, l1FeeSats]);
       const named = { pricing: pricingWire(ours), maxTotalSats: Number(totalSats(ours)) };
       assert.deepEqual(checkPricing(named, { ours, minTotalSats: 0n, maxTotalSats: MAX_SATS }), []);
     }),
@@ -141,12 +140,10 @@ test('all failures are told at once, and the error names the first field', () =>
   assertPricing(GOOD, RULES);
 });
 
-for (const royaltyBps of [-1, 10_001, 0.5, Number.NaN])
-  test(`${royaltyBps} basis points are refused`, () => {
+for (const share of [-1, 10_001, 0.5, Number.NaN])
+  test(`a fee of ${share} basis points is refused`, () => {
     const refused = (error: unknown) => error instanceof SparkleError && error.code === 'bad_amount';
-    const of = { sellerSats: 1n, royaltyBps, fees: { fixedSats: 0n, bps: 0 }, l1FeeSats: 0n };
-    assert.throws(() => pricingOf(of), refused);
-    assert.throws(() => marketFeeSats({ sellerSats: 1n, fees: { fixedSats: 0n, bps: royaltyBps } }), refused);
+    assert.throws(() => marketFeeSats({ sellerSats: 1n, fees: { fixedSats: 0n, bps: share } }), refused);
   });
 
 test('more bitcoin than there is cannot be asked for', () => {

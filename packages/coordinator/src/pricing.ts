@@ -1,6 +1,5 @@
 import { MAX_SATS, partsFloor, sumSats } from 'sparkle-protocol/protocol/amount';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { royaltySats } from 'sparkle-protocol/protocol/metadata';
 
 /** What a buyer pays, part by part, in sats. */
 export type Pricing = { sellerSats: bigint; royaltySats: bigint; marketFeeSats: bigint; l1FeeSats: bigint };
@@ -29,15 +28,12 @@ export function marketFeeSats({ sellerSats, fees }: { sellerSats: bigint; fees: 
   return sumSats([fixedSats, sellerSats - rest]);
 }
 
-/**
- * What an item costs: royalty = floor(price * bps / 10000), the fee rounded up, and the estimate for the chain. Throws
- * `bad_amount`.
- */
-export function pricingOf(of: { sellerSats: bigint; royaltyBps: number; fees: Fees; l1FeeSats: bigint }): Pricing {
-  const { sellerSats, royaltyBps, fees, l1FeeSats } = of;
+/** What an item costs: the royalty as it is paid out, the fee rounded up, and the estimate for the chain. Throws `bad_amount`. */
+export function pricingOf(of: { sellerSats: bigint; royaltySats: bigint; fees: Fees; l1FeeSats: bigint }): Pricing {
+  const { sellerSats, royaltySats, fees, l1FeeSats } = of;
   const pricing = {
     sellerSats,
-    royaltySats: royaltySats({ sellerSats, bps: royaltyBps }),
+    royaltySats,
     marketFeeSats: marketFeeSats({ sellerSats, fees }),
     l1FeeSats,
   };

@@ -1,5 +1,7 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { PricingWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import { sumSats } from 'sparkle-protocol/protocol/amount';
+import type { Output } from 'sparkle-protocol/protocol/draft';
 import type { Item } from './listings.ts';
 import {
   assertPricing,
@@ -10,6 +12,7 @@ import {
   pricingWire,
   totalSats,
 } from './pricing.ts';
+import { royaltyPayouts } from './royalties.ts';
 
 export type QuoteParts = {
   chain: Pick<Chain, 'feerate'>;
@@ -18,18 +21,26 @@ export type QuoteParts = {
   nowSeconds(): number;
 };
 
-/** Virtual bytes of a fill with two coins of ours besides the two that only make room (swaps 4.2.3), all Taproot, royalty included. */
+/** Virtual bytes of a fill with two coins of ours besides the two that only make room, all Taproot, one royalty included. */
 const FILL_VBYTES = 560n;
+const PAYOUT_VBYTES = 43n;
 /** A claim of the lock's leaf with one output; the lock carries what it costs, three times over. */
 const CLAIM_VBYTES = 156n;
 const RESERVE_FACTOR = 3n;
 const LEAST_RESERVE_SATS = 1_000n;
 const TARGET_BLOCKS = 6;
 
-/** What one sale costs whom. `reserveSats` is the part of the L1 fee that lies in the lock and pays for the claim. */
-export type Price = { pricing: Pricing; reserveSats: bigint; totalSats: bigint };
+/**
+ * What one sale costs whom. `reserveSats` is the part of the L1 fee that lies in the lock and pays for the claim, `payouts`
+ * are the outputs in which the fill pays the royalty, to the sat.
+ */
+export type Price = { pricing: Pricing; reserveSats: bigint; totalSats: bigint; payouts: Output[] };
 
 type Given = { l1FeeSats: bigint; reserveSats: bigint; expiresAt: number };
+
+/** An item of ours is not filled: with the fill that brought it here its creator was paid. */
+const payoutsOf = ({ listing, declared, priceSats: sellerSats }: Item): Output[] =>
+  listing === undefined || declared === undefined ? [] : royaltyPayouts({ declared, sellerSats });
 
 /** What things cost here. A quote holds as long as it says, and what it says is what is charged, to the sat. */
 export class Quotes {
@@ -46,12 +57,14 @@ export class Quotes {
     const feerateSatVb = BigInt(Math.ceil(await chain.feerate(TARGET_BLOCKS)));
     const reserve = CLAIM_VBYTES * feerateSatVb * RESERVE_FACTOR;
     const reserveSats = reserve > LEAST_RESERVE_SATS ? reserve : LEAST_RESERVE_SATS;
+    const { priceSats: sellerSats } = item;
+    const payouts = payoutsOf(item);
+    const vbytes = FILL_VBYTES + PAYOUT_VBYTES * BigInt(Math.max(0, payouts.length - 1));
     const pricing = pricingOf({
-      // No royalty is charged as long as none is paid out.
-      ...{ sellerSats: item.priceSats, royaltyBps: 0, fees },
-      l1FeeSats: FILL_VBYTES * feerateSatVb + reserveSats,
+      ...{ sellerSats, royaltySats: sumSats(payouts.map(({ valueSats }) => valueSats)), fees },
+      l1FeeSats: vbytes * feerateSatVb + reserveSats,
     });
-    return { pricing, reserveSats, totalSats: totalSats(pricing) };
+    return { pricing, reserveSats, totalSats: totalSats(pricing), payouts };
   }
 
   async quote(item: Item): Promise<QuoteWire> {
@@ -94,7 +107,7 @@ export class Quotes {
     const pricing = { ...price.pricing, l1FeeSats: BigInt(named.estimated_l1_fee_sats) };
     // At an old fee the old reserve: the difference would be the buyer's.
     const isOld = pricing.l1FeeSats < today.l1FeeSats;
-    return { pricing, totalSats: total, reserveSats: isOld ? asked.reserveSats : today.reserveSats };
+    return { ...price, pricing, totalSats: total, reserveSats: isOld ? asked.reserveSats : today.reserveSats };
   }
 
   #rules(ours: Pricing): PricingRules {

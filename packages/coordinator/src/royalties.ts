@@ -1,0 +1,77 @@
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import { addressScript, type Output } from 'sparkle-protocol/protocol/draft';
+import { readEnvelopes } from 'sparkle-protocol/protocol/envelope';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { dustLimitSats } from 'sparkle-protocol/protocol/fees';
+import { readInscriptionId } from 'sparkle-protocol/protocol/inscription';
+import { collectionOf, readGenesis, royaltySats, type Royalty } from 'sparkle-protocol/protocol/metadata';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
+
+/** What the genesis of an item's collection declares: a share of the price, and whose outputs it goes to. */
+export type Declared = {
+  collectionId: string;
+  bps: number;
+  /** One for each recipient in the genesis' order; null for one who has named no address of this network. */
+  scripts: (string | null)[];
+};
+
+type Parts = { chain: Pick<Chain, 'transaction'>; network: NetworkName };
+
+/** Of another network, or no address at all: nobody can be paid there, and a guess would pay somebody else. */
+function scriptOf({ address }: Royalty['recipients'][number], network: NetworkName): string | null {
+  if (address === undefined) return null;
+  try {
+    return addressScript(address, network);
+  } catch (error) {
+    if (error instanceof SparkleError) return null;
+    throw error;
+  }
+}
+
+/** The body of an inscription in the best chain; `undefined` where there is none. Throws `chain_unavailable`. */
+async function bodyOf({ chain }: Parts, inscriptionId: string): Promise<Uint8Array | undefined> {
+  const { txid, index } = readInscriptionId(inscriptionId);
+  const found = await chain.transaction(txid);
+  return found?.block === undefined ? undefined : readEnvelopes(found.raw)[index]?.body;
+}
+
+/** A genesis that cannot be read declares nothing: a royalty that is guessed is charged to somebody. */
+function royaltyIn(genesis: Uint8Array | undefined): Royalty {
+  const none = { bps: 0, recipients: [] };
+  if (genesis === undefined) return none;
+  try {
+    return readGenesis(genesis).royalty;
+  } catch (error) {
+    if (error instanceof SparkleError && error.code === 'bad_message') return none;
+    throw error;
+  }
+}
+
+/**
+ * What is declared for an inscription that names its collection (`op: "child"`), read from the chain itself; `undefined` for
+ * one that names none. Both never change, so it is read once. Throws `chain_unavailable`.
+ */
+export async function declaredRoyalty(parts: Parts, inscriptionId: string): Promise<Declared | undefined> {
+  const body = await bodyOf(parts, inscriptionId);
+  const collectionId = body === undefined ? undefined : collectionOf(body);
+  if (collectionId === undefined) return undefined;
+  const { bps, recipients } = royaltyIn(await bodyOf(parts, collectionId));
+  return { collectionId, bps, scripts: recipients.map((recipient) => scriptOf(recipient, parts.network)) };
+}
+
+/**
+ * The royalty as outputs of the fill: the share of the price, rounded down, in equal parts for all recipients, of which the
+ * first has what is left over. A part that cannot be paid there, because its recipient has no address or it would be
+ * dust, is left out: what is not paid is not charged.
+ */
+export function royaltyPayouts({ declared, sellerSats }: { declared: Declared; sellerSats: bigint }): Output[] {
+  const { bps, scripts } = declared;
+  const count = BigInt(scripts.length);
+  if (count === 0n) return [];
+  const wholeSats = royaltySats({ sellerSats, bps });
+  const partSats = wholeSats / count;
+  return scripts.flatMap((script, index) => {
+    const valueSats = index === 0 ? wholeSats - partSats * (count - 1n) : partSats;
+    return script === null || valueSats < dustLimitSats(script) ? [] : [{ script, valueSats }];
+  });
+}
