@@ -22,7 +22,7 @@ import { type Regtest, scriptOf, startRegtest, withoutBitcoind } from '../regtes
 import { KeptProcess, newFolder, until } from '../regtest/kept-process.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
 import { type Lnd, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
-import { withoutLnd, withoutPostgres } from '../regtest/parts.ts';
+import { program as partProgram, withoutLnd, withoutPostgres } from '../regtest/parts.ts';
 import { type Postgres, startPostgres } from '../regtest/postgres.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
@@ -44,6 +44,7 @@ describe(
     let nodes: { ours: Lnd; buyers: Lnd };
     let lightning: Lightning;
     let postgres: Postgres;
+    let operator: Awaited<ReturnType<typeof asOperator>>;
     let program: KeptProcess;
     let ports: number[];
     let folder: string;
@@ -70,7 +71,8 @@ describe(
       lightning = driverOver(buyers, () => {});
       undo.push(() => lightning.close());
       ports = await freePorts(2);
-      program = new KeptProcess(await asOperator());
+      operator = await asOperator();
+      program = new KeptProcess(operator);
       undo.push(() => program.end('SIGTERM'));
       await start();
     });
@@ -237,6 +239,31 @@ describe(
       assert.match(await metrics.text(), /^sparkle_snapshot_up 1$/m);
       const { body } = await ask<{ status: string; network: string }>('GET', '/api/health');
       assert.deepEqual([body.status, body.network], ['ok', 'regtest']);
+    });
+
+    async function command(...args: string[]) {
+      const { dir = '' } = await partProgram('postgres');
+      const env = { ...operator.env, PATH: `${dir}:${process.env['PATH']}` };
+      return spawnSync(process.execPath, [...flags, MAIN, ...args], { cwd: folder, env, encoding: 'utf8' });
+    }
+
+    test('checks all its parts without serving, beside a coordinator that runs', async () => {
+      const { status, stdout, stderr } = await command('check');
+      assert.deepEqual([status, stderr], [0, '']);
+      for (const line of [
+        /^ok {3}database: its tables are up to date$/m,
+        /^ok {3}bitcoin: regtest, height [0-9]+, every transaction is indexed$/m,
+        /^ok {3}wallet: coordinator has [0-9]+ coins of together [0-9]+ sats$/m,
+        /^ok {3}lightning: lnd 0[23][0-9a-f]{64}$/m,
+      ])
+        assert.match(stdout, line);
+    });
+
+    test('copies its database while it serves, and overwrites nothing', async () => {
+      const { status, stdout, stderr } = await command('backup', 'copy.dump');
+      assert.deepEqual([status, stderr], [0, '']);
+      assert.match(stdout, /^copy\.dump holds [0-9]+ tables and was read back/);
+      assert.equal((await command('backup', 'copy.dump')).status, 2);
     });
 
     test('ends when it is told to, and comes back', async () => {

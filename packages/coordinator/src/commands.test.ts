@@ -13,7 +13,7 @@ async function run(args: string[], commands: Partial<Commands> = {}) {
   const code = await runCommand(args, {
     config: () => ({}) as Config,
     terminal: { out: (text) => (said.out += text), err: (text) => (said.err += text) },
-    commands: { serve: ran('serve'), backup: ran('backup'), ...commands },
+    commands: { serve: ran('serve'), check: ran('check'), backup: ran('backup'), ...commands },
     version: '1.2.3',
   });
   return { code, ...said };
@@ -22,6 +22,7 @@ async function run(args: string[], commands: Partial<Commands> = {}) {
 test('commands: without a word the coordinator serves', async () => {
   assert.deepEqual(await run([]), { code: 0, out: '', err: '', ran: 'serve' });
   assert.equal((await run(['serve'])).ran, 'serve');
+  assert.equal((await run(['check'])).ran, 'check');
 });
 
 test('commands: --version and --help answer on standard output and end with 0', async () => {

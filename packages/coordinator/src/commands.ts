@@ -13,6 +13,7 @@ export type CommandContext = { config: ConfigReader; terminal: Terminal };
 /** What each command does, by its name. */
 export type Commands = {
   serve(context: CommandContext): Promise<void>;
+  check(context: CommandContext): Promise<void>;
   backup(context: CommandContext, of: { file: string }): Promise<void>;
 };
 
@@ -30,6 +31,10 @@ function programOf(of: CommandContext & { commands: Commands; version: string })
     .command('serve')
     .description('serve until SIGTERM; what is done without a command')
     .action(() => commands.serve(given));
+  program
+    .command('check')
+    .description('read the configuration and ask every part that it names, without serving')
+    .action(() => commands.check(given));
   program
     .command('backup')
     .description('copy the database into a new file, also while the coordinator runs; the rescue phrase is not in it')

@@ -43,8 +43,11 @@ export function openBitcoin({ bitcoin }: Pick<Config, 'bitcoin'>): {
 /** An `ord` server where there is one, the trace over the own chain otherwise. */
 export function openOrdinals({ ordUrl }: Pick<Config, 'ordUrl'>, chain: Chain): Ordinals {
   if (ordUrl === undefined) return localOrdinals({ chain, blocks: chain, maxTransactions: MOST_TRACED });
-  return ordOrdinals({ url: ordUrl, chain, ...ORD });
+  return ordOrdinals(ordOptions(ordUrl, chain));
 }
+
+/** How patiently an ord server at `url` is asked. */
+export const ordOptions = (url: string, chain: Chain) => ({ url, chain, ...ORD });
 
 /** The Lightning node that the configuration names. Throws `bad_config`, `wrong_network`, `lightning_unavailable`. */
 export async function openLightning(

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
 import { backup } from './backup.ts';
+import { check } from './check.ts';
 import { runCommand } from './commands.ts';
 import { type Config, readConfig, withEnvFile } from './config.ts';
 import { serve } from './serve.ts';
@@ -19,7 +20,7 @@ const terminal = {
 process.exitCode = await runCommand(process.argv.slice(2), {
   config,
   terminal,
-  commands: { backup, serve },
+  commands: { backup, check, serve },
   version: VERSION,
 });
 if (process.exitCode !== 0) process.exit();
