@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ensureInstalled, root } from './install.mjs';
 import { endWith } from './run.mjs';
+
+/** Whether a package is the one that the others use. */
+const isLibrary = (folder) => basename(folder) === 'sparkle';
 
 /** Compiles one package into its `dist`, from nothing, so that no file of an earlier build is published. */
 function build(folder) {
@@ -24,7 +27,9 @@ function pointDeclarationsAtJavaScript(file) {
 try {
   await ensureInstalled({ log: console.error });
   const folders = readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name));
-  for (const folder of folders) if (existsSync(join(folder, 'tsconfig.json'))) build(folder);
+  const built = folders.filter((folder) => existsSync(join(folder, 'tsconfig.json')));
+  // The library first: the others are compiled against what it publishes.
+  for (const folder of built.toSorted((a, b) => isLibrary(b) - isLibrary(a))) build(folder);
 } catch (error) {
   endWith(error);
 }
