@@ -73,7 +73,7 @@ export const variables = {
   BITCOIN_RPC_PASS: secret(optional(text, 'Password of its RPC.')),
   BITCOIN_RPC_COOKIE_FILE: optional(path, "The node's .cookie file, in place of user and password."),
   BITCOIN_WALLET: preset(text, 'sparkle', "Wallet of the node that holds the coordinator's coins."),
-  BITCOIN_ZMQ_BLOCKS: optional(text, 'zmqpubhashblock of the node (tcp://host:port); polled when absent.'),
+  BITCOIN_ZMQ_BLOCKS: optional(text, 'zmqpubrawblock of the node (tcp://host:port); polled when absent.'),
   BITCOIN_ZMQ_TRANSACTIONS: optional(text, 'zmqpubrawtx of the node (tcp://host:port); polled when absent.'),
   ORD_URL: optional(webUrl, 'An ord server; without one inscriptions are traced through the chain itself.'),
 

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { parseEnv } from 'node:util';
 import fc from 'fast-check';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { configTable, type Env, envExample, readConfig, withEnvFile } from './config.ts';
+import { configTable, type Env, envExample, readConfig, withEnvFile, withSecretFiles } from './config.ts';
 import { variables } from './config-variables.ts';
 
 const RPC = { BITCOIN_RPC_USER: 'your_user', BITCOIN_RPC_PASS: 'your_password' };
@@ -222,6 +222,45 @@ test('the table of the documentation has a row for every variable, with its defa
     /^\| `QUOTE_TTL_SECONDS` \| `90` \| How long a quote holds\. Expected: a whole number of seconds/m,
   );
   assert.match(table, /^\| `NETWORK` \| must be given \|/m);
+});
+
+test('a secret may be given as a file that holds nothing else; the end of its line is not part of it', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sparkle-secrets-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const token = 'correct-horse-battery-staple-0123456789';
+  const file = join(folder, 'admin-token');
+  for (const text of [token, `${token}\n`, `${token}\r\n`]) {
+    writeFileSync(file, text);
+    assert.equal(withSecretFiles({ ADMIN_TOKEN_FILE: file })['ADMIN_TOKEN'], token);
+  }
+  assert.equal(withSecretFiles({ ADMIN_TOKEN: token, ADMIN_TOKEN_FILE: '' })['ADMIN_TOKEN'], token);
+  // What is no secret has a name for a file of its own, or none.
+  assert.equal(withSecretFiles({ PORT_FILE: file })['PORT'], undefined);
+});
+
+test('every secret that is given twice, or as a file that cannot be read, is named at once and not repeated', (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sparkle-secrets-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'large');
+  writeFileSync(file, 'f00dfeed'.repeat(10_000));
+  const env = {
+    ADMIN_TOKEN: 'f00dfeed',
+    ADMIN_TOKEN_FILE: '/none',
+    DATABASE_URL_FILE: '/none',
+    WEBHOOK_SECRET_FILE: file,
+  };
+  assert.throws(
+    () => withSecretFiles(env),
+    (error: unknown) => {
+      assert.ok(error instanceof SparkleError && error.code === 'bad_config');
+      assert.deepEqual(error.detail['complaints'], [
+        'ADMIN_TOKEN must be given as itself or as ADMIN_TOKEN_FILE; got both',
+        'DATABASE_URL_FILE must name a readable file with one secret; /none cannot be read (ENOENT)',
+        `WEBHOOK_SECRET_FILE must name a readable file with one secret; ${file} has 80000 bytes`,
+      ]);
+      return !error.message.includes('f00dfeed');
+    },
+  );
 });
 
 test('the table in docs/operate.md is what the declaration of the variables says; UPDATE=1 writes it', () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { claimWindowFor } from 'sparkle-protocol/protocol/deadlines';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -96,6 +96,9 @@ function readValues(env: Env): { values: Partial<Values>; complaints: string[] }
   return { values, complaints };
 }
 
+const badConfig = (complaints: readonly string[]): SparkleError =>
+  new SparkleError('bad_config', `the configuration must be changed:\n- ${complaints.join('\n- ')}`, { complaints });
+
 /**
  * Reads the configuration. Throws one `bad_config` that names every variable which is missing, wrong, or contradicts
  * another, with what was expected and what came; a secret is never repeated.
@@ -103,10 +106,7 @@ function readValues(env: Env): { values: Partial<Values>; complaints: string[] }
 export function readConfig(env: Env): Config {
   const { values, complaints } = readValues(env);
   const all = [...complaints, ...complaintsOf(values)];
-  if (all.length > 0)
-    throw new SparkleError('bad_config', `the configuration must be changed:\n- ${all.join('\n- ')}`, {
-      complaints: all,
-    });
+  if (all.length > 0) throw badConfig(all);
   return configOf(values as Values);
 }
 
@@ -212,14 +212,54 @@ export function withEnvFile({ path, env }: { path: string; env: Env }): Env {
   return { ...file, ...env };
 }
 
+/** So long is no secret: whoever names a database or a device by mistake is told, and it is not read. */
+const MOST_SECRET_BYTES = 65_536;
+
+function secretIn(name: string, path: string): { text: string } | { complaint: string } {
+  const wrong = (came: string) => ({
+    complaint: `${name}_FILE must name a readable file with one secret; ${path} ${came}`,
+  });
+  try {
+    const { size } = statSync(path);
+    if (size > MOST_SECRET_BYTES) return wrong(`has ${size} bytes`);
+    // An editor ends the line, and the secret does not have that end.
+    return { text: readFileSync(path, 'utf8').replace(/\r?\n$/, '') };
+  } catch (error) {
+    return wrong(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/**
+ * The same with each secret that is given as a file: `NAME_FILE` names it, as containers and systemd hand secrets over.
+ * Throws one `bad_config` that names every file which cannot be read, and every secret that is given twice.
+ */
+export function withSecretFiles(env: Env): Env {
+  const complaints: string[] = [];
+  const found: Record<string, string> = {};
+  for (const [name, { isSecret }] of Object.entries(variables) as [VariableName, Variable<unknown>][]) {
+    const path = env[`${name}_FILE`] ?? '';
+    if (!isSecret || path === '') continue;
+    const secret = secretIn(name, path);
+    if (env[name] !== undefined && env[name] !== '')
+      complaints.push(`${name} must be given as itself or as ${name}_FILE; got both`);
+    else if ('complaint' in secret) complaints.push(secret.complaint);
+    else found[name] = secret.text;
+  }
+  if (complaints.length > 0) throw badConfig(complaints);
+  return { ...env, ...found };
+}
+
 const presetOf = ({ absent }: Variable<unknown>): string =>
   absent === 'refused' ? 'must be given' : absent === 'optional' ? '' : `\`${absent.preset}\``;
+
+const fileOf = (name: string, { isSecret }: Variable<unknown>): string =>
+  isSecret ? ` \`${name}_FILE\` may name a file with it instead.` : '';
 
 /** The table of all variables for the documentation, in Markdown. */
 export function configTable(): string {
   const rows = Object.entries(variables).map(
     ([name, variable]) =>
-      `| \`${name}\` | ${presetOf(variable)} | ${variable.about} Expected: ${variable.reader.expected}. |`,
+      `| \`${name}\` | ${presetOf(variable)} | ${variable.about} Expected: ${variable.reader.expected}.${fileOf(name, variable)} |`,
   );
   return ['| variable | default | what it is |', '|---|---|---|', ...rows].join('\n');
 }

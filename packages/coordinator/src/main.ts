@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { backup } from './backup.ts';
 import { check } from './check.ts';
 import { runCommand } from './commands.ts';
-import { type Config, readConfig, withEnvFile } from './config.ts';
+import { type Config, readConfig, withEnvFile, withSecretFiles } from './config.ts';
 import { serve } from './serve.ts';
 import { VERSION } from './version.ts';
 
 const ENV_FILE = '.env';
 
 const config = (): Config =>
-  readConfig(existsSync(ENV_FILE) ? withEnvFile({ path: ENV_FILE, env: process.env }) : process.env);
+  readConfig(withSecretFiles(existsSync(ENV_FILE) ? withEnvFile({ path: ENV_FILE, env: process.env }) : process.env));
 const terminal = {
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),
