@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
 import { step } from 'sparkle-protocol/protocol/trade/step';
 import { holdBuyerSamples, lockBuyerSamples } from './machines/buyers.ts';
+import { forwarderSamples } from './machines/forwarders.ts';
 import { edgesOf, page, unreached } from './machines/diagram.ts';
 import { holdSellerSamples, lockSellerSamples } from './machines/sellers.ts';
 
@@ -11,6 +12,7 @@ const machines = [
   { name: 'buyer-lock', title: 'The buyer in lock-first', first: 'requested', samples: lockBuyerSamples },
   { name: 'seller-hold', title: 'The seller in hold-first', first: 'quoting', samples: holdSellerSamples },
   { name: 'seller-lock', title: 'The seller in lock-first', first: 'building', samples: lockSellerSamples },
+  { name: 'forward', title: 'The forwarder between two payments', first: 'asking', samples: forwarderSamples },
 ];
 
 for (const { name, title, first, samples } of machines) {

@@ -28,6 +28,8 @@ export function deeds(effect: Effect, doing: Doing): Deed[] {
         : [done(world)];
     case 'pay':
       return paid(effect, doing);
+    case 'forward_payment':
+      throw new Error('nobody in the explorer is a forwarder');
     case 'settle':
       return [orRefused(world, settle(world), 'invoice_not_held')];
     case 'cancel_invoice':
@@ -128,6 +130,7 @@ export function resultEvent(
       return { type: 'broadcast_done', at, what: effect.what, txid: effect.txid };
     case 'send':
     case 'pay':
+    case 'forward_payment':
     case 'settle':
     case 'cancel_invoice':
     case 'alert':

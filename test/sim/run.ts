@@ -193,7 +193,7 @@ async function sideOf(party: Party, kept: ReadonlySet<string>): Promise<Side> {
 
 async function dealOf(trade: Trade, lightning: Lightning): Promise<Deal> {
   const hash = paymentHashOf(trade);
-  const inscriptionId = trade.role === 'buyer' ? trade.want.inscriptionId : trade.terms.inscriptionId;
+  const inscriptionId = 'want' in trade ? trade.want.inscriptionId : trade.terms.inscriptionId;
   const outcome = trade.state === 'ended' ? trade.outcome : undefined;
   const paid = hash === undefined ? undefined : await asked(() => lightning.payment(hash));
   const received = hash === undefined ? undefined : await asked(() => lightning.invoice(hash));

@@ -1,4 +1,5 @@
 import {
+  forwardExpiryLimit,
   guardianHeight,
   invoiceCancelHeight,
   lastAcceptHeight,
@@ -19,6 +20,7 @@ export type DeadlineName =
   | 'claim or refund'
   | 'refund buried'
   | 'spend back buried'
+  | 'payment passed on'
   | 'payment settled'
   | 'preimage shown'
   | 'claim confirmed'
@@ -105,8 +107,28 @@ function ofLockBuyer(trade: Of<'buyer', 'lock-first'>): Deadline | undefined {
   }
 }
 
+function ofForwarder(trade: Of<'forwarder', 'hold-first'>): Deadline | undefined {
+  switch (trade.state) {
+    case 'quoting':
+    case 'invoiced':
+      return { height: lastAcceptHeight(trade.front), what: 'payment accepted' };
+    case 'paying':
+    case 'announced':
+    case 'unsent':
+    case 'returning':
+      return { height: forwardExpiryLimit(trade), what: 'payment passed on' };
+    case 'settling':
+      return { height: guardianHeight(trade), what: 'payment settled' };
+    case 'asking':
+    case 'canceling':
+    case 'ended':
+      return undefined;
+  }
+}
+
 /** The next deadline of a trade; `undefined` where nothing is at stake any more, or not yet. Source: swaps 4.3 R14. */
 export function nextDeadline(trade: Trade): Deadline | undefined {
+  if (trade.role === 'forwarder') return ofForwarder(trade);
   if (trade.role === 'seller') return trade.mode === 'hold-first' ? ofHoldSeller(trade) : ofLockSeller(trade);
   return trade.mode === 'hold-first' ? ofHoldBuyer(trade) : ofLockBuyer(trade);
 }
@@ -116,7 +138,7 @@ export function nextDeadline(trade: Trade): Deadline | undefined {
  * lost. `undefined` while there is none to lose.
  */
 function lossOf(trade: Trade): { alert: number; page: number } | undefined {
-  if (trade.role === 'seller') {
+  if (trade.role !== 'buyer') {
     if (!('expiryHeight' in trade)) return undefined;
     const page = guardianHeight(trade);
     return { page, alert: guardianHeight({ expiryHeight: page }) };

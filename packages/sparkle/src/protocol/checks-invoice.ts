@@ -97,7 +97,7 @@ function whenAndHow(invoice: Invoice11, { terms, routeCapBlocks, nowSeconds }: I
 }
 
 /** The blocks of the cheapest route hint: a payer needs one of them, not all. */
-function hintBlocks({ routeHints }: Invoice11): number {
+export function hintBlocks({ routeHints }: Invoice11): number {
   const sums = routeHints.map((hops) => hops.reduce((sum, { cltvDelta }) => sum + cltvDelta, 0));
   return sums.length === 0 ? 0 : Math.min(...sums);
 }

@@ -50,6 +50,7 @@ export type CheckCode =
   | 'accepted_late'
   | 'lock_too_late'
   | 'hold_gap'
+  | 'forward_gap'
   | 'tip_stale'
   // the invoice and the held payment
   | 'invoice_unreadable'

@@ -41,7 +41,11 @@ type TipTime = { timeSeconds: number };
 /** In hold-first a payer may round up by a hundredth; more is a mistake that nobody should have to pay back. */
 const MOST_PERCENT = 101n;
 
-type RequestCheck = { request: TradeRequest; offer: Offer; height: number; nowSeconds: number };
+type Asked = Pick<
+  Offer,
+  'inscriptionId' | 'priceSats' | 'network' | 'modes' | 'sellerId' | 'expiresAt' | 'confirmations' | 'routeCapBlocks'
+>;
+type RequestCheck = { request: TradeRequest; offer: Asked; height: number; nowSeconds: number };
 type SignedRequest = NonNullable<TradeRequest['signed']>;
 
 /** The seller, before he does anything: is this request one that the offer answers? Returns all failures. */
@@ -103,7 +107,7 @@ function partyRules({ claimKey, buyerId, sellerId }: { claimKey: string; buyerId
 }
 
 /** The refund height that the seller's own route cap leads to must be one that a buyer accepts. */
-function distanceRule({ confirmations, priceSats, routeCapBlocks }: Offer, height: number): Rule {
+function distanceRule({ confirmations, priceSats, routeCapBlocks }: Asked, height: number): Rule {
   const depth = Math.max(confirmations, priceSats > 0n ? confirmationsFor(priceSats) : 1);
   return farRule(lockFirstRefundHeight({ height, confirmations: depth, routeCapBlocks }), height);
 }

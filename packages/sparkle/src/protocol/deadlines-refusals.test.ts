@@ -11,6 +11,8 @@ const functions: [name: string, call: (at: never) => unknown, good: Record<strin
   ['finalCltvMatches', deadlines.finalCltvMatches, { asked: 171, finalCltv: 171 }],
   ['forwardFinalCltv', deadlines.forwardFinalCltv, { finalCltv: 171 }],
   ['forwardGapIsSafe', deadlines.forwardGapIsSafe, { incomingExpiryHeight: R, outgoingExpiryHeight: q }],
+  ['forwardExpiryLimit', deadlines.forwardExpiryLimit, { expiryHeight: R }],
+  ['forwardRouteCapBlocks', deadlines.forwardRouteCapBlocks, { expiryHeight: R + 72, height: q }],
   ['isNotAhead', deadlines.isNotAhead, { quoteHeight: q, height: q }],
   ['quoteIsCurrent', deadlines.quoteIsCurrent, { quoteHeight: q, height: q }],
   ['searchFromHeight', deadlines.searchFromHeight, { quoteHeight: q }],

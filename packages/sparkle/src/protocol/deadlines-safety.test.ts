@@ -34,6 +34,23 @@ test('hold-first: a payment made at the height of the quote or later has a safe 
   );
 });
 
+test("forward: an outgoing payment within the cap ends 80 blocks before the incoming one, and outlives the seller's refund by 72", () => {
+  const paid = fc.record({ quoted: height, w: window, late: fc.nat(12), padding: fc.nat(40), ahead: fc.nat(3) });
+  fc.assert(
+    fc.property(paid, ({ quoted, w, late, padding, ahead }) => {
+      const { refundHeight, finalCltv } = deadlines.holdFirstHeights({ quoteHeight: quoted, claimWindowBlocks: w });
+      const height = quoted + late;
+      const expiryHeight = height + deadlines.forwardFinalCltv({ finalCltv }) + padding;
+      const cap = deadlines.forwardRouteCapBlocks({ expiryHeight, height });
+      const outgoingExpiryHeight = height + ahead + cap;
+      assert.ok(deadlines.forwardGapIsSafe({ incomingExpiryHeight: expiryHeight, outgoingExpiryHeight }));
+      // The way to the seller has room for hops, and what he holds is safe for him as if the buyer had paid him.
+      assert.ok(cap >= deadlines.leastRouteCap({ minFinalCltv: finalCltv, hintBlocks: 80 }));
+      assert.ok(deadlines.holdGapIsSafe({ expiryHeight: height + finalCltv, refundHeight }));
+    }),
+  );
+});
+
 test('hold-first: a lock started in time is buried before the last reveal, and the reveal leaves 36 blocks', () => {
   fc.assert(
     fc.property(

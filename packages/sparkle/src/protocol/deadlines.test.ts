@@ -45,6 +45,11 @@ test('hold-first: only heights that the rule makes of q are recognised', () => {
   assert.equal(same(q + 172, 244), false);
   assert.equal(same(q + 99, 170), false);
   assert.equal(same(q + 99, 172), false);
+  assert.deepEqual(
+    [394, 395, 396].map((front) => same(q + 99, front)),
+    [false, true, false],
+  );
+  assert.equal(same(q + 171, 467), true);
   refuses('bad_height', () => same(0, 171));
   refuses('bad_height', () => same(q + 99, 171.5));
   refuses('bad_height', () => deadlines.areHoldFirstHeights({ quoteHeight: -1, refundHeight: 98, finalCltv: 171 }));
@@ -57,14 +62,21 @@ test('an invoice may ask for F or up to three blocks more, as nodes add them', (
   refuses('bad_height', () => deadlines.finalCltvMatches({ asked: 171, finalCltv: -1 }));
 });
 
-test('a forwarder asks for 80 blocks more than he pays with', () => {
-  assert.equal(deadlines.forwardFinalCltv({ finalCltv: 171 }), 251);
+test('a forwarder asks for 80 blocks more than he pays with, and for his way to the payee', () => {
+  assert.equal(deadlines.forwardFinalCltv({ finalCltv: 171 }), 171 + 80 + 144);
   refuses('bad_height', () => deadlines.forwardFinalCltv({ finalCltv: -1 }));
   const safe = (incomingExpiryHeight: number) =>
     deadlines.forwardGapIsSafe({ incomingExpiryHeight, outgoingExpiryHeight: q });
   assert.deepEqual([q + 79, q + 80, q + 81].map(safe), [false, true, true]);
   refuses('bad_height', () => safe(-1));
   refuses('bad_height', () => deadlines.forwardGapIsSafe({ incomingExpiryHeight: q, outgoingExpiryHeight: 0.5 }));
+});
+
+test('what a forwarder pays out has expired 80 blocks before what he is paid, also when his node is three blocks ahead', () => {
+  assert.equal(deadlines.forwardExpiryLimit({ expiryHeight: q + 400 }), q + 320);
+  const cap = (height: number) => deadlines.forwardRouteCapBlocks({ expiryHeight: q + 400, height });
+  assert.deepEqual([q, q + 316, q + 317, q + 318, q + 400].map(cap), [317, 1, 0, 0, 0]);
+  refuses('bad_height', () => deadlines.forwardExpiryLimit({ expiryHeight: 0.5 }));
 });
 
 test('a spend is searched for from twelve blocks below the quote: a reorg may confirm it there', () => {

@@ -35,6 +35,8 @@ export const mostHoldExpiryMarginBlocks = 24;
  * 4.2.3).
  */
 const FORWARD_GAP_BLOCKS = 80;
+/** What a forwarder's own way to the payee may take: a hop or two at 34 to 144 blocks, padding, a block in between. */
+const FORWARD_ROUTE_BLOCKS = 144;
 /** A claim first sent later than this before R may lose to the refund and yet have shown the preimage. */
 const REVEAL_MARGIN_BLOCKS = 36;
 const GUARDIAN_BLOCKS = 24;
@@ -57,6 +59,8 @@ export const holdInvoiceExpirySeconds = 900;
 export const lockInvoiceExpirySeconds = 3600;
 /** An invoice with less than this left may expire while the payment is on its way. */
 export const invoiceMarginSeconds = 60;
+/** An order to pay whose answer was lost may still reach the node, but surely not longer than this after its invoice. */
+export const paymentLagSeconds = 600;
 /** How far the clocks of two traders may differ before an invoice seems to live longer than it was asked to. */
 const CLOCK_TOLERANCE_SECONDS = 300;
 /** Blocks above the tip beyond which no refund height makes sense (swaps 4.1.3, item 2). */
@@ -121,7 +125,7 @@ export function claimWindowFor({ leastDistance }: { leastDistance: number }): nu
   return Math.max(CLAIM_WINDOW_BLOCKS, blocks('leastDistance', leastDistance, { most }) - before);
 }
 
-/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. */
+/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows; F may be a forwarder's. */
 export function areHoldFirstHeights({
   quoteHeight,
   refundHeight,
@@ -130,7 +134,9 @@ export function areHoldFirstHeights({
   const distance = refund(refundHeight) - blocks('quoteHeight', quoteHeight);
   const window = distance - PAY_WINDOW_BLOCKS - LOCKED_BLOCKS;
   const allowed = window >= CLAIM_WINDOW_BLOCKS && window <= MAX_CLAIM_WINDOW_BLOCKS;
-  return allowed && blocks('finalCltv', finalCltv) === distance + HOLD_GAP_BLOCKS;
+  const direct = distance + HOLD_GAP_BLOCKS;
+  const asked = blocks('finalCltv', finalCltv);
+  return allowed && (asked === direct || asked === forwardFinalCltv({ finalCltv: direct }));
 }
 
 /** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. */
@@ -139,9 +145,17 @@ export function finalCltvMatches({ asked, finalCltv }: { asked: number; finalClt
   return extra >= 0 && extra <= FINAL_CLTV_SLACK_BLOCKS;
 }
 
-/** F of the invoice that a forwarding coordinator puts in front of one that asks for `finalCltv`. */
+/** F of the invoice that a forwarder puts in front of one that asks for `finalCltv`: the gap, and his way to the payee. */
 export const forwardFinalCltv = ({ finalCltv }: { finalCltv: number }): number =>
-  blocks('finalCltv', finalCltv) + FORWARD_GAP_BLOCKS;
+  blocks('finalCltv', finalCltv) + FORWARD_GAP_BLOCKS + FORWARD_ROUTE_BLOCKS;
+
+/** The last height at which what a forwarder pays out may expire: later he could pay and not be paid. */
+export const forwardExpiryLimit = ({ expiryHeight }: { expiryHeight: number }): number =>
+  blocks('expiryHeight', expiryHeight) - FORWARD_GAP_BLOCKS;
+
+/** The cap on a forwarder's route, 0 when none is safe; his node may have seen three blocks that we have not. */
+export const forwardRouteCapBlocks = ({ expiryHeight, height }: { expiryHeight: number; height: number }): number =>
+  Math.max(0, forwardExpiryLimit({ expiryHeight }) - blocks('height', height) - FINAL_CLTV_SLACK_BLOCKS);
 
 /** Whether a forwarder's incoming HTLC outlives the outgoing one by enough. */
 export const forwardGapIsSafe = (at: { incomingExpiryHeight: number; outgoingExpiryHeight: number }): boolean =>
@@ -168,23 +182,15 @@ export const searchFromHeight = ({ quoteHeight }: Pick<Terms, 'quoteHeight'>): n
   Math.max(0, blocks('quoteHeight', quoteHeight) - DEEPEST_REORG_BLOCKS);
 
 /** Whether the held payment outlives the refund by enough, E - R >= 72. */
-export const holdGapIsSafe = ({
-  expiryHeight,
-  refundHeight,
-}: {
-  expiryHeight: number;
-  refundHeight: number;
-}): boolean => blocks('expiryHeight', expiryHeight) - refund(refundHeight) >= HOLD_GAP_BLOCKS;
+export const holdGapIsSafe = (at: { expiryHeight: number; refundHeight: number }): boolean =>
+  blocks('expiryHeight', at.expiryHeight) - refund(at.refundHeight) >= HOLD_GAP_BLOCKS;
 
 /**
  * Hold-first: the last height at which the payee starts a lock: it still gets its n confirmations before the last
  * reveal.
  */
-export const lastLockHeight = ({
-  refundHeight,
-  confirmations,
-}: Pick<Terms, 'refundHeight' | 'confirmations'>): number =>
-  lastRevealHeight({ refundHeight }) - blocks('confirmations', confirmations, { least: 1 }) - LOCK_CONFIRM_BLOCKS;
+export const lastLockHeight = (at: Pick<Terms, 'refundHeight' | 'confirmations'>): number =>
+  lastRevealHeight(at) - blocks('confirmations', at.confirmations, { least: 1 }) - LOCK_CONFIRM_BLOCKS;
 
 /** Hold-first: the height at which a lock that is still unconfirmed is spent back. */
 export const lockGiveUpHeight = ({ acceptedHeight }: { acceptedHeight: number }): number =>
@@ -206,9 +212,7 @@ export const refundIsOpen = ({ height, refundHeight }: { height: number; refundH
 export const guardianHeight = ({ expiryHeight }: { expiryHeight: number }): number =>
   blocks('expiryHeight', expiryHeight) - GUARDIAN_BLOCKS;
 
-/**
- * Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets the inscription.
- */
+/** Hold-first: the cap on the buyer's route; it bounds how long a payment can be stuck, not who gets what. */
 export const holdRouteCapBlocks = ({ finalCltv }: { finalCltv: number }): number =>
   blocks('finalCltv', finalCltv) + HOLD_ROUTE_BLOCKS;
 

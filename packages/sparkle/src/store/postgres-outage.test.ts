@@ -8,7 +8,7 @@ import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
 import type { Store } from './store.ts';
-import { alert, locked, quoting } from './samples.suite.ts';
+import { alert, countedUp, countOf, locked, quoting } from './samples.suite.ts';
 
 const name = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };
 const lockTxid = '10'.repeat(32);
@@ -76,10 +76,10 @@ describe('postgres that goes away', { skip: withoutPostgres }, () => {
     const answered: number[] = [];
     const add = async (): Promise<void> => {
       const { trade } = await store.update('t1', (before) => ({
-        trade: { ...before, keyIndex: before.keyIndex + 1 },
-        effects: [alert(`e${before.keyIndex + 1}`)],
+        trade: countedUp(before),
+        effects: [alert(`e${countOf(before) + 1}`)],
       }));
-      answered.push(trade.keyIndex);
+      answered.push(countOf(trade));
     };
     const adding = (async () => {
       for (;;) await add();
@@ -88,7 +88,7 @@ describe('postgres that goes away', { skip: withoutPostgres }, () => {
     await Promise.all([server.kill(), assert.rejects(adding, withCode('store_unavailable'))]);
     await server.up();
     await recovered(store);
-    const kept = (await store.load('t1'))?.keyIndex ?? 0;
+    const kept = countOf(await store.load('t1'));
     const due = (await store.due()).map(({ key }) => key);
     // The last one may have been written although its answer was lost; then its effect was, too.
     assert.ok(kept === answered.length || kept === answered.length + 1, `${kept} of ${answered.length}`);

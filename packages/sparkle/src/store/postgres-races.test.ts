@@ -7,7 +7,7 @@ import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
 import type { Store } from './store.ts';
-import { alert, locked, quoting } from './samples.suite.ts';
+import { alert, countedUp, countOf, locked, quoting } from './samples.suite.ts';
 
 const NAMES = ['anna', 'bert'] as const;
 type Name = (typeof NAMES)[number];
@@ -48,8 +48,8 @@ class Instance {
 
   async #update(tradeId: string): Promise<void> {
     const { due } = await this.store.update(tradeId, (trade) => ({
-      trade: { ...trade, keyIndex: trade.keyIndex + 1 },
-      effects: [alert(`${tradeId} ${trade.keyIndex + 1}`)],
+      trade: countedUp(trade),
+      effects: [alert(`${tradeId} ${countOf(trade) + 1}`)],
     }));
     this.written += 1;
     for (const { key } of due) this.given.add(key);
@@ -107,13 +107,13 @@ describe('two instances on one database', { skip: withoutPostgres }, () => {
 
       const { anna, bert } = instances;
       const trade = await stores.anna.load(tradeId);
-      assert.equal(trade?.keyIndex, anna.written + bert.written);
+      assert.equal(countOf(trade), anna.written + bert.written);
       const both = [...anna.finished].filter((key) => bert.finished.has(key));
       assert.deepEqual(both, []);
       // One who has everything afterwards finds exactly what nobody finished.
       await Promise.all(NAMES.map((who) => setExpiry(who, '-infinity')));
       const left = [...(await stores.anna.due()), ...(await stores.bert.due())].map(({ key }) => key);
-      const all = Array.from({ length: trade.keyIndex }, (_, at) => `${tradeId} ${at + 1}`);
+      const all = Array.from({ length: countOf(trade) }, (_, at) => `${tradeId} ${at + 1}`);
       const finished = (key: string): boolean => anna.finished.has(key) || bert.finished.has(key);
       assert.deepEqual(
         new Set(left.filter((key) => key.startsWith(`${tradeId} `))),

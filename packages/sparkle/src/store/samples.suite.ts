@@ -1,5 +1,6 @@
 import type { KeyedEffect } from '../protocol/trade/effect.ts';
 import type { HoldSeller, LockVersion } from '../protocol/trade/state.ts';
+import type { Trade } from '../protocol/trade/step.ts';
 import type { Offer, Terms } from '../protocol/trade/terms.ts';
 
 export const hex = (byte: string): string => byte.repeat(32);
@@ -51,6 +52,11 @@ const baseOf = ({ tradeId, paymentHash }: Name) =>
 
 /** The states of a seller that the store looks into: without a lock, with one, and ended. */
 export const quoting = (name: Name): HoldSeller => ({ ...baseOf(name), state: 'quoting' });
+
+/** A counter that tests keep in a trade of these: its key index. */
+export const countOf = (trade: Trade | undefined): number =>
+  trade !== undefined && 'keyIndex' in trade ? trade.keyIndex : 0;
+export const countedUp = (trade: Trade): Trade => ({ ...(trade as HoldSeller), keyIndex: countOf(trade) + 1 });
 
 export function locked(name: Name, lockTxid: string): HoldSeller {
   const spent = [{ outpoint: offer.sourceOutpoint, valueSats: offer.sourceValueSats, script: '51' }];

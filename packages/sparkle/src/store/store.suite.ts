@@ -3,7 +3,20 @@ import { describe, test, type TestContext } from 'node:test';
 import { SparkleError } from '../protocol/errors.ts';
 import type { KeyedEffect } from '../protocol/trade/effect.ts';
 import type { Trade } from '../protocol/trade/step.ts';
-import { alert, ended, first, hex, locked, offer, quoting, second, termsOf, third } from './samples.suite.ts';
+import {
+  alert,
+  countedUp,
+  countOf,
+  ended,
+  first,
+  hex,
+  locked,
+  offer,
+  quoting,
+  second,
+  termsOf,
+  third,
+} from './samples.suite.ts';
 import type { Store } from './store.ts';
 
 /** A place where a store lives. `open` after a `close`, or after the last store was simply dropped, finds what was committed. */
@@ -79,10 +92,9 @@ function stateTests(run: Run): void {
 
   run('concurrent updates of one trade happen one after the other', async (_disk, store) => {
     await store.create({ trade: { ...quoting(first), keyIndex: 0 }, effects: [] });
-    const add = (): Promise<unknown> =>
-      store.update('t1', (trade) => ({ trade: { ...trade, keyIndex: trade.keyIndex + 1 }, effects: [] }));
+    const add = (): Promise<unknown> => store.update('t1', (trade) => ({ trade: countedUp(trade), effects: [] }));
     await Promise.all(Array.from({ length: 20 }, add));
-    assert.equal((await store.load('t1'))?.keyIndex, 20);
+    assert.equal(countOf(await store.load('t1')), 20);
   });
 
   run('a change that answers with another trade is refused', async (_disk, store) => {

@@ -11,6 +11,7 @@ import type { Terms } from '../protocol/trade/terms.ts';
 import type { Due } from '../store/store.ts';
 import { abortFillFor, abortFor, bumpFor, claimFor, fillFor, lockFor, presignFor, refundFor } from './build.ts';
 import type { Purse } from './coins.ts';
+import { cancel, forwardPayment } from './forward.ts';
 import type { Parts } from './engine.ts';
 import { freshHeight } from './tip.ts';
 
@@ -37,11 +38,10 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }:
     case 'create_invoice':
       return invoice(parts, hands, effect);
     case 'pay':
-      return void (await pay(parts, effect));
+    case 'forward_payment':
     case 'settle':
-      return void (await settle(parts, effect));
     case 'cancel_invoice':
-      return void (await parts.lightning.cancel(effect.paymentHash));
+      return void (await onLightning(parts, tradeId, effect));
     case 'build_lock':
       return lockFor(parts, hands, effect);
     case 'fill_listing':
@@ -69,6 +69,23 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }:
 }
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
+
+async function onLightning(
+  parts: Parts,
+  tradeId: string,
+  effect: Do<'pay' | 'forward_payment' | 'settle' | 'cancel_invoice'>,
+): Promise<void> {
+  switch (effect.do) {
+    case 'pay':
+      return pay(parts, effect);
+    case 'forward_payment':
+      return forwardPayment(parts, effect);
+    case 'settle':
+      return settle(parts, effect);
+    case 'cancel_invoice':
+      return cancel(parts, tradeId, effect);
+  }
+}
 
 /** In which states a transaction may leave. One that waited out an outage may be of a state that is gone: a refund of what was paid meanwhile. */
 const WANTED_IN: Record<Broadcast, readonly Trade['state'][]> = {

@@ -38,6 +38,8 @@ export type Parts = {
   tickMilliseconds: number;
   /** Most sats of our own that fills under way may have paid to others at one time; without it there is no such bound. */
   mostFilledSats?: bigint;
+  /** Most sats that payments passed on to sellers may have in flight at one time; without it there is no such bound. */
+  mostForwardedSats?: bigint;
   /** Live sales at one time, 200 unless given: a request costs its sender nothing, and each becomes an invoice of our node. */
   mostSales?: number;
 };
@@ -191,7 +193,7 @@ export class Engine {
 
   #note(trade: Trade): void {
     const outpoint = trade.role === 'seller' ? lockOutpointOf(trade) : undefined;
-    if (outpoint === undefined || trade.role === 'buyer') this.#locks.delete(trade.tradeId);
+    if (outpoint === undefined || trade.role !== 'seller') this.#locks.delete(trade.tradeId);
     else this.#locks.set(trade.tradeId, { outpoint, paymentHash: trade.terms.paymentHash });
     const paymentHash = paymentHashOf(trade);
     if (isEnded(trade)) this.#forgetPayment(trade.tradeId);

@@ -4,7 +4,7 @@ import { SparkleError } from '../protocol/errors.ts';
 import type { TradeMode } from '../protocol/trade/terms.ts';
 
 type Promised = Exclude<keyof LightningCapabilities, 'holdExpiryMarginBlocks'>;
-export type Deed = `${'buy' | 'sell'} ${TradeMode}`;
+export type Deed = `${'buy' | 'sell'} ${TradeMode}` | 'forward hold-first';
 
 /**
  * What a Lightning node must promise before a trade may be run with it. A payment without a cap on its route may outlive
@@ -17,13 +17,17 @@ const NEEDS: Readonly<Record<Deed, readonly Promised[]>> = {
   'buy lock-first': ['pay', 'routeCap'],
   'sell hold-first': ['hold', 'cancel', 'holdDeadline', 'finalCltv'],
   'sell lock-first': ['ownPreimage', 'finalCltv'],
+  // A way that cannot be capped may outlast what is held, and one whose cost cannot be may cost more than it brings.
+  'forward hold-first': ['hold', 'cancel', 'holdDeadline', 'finalCltv', 'pay', 'routeCap', 'feeCap'],
 };
+
+const HOLDS: readonly Deed[] = ['sell hold-first', 'forward hold-first'];
 
 /** What a node lacks for a deed, in words; nothing when it may be run with it. */
 export function lacking(deed: Deed, capabilities: LightningCapabilities): string[] {
   const missing: string[] = NEEDS[deed].filter((capability) => !capabilities[capability]);
   const { holdExpiryMarginBlocks } = capabilities;
-  if (deed !== 'sell hold-first' || holdExpiryMarginBlocks <= mostHoldExpiryMarginBlocks) return missing;
+  if (!HOLDS.includes(deed) || holdExpiryMarginBlocks <= mostHoldExpiryMarginBlocks) return missing;
   const limit = `a hold expiry margin of at most ${mostHoldExpiryMarginBlocks} blocks, not ${holdExpiryMarginBlocks}`;
   return [...missing, limit];
 }

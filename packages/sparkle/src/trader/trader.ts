@@ -6,10 +6,11 @@ import { confirmationsFor } from '../protocol/deadlines.ts';
 import { mayPass, SparkleError } from '../protocol/errors.ts';
 import { identityKey, type KeyPair, tradeKeys } from '../protocol/keys.ts';
 import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
-import { openBuyer, openSeller } from '../protocol/trade/open.ts';
-import { saidBy } from '../protocol/trade/quoting.ts';
+import type { Moment } from '../protocol/trade/event.ts';
+import { openBuyer, openForwarder, openSeller } from '../protocol/trade/open.ts';
+import { forwardedBy, saidBy } from '../protocol/trade/quoting.ts';
 import type { Trade } from '../protocol/trade/step.ts';
-import type { Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
+import type { Forward, Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
 import { within } from './clock.ts';
 import { createPurse } from './coins.ts';
 import type { Hands } from './effects.ts';
@@ -35,6 +36,9 @@ export type Purchase = {
 /** What a seller says of an offer; who and where he is his trader knows. */
 export type OwnOffer = Omit<Offer, 'sellerId' | 'network'>;
 
+/** What a request is answered with: a sale of one's own, or one that is passed on to its seller. */
+export type Answer = OwnOffer | Forward;
+
 type Refusal = { code: string; sentence: string };
 
 const notForSale = ({ inscriptionId }: TradeRequest): Refusal => ({
@@ -58,7 +62,7 @@ export class Trader {
   readonly #offers = new Map<string, Offer>();
   readonly #stops: (() => void)[] = [];
   #isStopped = false;
-  #makeOffer: ((request: TradeRequest) => Promise<OwnOffer | undefined>) | undefined;
+  #makeOffer: ((request: TradeRequest) => Promise<Answer | undefined>) | undefined;
 
   constructor(parts: Parts, checkpoint: Checkpoint = () => {}) {
     const { seed, network } = parts;
@@ -125,7 +129,7 @@ export class Trader {
    * Asks `makeOffer` about requests for what has no standing offer: whoever has many things to sell, at prices that change,
    * makes his terms when somebody asks. What it throws refuses the request, but for what may pass by itself.
    */
-  answerWith(makeOffer: (request: TradeRequest) => Promise<OwnOffer | undefined>): void {
+  answerWith(makeOffer: (request: TradeRequest) => Promise<Answer | undefined>): void {
     this.#makeOffer = makeOffer;
   }
 
@@ -155,10 +159,15 @@ export class Trader {
    * payment hash that is known.
    */
   async accept({ request, offer }: { request: TradeRequest; offer: OwnOffer }): Promise<void> {
-    const failures = await this.#open(request, this.#owned(offer));
-    const [first] = failures;
-    if (first === undefined) return;
-    throw new SparkleError('refused', first.sentence, { reason: first.code, codes: failures.map(({ code }) => code) });
+    throwFirst(await this.#open(request, this.#owned(offer)));
+  }
+
+  /**
+   * Begins to stand between this buyer and a seller who can be reached over the market: his payment is held here, and the
+   * seller paid for the same hash, when the seller agrees. Throws as `accept`, and `refused` when the node cannot do both.
+   */
+  async forward({ request, forward }: { request: TradeRequest; forward: Forward }): Promise<void> {
+    throwFirst(await this.#openForward(request, forward));
   }
 
   /** Asks a trade to end; what is already under way decides whether it can. */
@@ -232,8 +241,9 @@ export class Trader {
    */
   async said(tradeId: string): Promise<string[]> {
     const trade = await this.#parts.store.load(tradeId);
-    if (trade?.role !== 'seller' || trade.mode !== 'hold-first') return [];
-    return saidBy(trade).map((message) => this.#signed(message));
+    if (trade === undefined || trade.role === 'buyer' || trade.mode !== 'hold-first') return [];
+    const messages = trade.role === 'forwarder' ? forwardedBy(trade) : saidBy(trade);
+    return messages.map((message) => this.#signed(message));
   }
 
   #signed(message: TradeMessage): string {
@@ -263,7 +273,7 @@ export class Trader {
     const { tradeId, from } = message.signed;
     const trade = await this.#parts.store.load(tradeId);
     if (trade === undefined && message.op === 'trade_request') return this.#answer(message, tradeId);
-    if (trade === undefined || from !== counterpartyOf(trade)) return;
+    if (trade === undefined || !counterpartiesOf(trade).includes(from)) return;
     await this.#engine.tell(tradeId, (at) => ({ type: 'message', at, message }));
   }
 
@@ -281,8 +291,7 @@ export class Trader {
 
   async #answer(request: TradeRequest, tradeId: string): Promise<void> {
     try {
-      const offer = await this.#offerFor(request);
-      const [failure] = offer === undefined ? [notForSale(request)] : await this.#open(request, offer);
+      const [failure] = await this.#begin(request);
       if (failure !== undefined) await this.#refuse(request, failure.code);
     } catch (error) {
       if (!(error instanceof SparkleError) || mayPass(error)) throw error;
@@ -291,20 +300,20 @@ export class Trader {
     }
   }
 
-  async #offerFor(request: TradeRequest): Promise<Offer | undefined> {
+  async #begin(request: TradeRequest): Promise<Refusal[]> {
     const standing = this.#offers.get(request.inscriptionId);
-    if (standing !== undefined || this.#makeOffer === undefined) return standing;
-    const made = await this.#makeOffer(request);
-    return made === undefined ? undefined : this.#owned(made);
+    if (standing !== undefined) return this.#open(request, standing);
+    const made = await this.#makeOffer?.(request);
+    if (made === undefined) return [notForSale(request)];
+    return 'sellerSats' in made ? this.#openForward(request, made) : this.#open(request, this.#owned(made));
   }
 
   /** Begins a sale, or says all that is wrong with the request. Throws `duplicate_trade`. */
   async #open(request: TradeRequest, offer: Offer): Promise<Refusal[]> {
-    const { chain, clock, store } = this.#parts;
-    const most = this.#parts.mostSales ?? MOST_SALES;
-    if ((await store.live()).filter(({ role }) => role === 'seller').length >= most)
-      return [{ code: 'busy', sentence: `at most ${most} sales are open at one time; ask again later` }];
-    const at = { height: (await chain.tip()).height, nowSeconds: clock.nowSeconds() };
+    const { store } = this.#parts;
+    const busy = await this.#tooMany();
+    if (busy !== undefined) return [busy];
+    const at = await this.#now();
     // Before a key index is spent: whoever restores from the phrase searches through all of them.
     const failures = checkRequest({ request, offer, ...at });
     if (failures.length > 0) return failures;
@@ -314,6 +323,27 @@ export class Trader {
     if ('failures' in opened) return opened.failures;
     await this.#engine.open(opened);
     return [];
+  }
+
+  async #openForward(request: TradeRequest, forward: Forward): Promise<Refusal[]> {
+    const { network, lightning } = this.#parts;
+    assertNodeCan('forward hold-first', lightning.capabilities);
+    const busy = await this.#tooMany();
+    if (busy !== undefined) return [busy];
+    const opened = openForwarder({ request, forward, network, forwarderId: this.id, at: await this.#now() });
+    if ('failures' in opened) return opened.failures;
+    await this.#engine.open(opened);
+    return [];
+  }
+
+  async #tooMany(): Promise<Refusal | undefined> {
+    const most = this.#parts.mostSales ?? MOST_SALES;
+    if ((await this.#parts.store.live()).filter(({ role }) => role !== 'buyer').length < most) return undefined;
+    return { code: 'busy', sentence: `at most ${most} sales are open at one time; ask again later` };
+  }
+
+  async #now(): Promise<Moment> {
+    return { height: (await this.#parts.chain.tip()).height, nowSeconds: this.#parts.clock.nowSeconds() };
   }
 
   async #refuse({ signed, inscriptionId }: TradeRequest, code: string): Promise<void> {
@@ -330,7 +360,14 @@ export class Trader {
   }
 }
 
-/** Who the messages of a trade must come from. */
-function counterpartyOf(trade: Trade): string {
-  return trade.role === 'buyer' ? trade.want.sellerId : trade.terms.buyerId;
+function throwFirst(failures: Refusal[]): void {
+  const [first] = failures;
+  if (first === undefined) return;
+  throw new SparkleError('refused', first.sentence, { reason: first.code, codes: failures.map(({ code }) => code) });
+}
+
+/** Who the messages of a trade may come from. */
+function counterpartiesOf(trade: Trade): string[] {
+  if (trade.role === 'forwarder') return [trade.buyerId, trade.want.sellerId];
+  return [trade.role === 'buyer' ? trade.want.sellerId : trade.terms.buyerId];
 }

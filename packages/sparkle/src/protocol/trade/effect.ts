@@ -23,6 +23,8 @@ export type Effect =
       notAfterHeight: number;
       notAfterSeconds: number;
     }
+  /** A forwarder pays the seller while all of the buyer's payment is held for `front`; the cap on the route follows from that. */
+  | { do: 'forward_payment'; front: Terms; bolt11: string; maxFeeMsat: bigint }
   | { do: 'settle'; paymentHash: string; preimage: string }
   | { do: 'cancel_invoice'; paymentHash: string }
   | { do: 'build_lock'; terms: Terms; sourceOutpoint: string; plan: FeePlan }

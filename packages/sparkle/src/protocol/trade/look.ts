@@ -1,11 +1,12 @@
 import { searchFromHeight } from '../deadlines.ts';
 import { lockOutpoint } from './locking.ts';
-import type { HoldBuyer, HoldSeller, LockBuyer, LockSeller, LockVersion, Trade } from './state.ts';
+import type { Forwarder, HoldBuyer, HoldSeller, LockBuyer, LockSeller, LockVersion, Trade } from './state.ts';
 import type { Offer, Terms } from './terms.ts';
 import type { Look } from './view.ts';
 
 /** What a trade must see to go on from where it is; a trade that has ended sees nothing. */
 export function lookOf(trade: Trade): Look {
+  if (trade.role === 'forwarder') return forwarder(trade);
   if (trade.role === 'buyer') return trade.mode === 'hold-first' ? holdBuyer(trade) : lockBuyer(trade);
   return trade.mode === 'hold-first' ? holdSeller(trade) : lockSeller(trade);
 }
@@ -76,6 +77,28 @@ function lockSeller(trade: LockSeller): Look {
     case 'invoiced':
     case 'withdrawing':
       return { ...invoice, lock: lock(trade) };
+  }
+}
+
+function forwarder(trade: Forwarder): Look {
+  const invoice = trade.want.paymentHash;
+  switch (trade.state) {
+    case 'asking':
+    case 'ended':
+      return {};
+    case 'quoting':
+    case 'invoiced':
+    case 'canceling':
+      return { invoice };
+    case 'paying':
+    case 'unsent':
+    case 'returning':
+    case 'settling':
+      return { invoice, payment: invoice };
+    case 'announced': {
+      const { fundingTxid, fundingVout } = trade.accept;
+      return { invoice, payment: invoice, lock: since(trade.terms, `${fundingTxid}:${fundingVout}`) };
+    }
   }
 }
 

@@ -1,11 +1,13 @@
 import { checkRequest, type Failure } from '../checks.ts';
 import { confirmationsFor, holdFirstHeights, holdInvoiceExpirySeconds, lockFirstRefundHeight } from '../deadlines.ts';
+import { SparkleError } from '../errors.ts';
 import type { TradeRequest } from '../messages.ts';
+import type { NetworkName } from '../network.ts';
 import type { Moment } from './event.ts';
 import { type Change, go, keyed } from './machine.ts';
 import { planLock } from './locking.ts';
-import type { Buyer, LockSeller, Seller } from './state.ts';
-import type { Offer, Terms, Want } from './terms.ts';
+import type { Buyer, Forwarder, LockSeller, Seller } from './state.ts';
+import type { Forward, Offer, Terms, Want } from './terms.ts';
 
 /** A buyer begins: he asks. `keyIndex` names the keys of this trade for ever. */
 export function openBuyer({ want, keyIndex }: { want: Want; keyIndex: number }): Change<Buyer> {
@@ -49,6 +51,48 @@ export function openSeller(asked: {
   }
   const trade: LockSeller = { ...common, mode: 'lock-first', terms, state: 'building', startedHeight: at.height };
   return go<Seller>(trade, planLock(trade, at.height));
+}
+
+/** What a forwarder asks of the seller; who he is himself stands in `forwarderId`. */
+type Passing = { request: TradeRequest; forward: Forward; network: NetworkName; forwarderId: string; at: Moment };
+
+/**
+ * A forwarder answers a buyer's request: every failure, or the request that he makes of the seller in his own name, for the
+ * buyer's payment hash and claim key. Throws `bad_config` when the seller and the way to him could cost more than is paid.
+ */
+export function openForwarder(asked: Passing): { failures: Failure[] } | Change<Forwarder> {
+  const { request, forward, network, forwarderId, at } = asked;
+  const { inscriptionId, sellerId, sellerSats, totalSats, maxFeeMsat, expiresAt } = forward;
+  if (maxFeeMsat < 0n || sellerSats * 1000n + maxFeeMsat > totalSats * 1000n)
+    throw new SparkleError('bad_config', `a forwarder may pay out ${totalSats} sats at most; it would be more`);
+  const failures = checkRequest({
+    request,
+    offer: {
+      ...{ inscriptionId, network, expiresAt, priceSats: totalSats, modes: ['hold-first'], sellerId: forwarderId },
+      ...{ confirmations: confirmationsFor(totalSats), routeCapBlocks: 0 },
+    },
+    height: at.height,
+    nowSeconds: at.nowSeconds,
+  });
+  const { signed, claimKey } = request;
+  if (failures.length > 0 || signed?.paymentHash === undefined) return { failures };
+  const { tradeId, script, internalKey, paymentHash, from: buyerId } = signed;
+  const want: Forwarder['want'] = {
+    ...{ tradeId, mode: 'hold-first', network, script, internalKey, inscriptionId, paymentHash, claimKey },
+    ...{ priceSats: sellerSats, buyerId: forwarderId, sellerId, maxFeeMsat, expiresAt: signed.expiresAt },
+    // Of the lock only the buyer has anything, and he looks at all of it himself.
+    ...{ minConfirmations: 1, minPostageSats: 0n, routeCapBlocks: 0, maxClaimFeeSats: 0n },
+  };
+  const trade: Forwarder = {
+    role: 'forwarder',
+    mode: 'hold-first',
+    tradeId,
+    want,
+    buyerId,
+    totalSats,
+    state: 'asking',
+  };
+  return go(trade, keyed(trade, 'request', { do: 'send', to: sellerId, message: requestOf(want) }));
 }
 
 function termsFor(made: {

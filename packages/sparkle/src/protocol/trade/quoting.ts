@@ -1,10 +1,10 @@
 import { buildLock } from '../lock.ts';
 import type { AcceptTerms, Signed, TradeAccept, TradeMessage, TradeQuote } from '../messages.ts';
 import { lockOutpoint } from './locking.ts';
-import type { HoldSeller, LockVersion } from './state.ts';
+import type { Forwarder, HoldSeller, LockVersion } from './state.ts';
 import type { Offer, Terms } from './terms.ts';
 
-function signedTerms(terms: Terms, offer: Offer): Signed & AcceptTerms {
+function signedTerms(terms: Terms, offer: Pick<Offer, 'expiresAt'>): Signed & AcceptTerms {
   const { tradeId, mode, network, script, internalKey, refundKey, priceSats, quoteHeight } = terms;
   const { finalCltv, confirmations, postageSats, reserveSats, offsetSats } = terms;
   return {
@@ -26,7 +26,7 @@ function signedTerms(terms: Terms, offer: Offer): Signed & AcceptTerms {
   };
 }
 
-export function quoteOf(terms: Terms, offer: Offer, invoice: string): TradeQuote {
+export function quoteOf(terms: Terms, offer: Pick<Offer, 'expiresAt'>, invoice: string): TradeQuote {
   const { inscriptionId, paymentHash, refundHeight } = terms;
   return { op: 'trade_quote', inscriptionId, paymentHash, invoice, refundHeight, signed: signedTerms(terms, offer) };
 }
@@ -47,6 +47,24 @@ export function acceptOf(at: { terms: Terms; offer: Offer; invoice: string; lock
     witnessScript: claimLeaf + refundLeaf,
     signed: signedTerms(terms, offer),
   };
+}
+
+/** The seller's lock as a forwarder tells it to the buyer: in his own name, at his own price. */
+export const passedOn = (
+  accept: TradeAccept,
+  at: { front: Terms; invoice: string; expiresAt: number },
+): TradeAccept => ({
+  ...accept,
+  invoice: at.invoice,
+  signed: signedTerms(at.front, at),
+});
+
+/** All that a forwarder has told the buyer so far and that still stands. */
+export function forwardedBy(trade: Forwarder): TradeMessage[] {
+  if (!('invoice' in trade)) return [];
+  const { front, invoice, want } = trade;
+  const quote = quoteOf(front, want, invoice);
+  return 'accept' in trade ? [quote, passedOn(trade.accept, { front, invoice, expiresAt: want.expiresAt })] : [quote];
 }
 
 /** All that a seller in hold-first has told the buyer so far and that still stands; whoever lost it may have it again. */

@@ -89,6 +89,43 @@ export type LockSeller = SellerBase & { mode: 'lock-first' } & (
     | Ended
   );
 
-export type Trade = HoldBuyer | LockBuyer | HoldSeller | LockSeller;
+/** `want` is what a forwarder asks of the seller, in his own name and for the buyer's hash and claim key. */
+type ForwarderBase = {
+  role: 'forwarder';
+  mode: 'hold-first';
+  tradeId: string;
+  want: Extract<Want, { mode: 'hold-first' }>;
+  buyerId: string;
+  totalSats: bigint;
+};
+
+/** `terms` are the seller's with the forwarder, `front` the forwarder's with the buyer: one lock, one hash, two payments. */
+type Between = { terms: Terms; front: Terms; sellerInvoice: string };
+
+/** `invoice` is the forwarder's own; `expiryHeight` that of the payment held for it, the smallest over its parts. */
+type Incoming = { invoice: string; expiryHeight: number };
+
+/** Who stands between buyer and seller on Lightning: holds a payment, pays the seller for the same hash, learns the preimage. */
+export type Forwarder = ForwarderBase &
+  (
+    | { state: 'asking' }
+    | ({ state: 'quoting' } & Between)
+    | ({ state: 'invoiced' } & Between & { invoice: string })
+    /** The outgoing payment may be in flight: nothing is given back before it has surely failed. */
+    | ({ state: 'paying' } & Between & Incoming)
+    /** The seller has named his lock, and the buyer has been told. */
+    | ({ state: 'announced' } & Between & Incoming & { accept: TradeAccept })
+    /** The node refused to pay; what is held goes back once it is sure that nothing is in flight: `unknown` is that from a time on. */
+    | ({ state: 'unsent' } & Between & Incoming & { codes: string[]; sureAtSeconds: number })
+    /** The outgoing payment has surely failed: the incoming one is given back. */
+    | ({ state: 'returning' } & Between & Incoming & { outcome: Outcome; codes: string[] })
+    /** The preimage is known and stored: the incoming payment is settled whatever becomes of the outgoing one. */
+    | ({ state: 'settling' } & Between & Incoming & { preimage: string; plannedAt: number })
+    /** Nothing was ever paid out. */
+    | ({ state: 'canceling' } & Between & { outcome: Outcome; codes: string[] })
+    | Ended
+  );
+
+export type Trade = HoldBuyer | LockBuyer | HoldSeller | LockSeller | Forwarder;
 export type Seller = HoldSeller | LockSeller;
 export type Buyer = HoldBuyer | LockBuyer;

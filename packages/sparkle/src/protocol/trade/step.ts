@@ -1,6 +1,7 @@
 import { stepHoldBuyer } from './buyer-hold.ts';
 import { stepLockBuyer } from './buyer-lock.ts';
 import type { TradeEvent } from './event.ts';
+import { stepForwarder } from './forward.ts';
 import { lockOutpoint } from './locking.ts';
 import type { Change } from './machine.ts';
 import { stepHoldSeller } from './seller-hold.ts';
@@ -14,6 +15,7 @@ export type { Trade } from './state.ts';
  * nothing in a state changes nothing. The caller writes the answer down first and acts second.
  */
 export function step(trade: Trade, event: TradeEvent): Change<Trade> {
+  if (trade.role === 'forwarder') return stepForwarder(trade, event);
   if (trade.role === 'buyer')
     return trade.mode === 'hold-first' ? stepHoldBuyer(trade, event) : stepLockBuyer(trade, event);
   return trade.mode === 'hold-first' ? stepHoldSeller(trade, event) : stepLockSeller(trade, event);
@@ -24,12 +26,14 @@ export const isEnded = (trade: Trade): boolean => trade.state === 'ended';
 /** The payment hash once it is fixed: from the start, but for a buyer in lock-first, who is told it. */
 export function paymentHashOf(trade: Trade): string | undefined {
   if ('terms' in trade && trade.terms !== undefined) return trade.terms.paymentHash;
-  if (trade.role !== 'buyer' || trade.want.mode !== 'hold-first') return undefined;
+  if (trade.role === 'seller' || trade.want.mode !== 'hold-first') return undefined;
   return trade.want.paymentHash;
 }
 
 /** The outpoint of the lock once this side knows it. */
 export function lockOutpointOf(trade: Trade): string | undefined {
   if (trade.role === 'buyer') return 'outpoint' in trade ? trade.outpoint : undefined;
+  // A forwarder has only the seller's word for it, and no trade may claim what is another's on a word.
+  if (trade.role === 'forwarder') return undefined;
   return 'lock' in trade ? lockOutpoint(trade.lock) : undefined;
 }

@@ -73,6 +73,19 @@ export type Want = {
  */
 export type Fill = { listing: Listing; payouts: readonly Output[] };
 
+/**
+ * A sale that is passed on: whose it is, and what he gets of what the buyer pays. `maxFeeMsat` is the most that the way to
+ * him may cost; what is left is the forwarder's.
+ */
+export type Forward = {
+  inscriptionId: string;
+  sellerId: string;
+  sellerSats: bigint;
+  totalSats: bigint;
+  maxFeeMsat: bigint;
+  expiresAt: number;
+};
+
 /** What a seller sells: the standing offer plus what only he knows. `fill` when it is not his yet; hold-first alone. */
 export type Offer = {
   inscriptionId: string;

@@ -1,0 +1,64 @@
+import { checkForward } from '../protocol/checks-forward.ts';
+import { forwardRouteCapBlocks } from '../protocol/deadlines.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import type { Effect } from '../protocol/trade/effect.ts';
+import type { Forwarder } from '../protocol/trade/state.ts';
+import type { Trade } from '../protocol/trade/step.ts';
+import type { Parts } from './engine.ts';
+import { freshHeight } from './tip.ts';
+
+type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
+
+const PAY_TIMEOUT_SECONDS = 60;
+
+/**
+ * Pays the seller, at most once, and only while all of the buyer's payment is held for so long that ours ends well before:
+ * the cap on the route is taken from what our node says now, not from what it said when it was decided.
+ */
+export async function forwardPayment(parts: Parts, effect: Do<'forward_payment'>): Promise<void> {
+  const { lightning, clock, store } = parts;
+  const { front, bolt11, maxFeeMsat } = effect;
+  const { tradeId, paymentHash } = front;
+  const { state } = await lightning.payment(paymentHash);
+  // Not after a failure either: a second try whose answer is lost would stand behind the failure of the first.
+  if (state !== 'unknown') return;
+  const trade = await store.load(tradeId);
+  if (trade?.role !== 'forwarder' || (trade.state !== 'paying' && trade.state !== 'announced'))
+    throw new SparkleError('too_late', `the seller is paid while the trade wants it; it is ${trade?.state}`);
+  await assertAffordable(parts, tradeId);
+  const height = await freshHeight(parts);
+  const held = await lightning.invoice(paymentHash);
+  if (held.state !== 'held')
+    throw new SparkleError('invoice_not_held', `the buyer's payment must be held; it is ${held.state}`, { ...held });
+  const check = { front, sellerInvoice: bolt11, held, height, nowSeconds: clock.nowSeconds() };
+  const [failure] = checkForward(check);
+  if (failure !== undefined) throw new SparkleError('refused', failure.sentence, { reason: failure.code });
+  const maxCltvBlocks = forwardRouteCapBlocks({ expiryHeight: held.expiryHeight, height });
+  await lightning.pay({ bolt11, maxFeeMsat, maxCltvBlocks, timeoutSeconds: PAY_TIMEOUT_SECONDS });
+}
+
+/** What is in flight is bound in our channels and may be lost with a bug of ours: not more than the operator said. */
+async function assertAffordable({ store, mostForwardedSats }: Parts, tradeId: string): Promise<void> {
+  if (mostForwardedSats === undefined) return;
+  const sats = (await store.liveAnywhere()).reduce((sum, trade) => sum + inFlightSats(trade), 0n);
+  if (sats <= mostForwardedSats) return;
+  const sentence = `payments passed on may come to ${mostForwardedSats} sats; with that of ${tradeId} it would be ${sats}`;
+  throw new SparkleError('refused', sentence, { reason: 'forward_limit' });
+}
+
+const IN_FLIGHT: readonly Forwarder['state'][] = ['paying', 'announced', 'unsent'];
+
+/** What a trade has in flight to a seller, or is about to, as the buyer paid it: the way there may cost as much. */
+export const inFlightSats = (trade: Trade): bigint =>
+  trade.role === 'forwarder' && IN_FLIGHT.includes(trade.state) ? trade.totalSats : 0n;
+
+/** A forwarder's invoice is not given back beside a payment that may yet be taken: the node is asked once more. */
+export async function cancel(parts: Parts, tradeId: string, { paymentHash }: Do<'cancel_invoice'>): Promise<void> {
+  const { lightning, store } = parts;
+  if ((await store.load(tradeId))?.role === 'forwarder') {
+    const { state } = await lightning.payment(paymentHash);
+    if (state === 'pending' || state === 'settled')
+      throw new SparkleError('refused', `the payment to the seller must have failed; it is ${state}`, { state });
+  }
+  await lightning.cancel(paymentHash);
+}
