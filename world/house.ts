@@ -87,7 +87,7 @@ export class House {
   }
 }
 
-const config: Omit<ServiceParts['config'], 'listers'> = {
+export const config: Omit<ServiceParts['config'], 'listers'> = {
   network: 'regtest',
   api: {
     ...{ host: '127.0.0.1', port: 0, publicUrl: '' },

@@ -42,6 +42,8 @@ export type AppParts = {
   version: string;
   metrics?: Metrics;
   webhooks?: Webhooks;
+  /** When it is said that there is too much to do; `PRESSURE` unless given. */
+  pressure?: Parameters<typeof installLimits>[1]['pressure'];
 };
 
 /** Beyond these a process that holds trades does better to say that it is busy. */
@@ -68,7 +70,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   installAuth(app);
   const { corsOrigins, publicUrl } = config.api;
   const { ratesPerMinute, idempotencySeconds } = config;
-  await installLimits(app, { ratesPerMinute, corsOrigins, publicUrl, pressure: PRESSURE, callerOf });
+  await installLimits(app, { ratesPerMinute, corsOrigins, publicUrl, callerOf, pressure: parts.pressure ?? PRESSURE });
   installIdempotency(app, {
     ...{ tables: database.tables, clock, retentionSeconds: idempotencySeconds },
     // Whoever has not said who he is is told from others by his address.

@@ -1,20 +1,23 @@
 import { hex } from '@scure/base';
 import type { Chain } from 'sparkle-protocol/chain/chain';
-import type { FinalizedWire, FinalizeWire, ProofWire } from 'sparkle-protocol/market/checkout-wire';
-import { mayReveal } from 'sparkle-protocol/protocol/deadlines';
+import type { FinalizedWire, FinalizeWire, ProofWire, RescueWire } from 'sparkle-protocol/market/checkout-wire';
+import { lastRevealHeight, mayReveal } from 'sparkle-protocol/protocol/deadlines';
 import { completeClaim } from 'sparkle-protocol/protocol/claim';
 import { decodeTransaction, txidOf, vsizeOf } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
+import type { SatProof } from 'sparkle-protocol/protocol/satproof';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import { lockValueSats } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { isSale, uuidOf } from './desk.ts';
+import type { SatProofs } from './sat-proofs.ts';
 
 export type DeliveryParts = {
   trader: Pick<Trader, 'trade' | 'said' | 'look'>;
   chain: Pick<Chain, 'tip' | 'transaction' | 'unspent' | 'broadcast'>;
+  satProofs: Pick<SatProofs, 'of'>;
 };
 
 type Locked = Extract<HoldSeller, { state: 'locked' }>;
@@ -65,19 +68,37 @@ export class Delivery {
     return this.#finalized(txidOf(raw));
   }
 
-  /** What the buyer needs to check the trade by himself, and to end it without us. */
+  /** What the buyer needs to check the trade by himself. */
   async proof(tradeId: string): Promise<ProofWire> {
+    return this.#proofOf(await this.#sale(tradeId));
+  }
+
+  /** With that, what he needs to end it without us. */
+  async rescue(tradeId: string): Promise<RescueWire> {
     const trade = await this.#sale(tradeId);
+    return { ...(await this.#proofOf(trade)), terms: termsOf(trade) };
+  }
+
+  async #proofOf(trade: HoldSeller): Promise<ProofWire> {
+    const { tradeId } = trade;
     const messages = await this.#parts.trader.said(tradeId);
     return { trade_id: uuidOf(tradeId), messages, ...(await this.#lockOf(trade)) };
   }
 
-  async #lockOf(trade: HoldSeller): Promise<Pick<ProofWire, 'lock'>> {
+  async #lockOf(trade: HoldSeller): Promise<Pick<ProofWire, 'lock' | 'sat_proof'>> {
     if (!('lock' in trade)) return {};
-    const { lock, terms } = trade;
+    const { lock, terms, offer } = trade;
+    const outpoint = `${lock.txid}:${lock.vout}`;
     const { address, descriptor = '' } = buildLock(terms);
-    const confirmations = (await this.#parts.chain.unspent(`${lock.txid}:${lock.vout}`))?.confirmations ?? 0;
-    return { lock: { outpoint: `${lock.txid}:${lock.vout}`, address, descriptor, raw: lock.raw, confirmations } };
+    const confirmations = (await this.#parts.chain.unspent(outpoint))?.confirmations ?? 0;
+    const proof = await this.#parts.satProofs.of({
+      ...{ inscriptionId: terms.inscriptionId, lastRaw: lock.raw, lastTxid: lock.txid },
+      from: `${offer.sourceOutpoint}:${offer.offsetSats}`,
+    });
+    return {
+      lock: { outpoint, address, descriptor, raw: lock.raw, confirmations },
+      ...(proof === undefined ? {} : { sat_proof: satProofWire(proof) }),
+    };
   }
 
   async #sale(tradeId: string): Promise<HoldSeller> {
@@ -99,6 +120,22 @@ export class Delivery {
     const block = (await chain.transaction(txid))?.block;
     return { txid, confirmations: block === undefined ? 0 : (await chain.tip()).height - block.height + 1 };
   }
+}
+
+const satProofWire = ({ inscriptionId, from, satpoint, transactions }: SatProof): ProofWire['sat_proof'] => ({
+  ...{ inscription_id: inscriptionId, satpoint, transactions },
+  ...(from === undefined ? {} : { from }),
+});
+
+function termsOf({ terms }: HoldSeller): NonNullable<RescueWire['terms']> {
+  const { claimLeaf, claimControl } = buildLock(terms);
+  return {
+    ...{ inscription_id: terms.inscriptionId, payment_hash: terms.paymentHash },
+    ...{ claim_key: terms.claimKey, refund_key: terms.refundKey },
+    ...{ refund_height: terms.refundHeight, last_reveal_height: lastRevealHeight(terms) },
+    ...{ postage_sats: Number(terms.postageSats), reserve_sats: Number(terms.reserveSats) },
+    ...{ offset_sats: Number(terms.offsetSats), claim_leaf: claimLeaf, claim_control_block: claimControl },
+  };
 }
 
 function deliveredBy(trade: HoldSeller): string | undefined {

@@ -11,7 +11,7 @@ import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { Aftermath } from './aftermath.ts';
-import { createApp } from './app.ts';
+import { type AppParts, createApp } from './app.ts';
 import { Auth, authLimits } from './auth.ts';
 import { Checkouts } from './checkouts.ts';
 import type { Config } from './config.ts';
@@ -25,6 +25,7 @@ import { offerLimits } from './hub-offers.ts';
 import { Listings } from './listings.ts';
 import type { Metrics } from './metrics.ts';
 import { Quotes } from './quotes.ts';
+import { SatProofs } from './sat-proofs.ts';
 import { type Health, healthOf } from './routes/ops.ts';
 import { Trades } from './trades.ts';
 import type { Webhooks } from './webhooks.ts';
@@ -46,6 +47,7 @@ export type ServiceParts = {
   tickMilliseconds: number;
   metrics?: Metrics;
   webhooks?: Webhooks;
+  pressure?: NonNullable<AppParts['pressure']>;
 };
 
 const LISTING_SECONDS = 30 * 24 * 3600;
@@ -183,7 +185,7 @@ function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth:
     issueToken,
     nowSeconds,
   });
-  const delivery = new Delivery({ trader, chain });
+  const delivery = new Delivery({ trader, chain, satProofs: new SatProofs({ chain, clock }) });
   const after = { trader, chain, ordinals, listings, checkouts, log, relistSeconds: RELIST_SECONDS, nowSeconds };
   return { listings, checkouts, desk, trades, delivery, aftermath: new Aftermath(after) };
 }

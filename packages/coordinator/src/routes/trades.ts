@@ -8,6 +8,7 @@ import {
   invoiceRequestSchema,
   type PreparedWire,
   proofSchema,
+  rescueSchema,
   tradeInvoiceSchema,
   tradeParamsSchema,
   tradeStateSchema,
@@ -59,6 +60,12 @@ const proving = {
   ...{ ...secured, operationId: 'proveTrade', summary: 'All by which a buyer checks the lock himself' },
   params: tradeParamsSchema,
   response: { 200: proofSchema },
+};
+
+const rescuing = {
+  ...{ ...secured, operationId: 'rescueTrade', summary: 'All by which a buyer ends the trade without us' },
+  params: tradeParamsSchema,
+  response: { 200: rescueSchema },
 };
 
 const invoiceOf = (bolt11: string) => {
@@ -135,8 +142,10 @@ const buyingRoutes =
     app.post('/v1/trade/:id/finalize', { preValidation, schema: finalizing }, async (request) =>
       delivery.finalize(await ownTrade(request, 'buyer'), request.body),
     );
-    for (const path of ['/v1/trade/:id/proof', '/v1/trade/:id/rescue'])
-      app.get(path, { preValidation, schema: { ...proving, hide: path.endsWith('rescue') } }, async (request) =>
-        delivery.proof(await ownTrade(request, 'either')),
-      );
+    app.get('/v1/trade/:id/proof', { preValidation, schema: proving }, async (request) =>
+      delivery.proof(await ownTrade(request, 'either')),
+    );
+    app.get('/v1/trade/:id/rescue', { preValidation, schema: rescuing }, async (request) =>
+      delivery.rescue(await ownTrade(request, 'either')),
+    );
   };

@@ -133,22 +133,52 @@ export const quoteSchema = z.strictObject({
   expires_at: unixSeconds,
 });
 
-/** Everything by which a buyer sees for himself that the lock is his to claim. Nothing in it needs to be believed. */
-export const proofSchema = z.strictObject({
+const hexText = (mostBytes: number) => z.string().check(z.maxLength(2 * mostBytes), z.regex(/^(?:[0-9a-f]{2})*$/));
+/** The most that a block has room for; all transactions of a proof together are bounded by whoever reads it. */
+const rawTransaction = hexText(4_000_000);
+
+const proofFields = {
   trade_id: tradeId,
   /** What the seller side has said, signed: the quote, and the lock once there is one. */
-  messages: z.array(z.string()),
+  messages: z.array(signedMessage).check(z.maxLength(2)),
   lock: z.optional(
     z.strictObject({
-      outpoint: z.string(),
-      address: z.string(),
-      descriptor: z.string(),
-      raw: z.string(),
+      outpoint: shortText(80),
+      address: shortText(120),
+      descriptor: shortText(2_000),
+      raw: rawTransaction,
       confirmations,
     }),
   ),
+  /** The way of the inscription into the lock; with `from` only its end, from where it lay before it was sold. */
   sat_proof: z.optional(
-    z.strictObject({ inscription_id: inscriptionId, satpoint: z.string(), transactions: z.array(z.string()) }),
+    z.strictObject({
+      inscription_id: inscriptionId,
+      from: z.optional(shortText(100)),
+      satpoint: shortText(100),
+      transactions: z.array(rawTransaction).check(z.maxLength(4_096)),
+    }),
+  ),
+};
+
+/** Everything by which a buyer sees for himself that the lock is his to claim. Nothing in it needs to be believed. */
+export const proofSchema = z.strictObject(proofFields);
+
+/**
+ * With that, what he or any descriptor wallet needs to end the trade without the coordinator: what the lock is made of, and
+ * the leaf by which it is claimed. He can rebuild each of it from the signed quote and his own key.
+ */
+export const rescueSchema = z.strictObject({
+  ...proofFields,
+  terms: z.optional(
+    z.strictObject({
+      ...{ inscription_id: inscriptionId, payment_hash: paymentHash, claim_key: claimKey },
+      refund_key: hex32('the x-only key that may take the lock back'),
+      refund_height: integer({ min: 1, max: 499_999_999, unit: 'blocks' }),
+      last_reveal_height: integer({ min: 0, max: 499_999_999, unit: 'blocks' }),
+      ...{ postage_sats: sats, reserve_sats: sats, offset_sats: sats },
+      ...{ claim_leaf: hexText(1_000), claim_control_block: hexText(200) },
+    }),
   ),
 });
 
@@ -166,3 +196,4 @@ export type FinalizeWire = z.infer<typeof finalizeSchema>;
 export type FinalizedWire = z.infer<typeof finalizedSchema>;
 export type QuoteWire = z.infer<typeof quoteSchema>;
 export type ProofWire = z.infer<typeof proofSchema>;
+export type RescueWire = z.infer<typeof rescueSchema>;

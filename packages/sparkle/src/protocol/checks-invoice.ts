@@ -11,7 +11,8 @@ import {
 import { SparkleError } from './errors.ts';
 import type { Terms } from './trade/terms.ts';
 
-type InvoiceCheck = { text: string; terms: Terms; routeCapBlocks: number; nowSeconds: number };
+type Bill = { text: string; terms: Terms; routeCapBlocks: number };
+type InvoiceCheck = Bill & { nowSeconds: number };
 
 /**
  * Everything about an invoice that a buyer must know before he pays it (swaps 4.1.3, item 7). That it is signed, has
@@ -19,7 +20,14 @@ type InvoiceCheck = { text: string; terms: Terms; routeCapBlocks: number; nowSec
  */
 export function invoiceFailures(check: InvoiceCheck): Failure[] {
   const invoice = read(check.text);
-  return 'code' in invoice ? [invoice] : broken([...whatItPays(invoice, check.terms), ...whenAndHow(invoice, check)]);
+  if ('code' in invoice) return [invoice];
+  return broken([...whatItPays(invoice, check.terms), ...untilWhen(invoice, check), ...byWhichRoute(invoice, check)]);
+}
+
+/** The same of an invoice that was paid: when it had to be paid says nothing any more. */
+export function billFailures(bill: Bill): Failure[] {
+  const invoice = read(bill.text);
+  return 'code' in invoice ? [invoice] : broken([...whatItPays(invoice, bill.terms), ...byWhichRoute(invoice, bill)]);
 }
 
 function read(text: string): Invoice11 | Failure {
@@ -62,12 +70,9 @@ function whatItPays(invoice: Invoice11, terms: Terms): Rule[] {
   ];
 }
 
-function whenAndHow(invoice: Invoice11, { terms, routeCapBlocks, nowSeconds }: InvoiceCheck): Rule[] {
+function untilWhen(invoice: Invoice11, { terms, nowSeconds }: InvoiceCheck): Rule[] {
   const left = invoiceExpiresAt(invoice) - nowSeconds;
   const windowSeconds = terms.mode === 'hold-first' ? holdInvoiceExpirySeconds : lockInvoiceExpirySeconds;
-  const { finalCltv } = terms;
-  const { minFinalCltv } = invoice;
-  const least = leastRouteCap({ minFinalCltv, hintBlocks: hintBlocks(invoice) });
   return [
     {
       code: 'invoice_expired',
@@ -81,6 +86,14 @@ function whenAndHow(invoice: Invoice11, { terms, routeCapBlocks, nowSeconds }: I
       sentence: `the invoice must not last longer than ${windowSeconds} seconds; it lasts ${left} more`,
       detail: { left, windowSeconds },
     },
+  ];
+}
+
+function byWhichRoute(invoice: Invoice11, { terms, routeCapBlocks }: Bill): Rule[] {
+  const { finalCltv } = terms;
+  const { minFinalCltv } = invoice;
+  const least = leastRouteCap({ minFinalCltv, hintBlocks: hintBlocks(invoice) });
+  return [
     {
       code: 'invoice_final_cltv',
       holds: finalCltvMatches({ asked: minFinalCltv, finalCltv }),

@@ -79,6 +79,16 @@ export type CheckCode =
   | 'sat_moved'
   | 'inscription_missing'
   | 'other_inscriptions'
+  // what a coordinator shows
+  | 'quote_missing'
+  | 'message_unreadable'
+  | 'wrong_invoice'
+  | 'wrong_total'
+  | 'lock_not_announced'
+  | 'wrong_outpoint'
+  | 'wrong_address'
+  | 'sat_proof_missing'
+  | 'sat_proof_bad'
   // what else may lie in an output
   | 'coin_spent'
   | 'coin_unconfirmed'

@@ -1,4 +1,4 @@
-import { invoiceFailures } from './checks-invoice.ts';
+import { billFailures, invoiceFailures } from './checks-invoice.ts';
 import { broken, type CheckCode, type Failure, priceRule, type Rule, same } from './checks-rule.ts';
 import {
   answerRules,
@@ -132,36 +132,50 @@ export function checkQuote(check: {
 }): Failure[] {
   const { want, quote, nowSeconds } = check;
   const terms = termsOfQuote(want, quote);
-  const expectedHash = want.mode === 'hold-first' ? want.paymentHash : undefined;
   const failures = broken([
-    ...answerRules({ want, offered: quote, mode: 'hold-first' }),
-    same({ code: 'wrong_payment_hash', field: 'payment_hash', expected: expectedHash, came: quote.paymentHash }),
-    ...lockRules(want, terms),
-    ...quoteHeightRules(terms, check.height),
+    ...saidRules(want, quote),
+    currentRule(terms, check.height),
+    ...heightRules(terms),
     notExpired({ code: 'quote_expired', what: 'the quote', expiresAt: quote.signed.expiresAt, nowSeconds }),
     notExpired({ code: 'want_expired', what: 'the wish to buy', expiresAt: want.expiresAt, nowSeconds }),
     ...tipRules(terms, check),
   ]);
   const routeCapBlocks = holdRouteCapBlocks(terms);
-  const invoice = invoiceFailures({
-    text: quote.invoice,
-    terms,
-    routeCapBlocks,
-    nowSeconds,
-  });
+  const invoice = invoiceFailures({ text: quote.invoice, terms, routeCapBlocks, nowSeconds });
   return [...failures, ...builds(terms, failures), ...invoice];
 }
 
-function quoteHeightRules(terms: Terms, height: number): Rule[] {
+/**
+ * The same of a quote that was paid: what it says, whenever that was. Whether there is time left is for `checkReveal`.
+ * Returns all failures.
+ */
+export function checkPaidQuote({ want, quote }: { want: Want; quote: TradeQuote }): Failure[] {
+  const terms = termsOfQuote(want, quote);
+  const failures = broken([...saidRules(want, quote), ...heightRules(terms)]);
+  const bill = billFailures({ text: quote.invoice, terms, routeCapBlocks: holdRouteCapBlocks(terms) });
+  return [...failures, ...builds(terms, failures), ...bill];
+}
+
+function saidRules(want: Want, quote: TradeQuote): Rule[] {
+  const expected = want.mode === 'hold-first' ? want.paymentHash : undefined;
+  return [
+    ...answerRules({ want, offered: quote, mode: 'hold-first' }),
+    same({ code: 'wrong_payment_hash', field: 'payment_hash', expected, came: quote.paymentHash }),
+    ...lockRules(want, termsOfQuote(want, quote)),
+  ];
+}
+
+const currentRule = ({ quoteHeight }: Terms, height: number): Rule => ({
+  code: 'quote_height',
+  holds: quoteIsCurrent({ quoteHeight, height }),
+  sentence: `quote_height must be the best height ${height}, one more or two less; got ${quoteHeight}`,
+  detail: { quoteHeight, height },
+});
+
+function heightRules(terms: Terms): Rule[] {
   const { quoteHeight, refundHeight, finalCltv, confirmations } = terms;
   const lastLock = lastLockHeight(terms);
   return [
-    {
-      code: 'quote_height',
-      holds: quoteIsCurrent({ quoteHeight, height }),
-      sentence: `quote_height must be the best height ${height}, one more or two less; got ${quoteHeight}`,
-      detail: { quoteHeight, height },
-    },
     {
       code: 'wrong_heights',
       holds: areHoldFirstHeights(terms),

@@ -2,6 +2,7 @@
 export * from './amount.ts';
 export * from './bolt11.ts';
 export * from './checks.ts';
+export * from './checks-delivery.ts';
 export { buildClaim, type ClaimSigning, completeClaim, type PresignedClaim, presignClaim } from './claim.ts';
 export * from './deadlines.ts';
 export * from './descriptor.ts';

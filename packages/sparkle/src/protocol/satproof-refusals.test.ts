@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hex } from '@scure/base';
 import fc from 'fast-check';
-import { checkReveal, makeSatProof, verifySatProof, type ProofFault, type SatProof } from './satproof.ts';
+import {
+  checkReveal,
+  makeSatProof,
+  MAX_PROOF_BYTES,
+  verifySatProof,
+  type ProofFault,
+  type SatProof,
+} from './satproof.ts';
 import {
   SIGNATURE,
   PLAIN,
@@ -53,6 +60,28 @@ test('a parent that was not fetched is named, so that it can be', () => {
     const transactions = everything.filter((raw) => raw !== missing);
     refusesToMake({ inscriptionId, transactions }, { reason: 'missing_parent', txid: txidOf(missing) });
   }
+});
+
+test('a proof that begins at a satpoint may not say another one, hold a witness, or lead elsewhere', () => {
+  const from = `${txidOf(reveal)}:0:0`;
+  const short = makeSatProof({ inscriptionId, from, transactions: everything });
+  refuses({ ...short, from: `${txidOf(reveal)}:0:7` }, 'wrong_satpoint');
+  refuses({ ...short, from: `${txidOf(padding.raw)}:0:0` }, 'unused');
+  refuses({ ...short, from: `${txidOf(reveal)}:0:900` }, 'impossible');
+  refuses({ ...short, from: `${'00'.repeat(32)}:0:0` }, 'unused');
+  const [first = '', ...rest] = short.transactions;
+  refuses({ ...short, transactions: [first, reveal, ...rest.slice(1)] }, 'witness');
+});
+
+test('a proof of more bytes than anybody should have to read is neither made nor read', () => {
+  const fat = commit({
+    envelopes: [envelope(`00${`4d0002${'00'.repeat(512)}`.repeat(4_000)}`)],
+    valueSats: 1_000n,
+    salt: 9,
+  });
+  const shown = spend({ coins: [fat], outputs: [900n], salt: 9 });
+  refusesToMake({ inscriptionId: `${txidOf(shown)}i0`, transactions: [fat.raw, shown] }, { reason: 'too_big' });
+  refuses({ transactions: ['00'.repeat(MAX_PROOF_BYTES), '00'] }, 'too_big');
 });
 
 const flipped = (raw: string, at: number, mask: number): string => {

@@ -43,6 +43,23 @@ test('a proof without a hop ends where the reveal put the inscription', () => {
   assert.equal(verifySatProof(fresh), `${txidOf(reveal)}:0:0`);
 });
 
+test('a proof may begin at a satpoint that the reader knows, and then needs nothing that came before', () => {
+  const from = `${txidOf(reveal)}:0:0`;
+  const short = makeSatProof({ inscriptionId, from, transactions: everything });
+  assert.equal(verifySatProof(short), proof.satpoint);
+  assert.deepEqual(
+    short.transactions.map(txidOf),
+    [padding.raw, reveal, firstHop, secondHop].map(txidOf),
+    'the reveal is only somebody who made an output',
+  );
+  assert.deepEqual(
+    short.transactions.flatMap((raw) => readTransaction(raw).inputs.flatMap(({ witness }) => witness)),
+    [],
+  );
+  const last = makeSatProof({ inscriptionId, from: `${txidOf(firstHop)}:0:500`, transactions: [firstHop, secondHop] });
+  assert.equal(verifySatProof(last), proof.satpoint);
+});
+
 test('the same proof is made whatever order the transactions come in, and however often', () => {
   fc.assert(
     fc.property(fc.shuffledSubarray(everything, { minLength: everything.length }), (transactions) => {

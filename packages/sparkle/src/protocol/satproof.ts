@@ -1,6 +1,13 @@
 import { SparkleError } from './errors.ts';
 import { envelopesOf, revealedLeaf, type RevealedLeaf } from './envelope.ts';
-import { outpointText, readInscriptionId, satPointText, type InscriptionId, type SatPoint } from './inscription.ts';
+import {
+  outpointText,
+  readInscriptionId,
+  readSatPoint,
+  satPointText,
+  type InscriptionId,
+  type SatPoint,
+} from './inscription.ts';
 import { followRevealIn, followSatIn, type SatPlace } from './satflow.ts';
 import { isCommittedLeaf } from './taproot.ts';
 import {
@@ -20,12 +27,16 @@ import {
  * It proves: if the last transaction is in the chain, the sat of the inscription lies at `satpoint`. It does not prove
  * that the transaction is, that the output is unspent, or that a leaf was ever revealed: only who made the reveal's
  * inputs can show a leaf that was not, and `checkReveal` finds even that with the reveal from a node of one's own.
+ *
+ * With `from` it begins later, at a satpoint at which the inscription is said to have lain: what comes before that the
+ * reader must know by himself. For an inscription that has been through many hands.
  */
-export type SatProof = { inscriptionId: string; satpoint: string; transactions: string[] };
+export type SatProof = { inscriptionId: string; from?: string; satpoint: string; transactions: string[] };
 
 /** Why a proof is refused; `detail.reason` of every `bad_proof`. */
 export type ProofFault =
   | 'too_many'
+  | 'too_big'
   | 'unreadable'
   | 'duplicate'
   | 'conflict'
@@ -45,6 +56,8 @@ export type ProofFault =
   | 'reveal_differs';
 
 const MAX_TRANSACTIONS = 4096;
+/** Of all transactions together: five reveals of the most that is relayed. */
+export const MAX_PROOF_BYTES = 2_000_000;
 const OP_RETURN = 0x6a;
 
 /**
@@ -52,8 +65,13 @@ const OP_RETURN = 0x6a;
  * sat since, and the parents of their inputs, in any order, with or without more. Throws `bad_proof`; a parent that is
  * not there is named in `detail.txid`, so that it can be fetched and the call made again.
  */
-export function makeSatProof(fetched: { inscriptionId: string; transactions: readonly string[] }): SatProof {
-  const id = readInscriptionId(fetched.inscriptionId);
+export function makeSatProof(fetched: {
+  inscriptionId: string;
+  from?: string;
+  transactions: readonly string[];
+}): SatProof {
+  const { inscriptionId, from } = fetched;
+  const id = readInscriptionId(inscriptionId);
   const known = new Map<string, Transaction>();
   for (const raw of fetched.transactions) {
     const transaction = read(raw);
@@ -61,29 +79,33 @@ export function makeSatProof(fetched: { inscriptionId: string; transactions: rea
     if (!known.has(transaction.txid) || hasWitness(transaction)) known.set(transaction.txid, transaction);
   }
   for (const [txid, transaction] of known)
-    known.set(txid, txid === id.txid ? reducedReveal(transaction, id) : withoutWitness(transaction));
-  const { satpoint, order } = walk(known, id);
-  if (order.length > MAX_TRANSACTIONS) throw tooMany(order.length);
+    known.set(
+      txid,
+      from === undefined && txid === id.txid ? reducedReveal(transaction, id) : withoutWitness(transaction),
+    );
+  const { satpoint, order } = walk(known, { id, from });
   const transactions = order.map((txid) => writeTransaction(get(known, txid)));
-  return { inscriptionId: fetched.inscriptionId, satpoint, transactions };
+  assertBounded(transactions);
+  return { inscriptionId, ...(from === undefined ? {} : { from }), satpoint, transactions };
 }
 
 /**
- * Checks a proof and answers the satpoint it proves, `txid:vout:offset`. Needs nothing but the proof. Throws
- * `bad_inscription_id`, or `bad_proof` with a `ProofFault` in `detail.reason`.
+ * Checks a proof and answers the satpoint it proves, `txid:vout:offset`. Needs nothing but the proof, and for one with
+ * `from` that the reader knows by himself that the inscription lay there. Throws `bad_inscription_id`, `bad_satpoint`, or
+ * `bad_proof` with a `ProofFault` in `detail.reason`.
  */
-export function verifySatProof({ inscriptionId, satpoint, transactions }: SatProof): string {
+export function verifySatProof({ inscriptionId, from, satpoint, transactions }: SatProof): string {
   const id = readInscriptionId(inscriptionId);
-  if (transactions.length > MAX_TRANSACTIONS) throw tooMany(transactions.length);
+  assertBounded(transactions);
   const known = new Map<string, Transaction>();
   for (const raw of transactions) {
     const transaction = read(raw);
     const { txid } = transaction;
     if (known.has(txid)) throw bad('duplicate', `a proof must name a transaction once; ${txid} came twice`, { txid });
-    checkWitness(transaction, id);
+    checkWitness(transaction, from === undefined ? id : undefined);
     known.set(txid, transaction);
   }
-  const proved = walk(known, id);
+  const proved = walk(known, { id, from });
   checkOrder([...known.keys()], proved.order);
   if (proved.satpoint !== satpoint) {
     const sentence = `the transactions lead to ${proved.satpoint}, not to the satpoint that the proof names`;
@@ -104,11 +126,12 @@ export function checkReveal({ proof, raw }: { proof: SatProof; raw: string }): v
 }
 
 type Walked = { satpoint: string; order: string[] };
+type Start = { id: InscriptionId; from: string | undefined };
 
-/** Follows the sat from its reveal as far as the known transactions go, and notes which of them that took, in order. */
-function walk(known: ReadonlyMap<string, Transaction>, id: InscriptionId): Walked {
+/** Follows the sat from its start as far as the known transactions go, and notes which of them that took, in order. */
+function walk(known: ReadonlyMap<string, Transaction>, start: Start): Walked {
   try {
-    return steps(known, id);
+    return steps(known, start);
   } catch (cause) {
     if (!(cause instanceof SparkleError) || cause.code === 'bad_proof') throw cause;
     // Transactions that no chain could hold: they spend more bitcoin than there is.
@@ -116,15 +139,20 @@ function walk(known: ReadonlyMap<string, Transaction>, id: InscriptionId): Walke
   }
 }
 
-function steps(known: ReadonlyMap<string, Transaction>, id: InscriptionId): Walked {
-  const reveal = known.get(id.txid);
-  if (reveal === undefined) throw bad('missing_reveal', `the reveal ${id.txid} is missing`, { txid: id.txid });
+function steps(known: ReadonlyMap<string, Transaction>, start: Start): Walked {
   const spenders = spendersOf(known);
   const order = new Set<string>();
-  let at = revealed({ known, reveal, index: id.index, order });
+  let at = begun({ known, order }, start);
   for (let next = spenders.get(outpointText(at)); next !== undefined; next = spenders.get(outpointText(at)))
     at = moved({ known, next, at, order });
   return { satpoint: satPointText(at), order: [...order] };
+}
+
+function begun({ known, order }: Step, { id, from }: Start): SatPoint {
+  if (from !== undefined) return readSatPoint(from);
+  const reveal = known.get(id.txid);
+  if (reveal === undefined) throw bad('missing_reveal', `the reveal ${id.txid} is missing`, { txid: id.txid });
+  return revealed({ known, reveal, index: id.index, order });
 }
 
 type Spender = { transaction: Transaction; inputIndex: number };
@@ -220,11 +248,11 @@ const withoutWitness = (transaction: Transaction): Transaction => ({
 const hasWitness = ({ inputs }: Transaction): boolean => inputs.some(({ witness }) => witness.length > 0);
 
 /** No byte may be there that nothing commits to: it could be anything. */
-function checkWitness(transaction: Transaction, id: InscriptionId): void {
+function checkWitness(transaction: Transaction, id: InscriptionId | undefined): void {
   if (!hasWitness(transaction)) return;
   const { txid } = transaction;
   const isReduced =
-    txid === id.txid && writeTransaction(reducedReveal(transaction, id)) === writeTransaction(transaction);
+    txid === id?.txid && writeTransaction(reducedReveal(transaction, id)) === writeTransaction(transaction);
   if (!isReduced) throw bad('witness', `${txid} must come without the witnesses that prove nothing`, { txid });
 }
 
@@ -251,8 +279,14 @@ function get(known: ReadonlyMap<string, Transaction>, txid: string): Transaction
   return transaction;
 }
 
-const tooMany = (count: number): SparkleError =>
-  bad('too_many', `a proof must have at most ${MAX_TRANSACTIONS} transactions; got ${count}`, { count });
+function assertBounded(transactions: readonly string[]): void {
+  const count = transactions.length;
+  if (count > MAX_TRANSACTIONS)
+    throw bad('too_many', `a proof must have at most ${MAX_TRANSACTIONS} transactions; got ${count}`, { count });
+  const bytes = transactions.reduce((sum, raw) => sum + raw.length, 0) / 2;
+  if (bytes > MAX_PROOF_BYTES)
+    throw bad('too_big', `a proof must have at most ${MAX_PROOF_BYTES} bytes; got ${bytes}`, { bytes });
+}
 
 const bad = (reason: ProofFault, sentence: string, detail: Record<string, unknown> = {}): SparkleError =>
   new SparkleError('bad_proof', sentence, { reason, ...detail });

@@ -15,10 +15,22 @@ const LOOKS = 5;
  * have said is absent from it; when only that was asked for, the look fails.
  */
 export async function lookAt(eyes: Eyes, look: Look, nowSeconds: number): Promise<View> {
+  return { nowSeconds, ...(await atOneTip(eyes.chain, (tip) => seen(eyes, look, tip))) };
+}
+
+/** The lock alone, for whoever has no Lightning node here to ask, and perhaps no index. Of one best block, like `lookAt`. */
+export function lookAtLock(
+  { chain, ordinals }: Pick<Eyes, 'chain'> & { ordinals: Ordinals | undefined },
+  at: NonNullable<Look['facts']>,
+): Promise<{ tip: Tip; facts: LockFacts }> {
+  return atOneTip(chain, async (tip) => ({ facts: await facts({ chain, ordinals }, at, tip) }));
+}
+
+async function atOneTip<Picture>(chain: Chain, see: (tip: Tip) => Promise<Picture>): Promise<{ tip: Tip } & Picture> {
   for (let attempt = 0; attempt < LOOKS; attempt++) {
-    const tip = await eyes.chain.tip();
-    const view = { tip, nowSeconds, ...(await seen(eyes, look, tip)) };
-    if ((await eyes.chain.tip()).hash === tip.hash) return view;
+    const tip = await chain.tip();
+    const picture = await see(tip);
+    if ((await chain.tip()).hash === tip.hash) return { tip, ...picture };
   }
   throw new SparkleError('chain_unavailable', `the best block changed ${LOOKS} times while a trade looked at it`);
 }
@@ -59,15 +71,19 @@ async function output(chain: Chain, at: NonNullable<Look['lock']>, tip: Tip): Pr
 const confirmations = (block: { height: number } | undefined, tip: Tip): number =>
   block === undefined || block.height <= 0 ? 0 : Math.max(0, tip.height - block.height + 1);
 
-async function facts(eyes: Eyes, at: NonNullable<Look['facts']>, tip: Tip): Promise<LockFacts> {
-  const { chain } = eyes;
+async function facts(
+  { chain, ordinals }: Pick<Eyes, 'chain'> & { ordinals: Ordinals | undefined },
+  at: NonNullable<Look['facts']>,
+  tip: Tip,
+): Promise<LockFacts> {
   const { outpoint, inscriptionId } = at;
   const found = await chain.transaction(outpoint.slice(0, 64));
   const unspent = await chain.unspent(outpoint);
   const base: LockFacts = { outpoint, confirmations: confirmations(found?.block, tip), unspent: unspent !== undefined };
   if (found === undefined) return base;
   const known = { ...base, raw: found.raw };
-  return base.confirmations === 0 ? known : { ...known, ...(await assets(eyes.ordinals, { outpoint, inscriptionId })) };
+  if (base.confirmations === 0 || ordinals === undefined) return known;
+  return { ...known, ...(await assets(ordinals, { outpoint, inscriptionId })) };
 }
 
 /** "The index cannot say yet" is an answer of its own; it must never read as "nothing there". */
