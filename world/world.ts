@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Market } from 'sparkle-protocol/market/market';
 import { fairWeather, memoryMarket, Square } from 'sparkle-protocol/market/memory';
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
 import { newPhrase, rescueSeed } from 'sparkle-protocol/protocol/keys';
@@ -19,6 +20,8 @@ export type World = {
   regtest: Regtest;
   seller: Party;
   buyer: Party;
+  /** The square where all traders meet, for one more. */
+  market(): Market;
   mine(blocks: number): Promise<void>;
   /** An SVG of its own for each story, inscribed into the party's wallet. */
   inscribe(party: Party, story: string): Promise<Inscribed>;
@@ -74,7 +77,8 @@ async function build(undo: Undo, { log, openNodes, traderLog = silentLog }: Give
     return created;
   };
   const both = { seller: await party('seller'), buyer: await party('buyer') };
-  return { ...views(regtest), ...both, regtest, mine: (blocks) => mine(regtest, { ...both, blocks, nodes }) };
+  const market = () => memoryMarket(square);
+  return { ...views(regtest), ...both, market, regtest, mine: (blocks) => mine(regtest, { ...both, blocks, nodes }) };
 }
 
 const FUNDS_SATS = 50_000_000n;

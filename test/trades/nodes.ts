@@ -112,6 +112,42 @@ export class LndPair {
   }
 }
 
+/** Three LNDs in a row: the buyer's reaches the seller's over that of the one between them, and knows nothing of it. */
+export class LndRow {
+  readonly lnds = new LndProcesses();
+  readonly #said: Said;
+  #channels: { txid: string; ends: readonly string[] }[] = [];
+
+  constructor(said: Said) {
+    this.#said = said;
+  }
+
+  readonly open: OpenNodes = async (place) => {
+    const start = (name: string) => this.lnds.start(place, { name });
+    const [seller, middle, buyer] = await Promise.all(['seller', 'middle', 'buyer'].map(start));
+    if (seller === undefined || middle === undefined || buyer === undefined) throw new Error('a node is missing');
+    const terms = { sats: CHANNEL_SATS, pushSats: PUSH_SATS } as const;
+    for (const [from, to, kind] of [
+      [buyer, middle, 'public'],
+      [middle, seller, 'private'],
+    ] as const) {
+      const txid = await openLndChannel(place.regtest, { from, to, kind, ...terms });
+      this.#channels.push({ txid, ends: [from.name, to.name] });
+    }
+    return { seller: this.lnds.over('seller', this.#said), buyer: this.lnds.over('buyer', this.#said) };
+  };
+
+  /** Brings a node back and returns once all channels can be used again. */
+  async up(name: string): Promise<void> {
+    await this.lnds.up(name);
+    for (const { txid, ends } of this.#channels)
+      await lndChannelUp(
+        txid,
+        ends.map((end) => this.lnds.node(end)),
+      );
+  }
+}
+
 const embedded = (name: Name, { regtest, dir }: Place): Promise<LdkNode> =>
   openNode({ name, access: accessOf(regtest), dir });
 

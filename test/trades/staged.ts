@@ -43,9 +43,17 @@ export class Staged {
   /** Inscribes, offers, and asks to buy. */
   static async begin(
     world: World,
-    given: { mode: TradeMode; priceSats?: bigint; confirmations?: number; routeCapBlocks?: number; listed?: Listed },
+    given: {
+      mode: TradeMode;
+      priceSats?: bigint;
+      confirmations?: number;
+      routeCapBlocks?: number;
+      listed?: Listed;
+      /** A forwarder, who becomes the buyer's seller, and what he takes; he is told of what is for sale before it is asked for. */
+      through?: { sellerId: string; feeSats: bigint; onSale(inscriptionId: string): void };
+    },
   ): Promise<Staged> {
-    const { mode, priceSats = 90_000n, confirmations = 1, routeCapBlocks = 432, listed } = given;
+    const { mode, priceSats = 90_000n, confirmations = 1, routeCapBlocks = 432, listed, through } = given;
     const inscribed = listed?.inscribed ?? (await world.inscribe(world.seller, `staged ${(staged += 1)}`));
     await world.mine(0);
     const before = await balancesOf(world);
@@ -56,7 +64,9 @@ export class Staged {
       ...(listed === undefined ? {} : { fill: listed.fill }),
     });
     const wanted = purchase(world, inscribed.inscriptionId, { mode, priceSats });
-    const tradeId = await world.buyer.trader.buy({ ...wanted, routeCapBlocks });
+    through?.onSale(inscribed.inscriptionId);
+    const other = through && { sellerId: through.sellerId, priceSats: priceSats + through.feeSats };
+    const tradeId = await world.buyer.trader.buy({ ...wanted, routeCapBlocks, ...other });
     return new Staged({ world, inscribed, tradeId, priceSats, before });
   }
 
