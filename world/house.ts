@@ -12,6 +12,7 @@ import { silentLog } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { WebSocket } from 'ws';
 import { openDatabase } from '../packages/coordinator/src/database.ts';
+import { Ledger } from '../packages/coordinator/src/ledger.ts';
 import { createLog } from '../packages/coordinator/src/log.ts';
 import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
 import { freePorts } from '../scripts/ports.mjs';
@@ -25,6 +26,7 @@ type Opening = { port?: number; listers?: ServiceParts['config']['listers'] };
 export class House {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sparkle-house-'));
   service!: Service;
+  ledger!: Ledger;
   url = '';
   #end: () => Promise<void> = async () => {};
   readonly #guests: (() => Promise<void>)[] = [];
@@ -36,6 +38,7 @@ export class House {
     const house = new House();
     const url = `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
     const database = await openDatabase({ url, network: 'regtest' });
+    house.ledger = new Ledger(database);
     const { chain, wallet, lightning, ordinals } = party;
     const log = createLog({ level: 'error' });
     const [free = 0] = await freePorts(1);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { decodeTransaction, type Decoded } from 'sparkle-protocol/protocol/draft';
+import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
 import { scriptOf, withoutBitcoind } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
 import { ASKED_SATS, type Bought, PATIENCE, Shop } from './shop.ts';
@@ -13,6 +15,8 @@ describe('the money of a sale', { skip: withoutBitcoind }, () => {
   /** Where the artist of the collection is paid. */
   let artist: string;
   let collectionId: string;
+  /** Sats in the coordinator's wallet, and msat in its channels, before the first sale. */
+  let opening: { walletSats: bigint; lightningMsat: bigint };
 
   before(async () => {
     shop = await Shop.open();
@@ -21,8 +25,15 @@ describe('the money of a sale', { skip: withoutBitcoind }, () => {
     const royalties = { bps: ROYALTY_BPS, recipients };
     const genesis = { p: 'sparkle', op: 'genesis', version: 1, collection: { name: 'Stars' }, royalties };
     ({ inscriptionId: collectionId } = await shop.owner.inscribe(JSON.stringify(genesis)));
+    opening = await holdings();
   });
   after(() => shop?.close());
+
+  async function holdings(): Promise<typeof opening> {
+    const { wallet, lightning } = shop.world.seller;
+    const walletSats = sumOf((await wallet.coins()).map(({ valueSats }) => valueSats));
+    return { walletSats, lightningMsat: (await lightning.balance()).ownedMsat };
+  }
 
   const child = (id: number) =>
     JSON.stringify({ p: 'sparkle', op: 'child', version: 1, collection_ref: collectionId, token: { id } });
@@ -110,5 +121,41 @@ describe('the money of a sale', { skip: withoutBitcoind }, () => {
     const { pricing } = await shop.quoted(inscriptionId);
     assert.deepEqual([pricing.seller_sats, pricing.creator_royalty_sats], [63_000, 0]);
     assert.equal(await shop.owner.receivedSats(artist), before + 3_000n);
+  });
+
+  /** The buyer claims by himself, and needs nobody to send it. */
+  async function claimed({ keys, checkout }: Bought): Promise<void> {
+    const { messages, lock } = await shop.proof(checkout);
+    const offered = readMessage(messages[0] ?? '', { nowSeconds: 0 }).message as TradeQuote;
+    const { paymentHash, claim, preimage } = keys;
+    const terms = { ...offered.signed, refundHeight: offered.refundHeight, paymentHash, claimKey: claim.public };
+    const { raw } = buildClaim({
+      ...{ terms, lockOutpoint: lock?.outpoint ?? '', preimage },
+      ...{ destination: await shop.world.buyer.wallet.address(), claimSecret: claim.secret },
+      ...{ auxRand: new Uint8Array(32), feerateSatVb: 2, maxFeeSats: 10_000n },
+    });
+    await shop.world.buyer.chain.broadcast([raw]);
+    await shop.reaches(checkout, 'confirmed');
+  }
+
+  test('is in the books to the sat, as the wallet and the node have it', async () => {
+    const bought = await shop.prepared((await shop.listed(child(4))).inscribed.inscriptionId);
+    await paidAndLocked(bought);
+    await claimed(bought);
+    const inBooks = async (name: string) =>
+      (await shop.house.ledger.balances()).find(({ account }) => account === name)?.balanceMsat ?? 0n;
+    const paidMsat = BigInt(bought.quote.max_total_sats) * 1000n;
+    const isBooked = async () => {
+      await shop.mine(1);
+      return (await inBooks('delivered')) !== 0n && (await inBooks('sales')) !== 0n;
+    };
+    await until('the sale is in the books', isBooked, PATIENCE);
+    const { walletSats, lightningMsat } = await holdings();
+    assert.equal(((await inBooks('coins')) + (await inBooks('items'))) / 1000n, walletSats - opening.walletSats);
+    assert.equal(await inBooks('lightning'), lightningMsat - opening.lightningMsat);
+    assert.deepEqual([await inBooks('sales'), await inBooks('locks')], [-paidMsat, 0n]);
+    assert.deepEqual(await shop.house.ledger.unbalanced(), []);
+    const all = await shop.house.ledger.balances();
+    assert.equal(sumOf(all.map(({ balanceMsat }) => balanceMsat)), 0n);
   });
 });

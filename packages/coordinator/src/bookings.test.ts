@@ -37,7 +37,7 @@ const total = (bookings: readonly Booking[]) =>
 const sumOf = ({ entries }: Booking) => entries.reduce((sum, { msat }) => sum + msat, 0n);
 
 const filled = lockBooking({ ...OF, offer, lock: fill });
-const settled = settledBooking({ ...OF, priceSats: 180_000n });
+const settled = settledBooking({ ...OF, amountMsat: 180_000_000n });
 const delivered = deliveredBooking({ ...OF, terms });
 
 test('a fill pays the seller what he asks beyond the postage that he gives, and the royalty by itself', () => {

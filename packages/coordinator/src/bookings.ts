@@ -86,14 +86,14 @@ export function lockBooking({ tradeId, at, offer, lock }: Locked): Booking {
   return transactionBooking({ tradeId, at, why: 'locked', raw: lock.raw, spent: lock.spent, accountOf });
 }
 
-/** The held payment was settled. */
-export const settledBooking = ({ tradeId, at, priceSats }: Happening & Pick<Terms, 'priceSats'>): Booking => ({
+/** The held payment was settled, with what came in it: a payer may send a little more than he was asked for. */
+export const settledBooking = ({ tradeId, at, amountMsat: msat }: Happening & { amountMsat: bigint }): Booking => ({
   tradeId,
   at,
   why: 'settled',
   entries: [
-    { account: accounts.lightning, msat: priceSats * MSAT },
-    { account: accounts.sales, msat: -priceSats * MSAT },
+    { account: accounts.lightning, msat },
+    { account: accounts.sales, msat: -msat },
   ],
 });
 
@@ -120,6 +120,16 @@ export function refundBooking({ tradeId, at, raw, spent, lockOutpoint }: Refunde
     return place.output === 0 ? accounts.items : accounts.coins;
   };
   return transactionBooking({ tradeId, at, why: 'refunded', raw, spent, accountOf });
+}
+
+/** A lock was taken back before it confirmed: an item of ours comes back in output 0, one of a listing stays where it is. */
+export function abortBooking(
+  of: Happening & { raw: string; spent: readonly Prevout[]; offer: Locked['offer'] },
+): Booking {
+  const { fill, sourceOutpoint } = of.offer;
+  const isItem = (place: Place) => ('outpoint' in place ? place.outpoint === sourceOutpoint : place.output === 0);
+  const accountOf = (place: Place): Account => (fill === undefined && isItem(place) ? accounts.items : accounts.coins);
+  return transactionBooking({ ...of, why: 'aborted', accountOf });
 }
 
 /** A transaction of ours alone, which moves no item: a child that hurried a lock, or coins that were taken back. */

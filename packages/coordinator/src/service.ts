@@ -13,6 +13,7 @@ import { Trader } from 'sparkle-protocol/trader/trader';
 import { Aftermath } from './aftermath.ts';
 import { type AppParts, createApp } from './app.ts';
 import { Auth, authLimits } from './auth.ts';
+import { Books } from './books.ts';
 import { Checkouts } from './checkouts.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database.ts';
@@ -22,8 +23,10 @@ import { Feed } from './feed.ts';
 import { Hub } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
+import { Ledger } from './ledger.ts';
 import { Listings } from './listings.ts';
 import type { Metrics } from './metrics.ts';
+import { notingStore, Outgoing } from './outgoing.ts';
 import { Quotes } from './quotes.ts';
 import { SatProofs } from './sat-proofs.ts';
 import { type Health, healthOf } from './routes/ops.ts';
@@ -95,12 +98,15 @@ export class Service {
     const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
     const stopTelling = tellChanges(parts, { trader, desk: shop.desk, checkouts: shop.checkouts, feed });
     const ops = { health, waitingFor };
+    const books = openBooks(parts, trader);
+    const stopBooks = books.start();
     const app = await createApp({ ...parts, ...shop, auth, hub, newId: newId(clock), feed, ops });
     const stops = [
       () => app.close(),
-      () => (stopSweeping(), stopHearing(), stopFollowing(), stopTelling()),
+      () => (stopSweeping(), stopHearing(), stopFollowing(), stopTelling(), stopBooks()),
       () => trader.stop(),
       () => aftermath.idle(),
+      () => books.idle(),
       () => hub.close(),
     ];
     return new Service({ app, trader, health, stops });
@@ -146,9 +152,17 @@ function openTrader(parts: ServiceParts, hub: Hub): Trader {
   const me = identityKey({ seed, network: config.network });
   const sign = (digest: Uint8Array) => schnorr.sign(digest, me.secret, clock.randomBytes(32));
   const market = hub.marketFor({ publicKey: me.public, sign });
-  const own = { network: config.network, store: database.store, tickMilliseconds };
+  const store = notingStore({ store: database.store, outgoing: new Outgoing(database.tables), log });
+  const own = { network: config.network, store, tickMilliseconds };
   const mostFilledSats = config.limits.capitalAtRiskSats;
   return new Trader({ ...own, mostFilledSats, chain, wallet, lightning, ordinals, market, seed, clock, log });
+}
+
+function openBooks({ database, chain, lightning, clock, log }: ServiceParts, trader: Trader): Books {
+  const { store, tables } = database;
+  const ledger = new Ledger(database);
+  const outgoing = new Outgoing(tables);
+  return new Books({ store, chain, lightning, trader, ledger, outgoing, log, nowSeconds: () => clock.nowSeconds() });
 }
 
 function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth: Auth }) {

@@ -3,10 +3,11 @@ import { exchange, type ExchangeTables } from './0001-exchange.ts';
 import { access, type AccessTables } from './0002-access.ts';
 import { adverts, type AdvertTables } from './0003-adverts.ts';
 import { updates, type UpdateTables } from './0004-updates.ts';
+import { outgoing, type OutgoingTables } from './0005-outgoing.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
-export type CoordinatorTables = ExchangeTables & AccessTables & AdvertTables & UpdateTables;
+export type CoordinatorTables = ExchangeTables & AccessTables & AdvertTables & UpdateTables & OutgoingTables;
 
 /** Every step, in the order of their names. A released step is never edited: add a file. */
 export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
@@ -16,5 +17,6 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0002_access': access(columnsOf[dialect]),
     '0003_adverts': adverts(columnsOf[dialect]),
     '0004_updates': updates(columnsOf[dialect]),
+    '0005_outgoing': outgoing(columnsOf[dialect]),
   },
 });
