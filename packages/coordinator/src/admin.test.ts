@@ -7,6 +7,7 @@ import { HEIGHT, holdSeller, holdTerms } from 'sparkle-protocol/protocol/trade/f
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { adminApp } from './admin.ts';
 import type { AdminTrade } from './admin-view.ts';
+import { monthWire } from './ledger-report.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { Problem } from './problem.ts';
@@ -15,7 +16,14 @@ import type { Health } from './routes/ops.ts';
 const TOKEN = 'correct-horse-battery-staple-0123456789';
 const BEARER = { authorization: `Bearer ${TOKEN}` };
 const EVIL = `<script>alert('1')</script>"&`;
-const PATHS = ['/', '/metrics', '/admin/trades', '/admin/dead-letters', '/admin/reserve'];
+const PATHS = [
+  '/',
+  '/metrics',
+  '/admin/trades',
+  '/admin/dead-letters',
+  '/admin/reserve',
+  '/admin/report?month=2026-11',
+];
 
 const HEALTH: Health = {
   status: 'ok',
@@ -43,6 +51,7 @@ function service(trades: readonly Trade[] = [holdSeller.locked, holdSeller.invoi
         replayed.push(seq);
       },
     },
+    report: async ({ month }) => monthWire({ month, rows: [] }),
     backup: async () => ({ bytes: 4, stream: Readable.from([Buffer.from('copy')]) }),
   });
   return { app, replayed };

@@ -9,6 +9,7 @@ import { type DeadLetter, type Reserve, viewsOf } from './admin-view.ts';
 import { pageHeaders } from './html.ts';
 import { serverOptions } from './limits.ts';
 import { installJson } from './limits-json.ts';
+import type { MonthWire } from './ledger-report.ts';
 import type { Metrics } from './metrics.ts';
 import { installProblems } from './problem.ts';
 import type { Health } from './routes/ops.ts';
@@ -27,6 +28,8 @@ export type AdminParts = {
     /** Makes it due again. Throws `not_found`. */
     replay(seq: number): Promise<void>;
   };
+  /** The books of a month. Throws `bad_message`. */
+  report(of: { month: string }): Promise<MonthWire>;
   /** A copy of the database as of now, and its size. Throws `in_progress` while another is made. */
   backup(): Promise<{ bytes: number; stream: Readable }>;
 };
@@ -72,7 +75,7 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   installProblems(app);
   installJson(app);
   installGate(app, parts.token);
-  const { metrics, health, liveTrades, reserve, deadLetters, backup } = parts;
+  const { metrics, health, liveTrades, reserve, deadLetters, backup, report } = parts;
 
   const trades = async () => viewsOf(await liveTrades(), (await health()).bitcoin.block_height ?? undefined);
 
@@ -89,6 +92,11 @@ export function adminApp(parts: AdminParts): FastifyInstance {
         await deadLetters.replay(seq);
         return { seq, state: 'due' };
       },
+    );
+  app
+    .withTypeProvider<ZodTypeProvider>()
+    .get('/admin/report', { schema: { querystring: z.strictObject({ month: z.string().max(20) }) } }, ({ query }) =>
+      report(query),
     );
   app.post('/admin/backup', async (_, reply) => {
     const { bytes, stream } = await backup();

@@ -2,43 +2,19 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { askAdmin } from './admin-client.ts';
 import { backupPostgres } from './backup-postgres.ts';
 import { copyFree, newSqliteBackup } from './backup-sqlite.ts';
 import type { CommandContext } from './commands.ts';
 import type { Config } from './config.ts';
 import { sqlitePathOf } from './database.ts';
 
-type Admin = NonNullable<Config['admin']>;
-
 const PHRASE = 'The rescue phrase is not in it: keep that on paper.';
-
-/** An address that is listened on everywhere is reached at home. */
-const HOME: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-
-function backupUrl({ host, port }: Admin): string {
-  const name = HOME[host] ?? host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}/admin/backup`;
-}
 
 /** The coordinator that has the file open copies it, and hands the copy over by its admin API. */
 async function copyThroughService(admin: Config['admin'], to: string): Promise<void> {
-  if (admin === undefined)
-    throw new SparkleError(
-      'bad_config',
-      'ADMIN_TOKEN must be given to back up a SQLite file while a coordinator has it open; got nothing',
-      { field: 'ADMIN_TOKEN' },
-    );
-  const url = backupUrl(admin);
-  const away = (came: string, cause?: unknown) =>
-    new SparkleError('store_in_use', `the coordinator must hand over a copy at ${url}; ${came}`, { url }, { cause });
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${admin.token}` },
-    redirect: 'error',
-  }).catch((error: unknown) => {
-    throw away('it does not answer', error);
-  });
-  if (answer.status !== 200 || answer.body === null) throw away(`it answered ${answer.status}`);
+  const { answer, away } = await askAdmin(admin, { method: 'POST', path: '/admin/backup', purpose: 'back up' });
+  if (answer.body === null) throw away('it sent nothing');
   await pipeline(Readable.fromWeb(answer.body), createWriteStream(to, { mode: 0o600 })).catch((error: unknown) => {
     throw away('the copy ended early', error);
   });

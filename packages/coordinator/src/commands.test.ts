@@ -13,7 +13,7 @@ async function run(args: string[], commands: Partial<Commands> = {}) {
   const code = await runCommand(args, {
     config: () => ({}) as Config,
     terminal: { out: (text) => (said.out += text), err: (text) => (said.err += text) },
-    commands: { serve: ran('serve'), check: ran('check'), backup: ran('backup'), ...commands },
+    commands: { serve: ran('serve'), check: ran('check'), backup: ran('backup'), report: ran('report'), ...commands },
     version: '1.2.3',
   });
   return { code, ...said };
@@ -57,4 +57,21 @@ test('commands: a configuration that must be changed ends with 2, what fails wit
   const defect = await failing(new TypeError('undefined is no function'));
   assert.equal(defect.code, 1);
   assert.match(defect.err, /^TypeError: undefined is no function\n +at /);
+});
+
+test('commands: a report is of a month, for people or for a program', async () => {
+  assert.equal((await run(['report', '--month', '2026-11'])).ran, 'report {"json":false,"month":"2026-11"}');
+  assert.equal((await run(['report', '--month', '2026-11', '--json'])).ran, 'report {"json":true,"month":"2026-11"}');
+});
+
+test('commands: what is no month is refused in a sentence, and nothing is opened', async () => {
+  for (const month of ['2026-13', '2026-1', '11-2026', 'november', '']) {
+    const { code, err, ran } = await run(['report', '--month', month]);
+    assert.deepEqual([code, ran], [2, '']);
+    assert.match(
+      err,
+      /^error: option '--month <YYYY-MM>' argument '.*' is invalid\. It must be a month as YYYY-MM\.$/m,
+    );
+  }
+  assert.match((await run(['report'])).err, /required option '--month <YYYY-MM>' not specified/);
 });

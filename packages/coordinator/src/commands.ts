@@ -1,6 +1,7 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Config } from './config.ts';
+import { isMonth } from './ledger.ts';
 
 /** What the command line is told with: results to `out`, complaints to `err`. */
 export type Terminal = { out(text: string): void; err(text: string): void };
@@ -15,6 +16,7 @@ export type Commands = {
   serve(context: CommandContext): Promise<void>;
   check(context: CommandContext): Promise<void>;
   backup(context: CommandContext, of: { file: string }): Promise<void>;
+  report(context: CommandContext, of: { month: string; json: boolean }): Promise<void>;
 };
 
 const EXIT = { failed: 1, misused: 2 } as const;
@@ -40,7 +42,22 @@ function programOf(of: CommandContext & { commands: Commands; version: string })
     .description('copy the database into a new file, also while the coordinator runs; the rescue phrase is not in it')
     .argument('<file>')
     .action((file: string) => commands.backup(given, { file }));
+  addReport(program, (of) => commands.report(given, of));
   return program;
+}
+
+const monthAsked = (text: string): string => {
+  if (isMonth(text)) return text;
+  throw new InvalidArgumentError('It must be a month as YYYY-MM.');
+};
+
+function addReport(program: Command, run: (of: { month: string; json: boolean }) => Promise<void>): void {
+  program
+    .command('report')
+    .description('show the books of a month (UTC), in sats, also while the coordinator runs')
+    .requiredOption('--month <YYYY-MM>', 'which month', monthAsked)
+    .option('--json', 'for a program, in msat', false)
+    .action(run);
 }
 
 function exitCodeOf(error: unknown, { err }: Terminal): number {

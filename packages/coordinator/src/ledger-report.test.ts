@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { reportText, satsText } from './ledger-report.ts';
+import { monthWire, reportText, satsText } from './ledger-report.ts';
 
 test('millisats are shown exactly', () => {
   assert.deepEqual([0n, 1n, -1n, 999n, 1_000n, -1_500n, 21n * 10n ** 17n].map(satsText), [
@@ -20,16 +20,23 @@ test('a month is a table whose columns stand under each other', () => {
     { account: 'sales', inMsat: 0n, outMsat: 3_000_000_000n, balanceMsat: -3_000_000_000n, lines: 2 },
   ];
   assert.equal(
-    reportText({ month: '2026-11', rows }),
+    reportText(monthWire({ month: '2026-11', rows })),
     `2026-11, in sats
 account             in          out       balance  lines
 lightning  3000000.001        0.001   3000000.000      3
 sales            0.000  3000000.000  -3000000.000      2
-together                                    0.000
+together   3000000.001  3000000.001         0.000      5
+earned                                3000000.000
 `,
   );
 });
 
+test('earned is by how much coins, items, locks and lightning grew', () => {
+  const row = (account: string, balanceMsat: bigint) => ({ account, inMsat: 0n, outMsat: 0n, balanceMsat, lines: 1 });
+  const rows = [row('coins', -9n), row('items', 2n), row('lightning', 20n), row('locks', 3n), row('sellers', -16n)];
+  assert.equal(monthWire({ month: '2026-11', rows }).earned_msat, '16');
+});
+
 test('a month without any line has nothing', () => {
-  assert.match(reportText({ month: '2026-11', rows: [] }), /^together +0\.000$/m);
+  assert.match(reportText(monthWire({ month: '2026-11', rows: [] })), /^together +0\.000 +0\.000 +0\.000 +0$/m);
 });

@@ -1,4 +1,29 @@
+import { accounts } from './bookings.ts';
 import type { AccountReport } from './ledger.ts';
+
+/** A month of the books as programs read it: whole msat in decimal strings. */
+export type MonthWire = {
+  month: string;
+  accounts: { account: string; in_msat: string; out_msat: string; balance_msat: string; lines: number }[];
+  /** By how much all that the coordinator has grew: coins, items and locks at their sats, and channels. */
+  earned_msat: string;
+};
+
+const HELD: readonly string[] = [accounts.coins, accounts.items, accounts.locks, accounts.lightning];
+
+const sumOf = (amounts: readonly (bigint | string)[]): bigint =>
+  amounts.reduce<bigint>((sum, msat) => sum + BigInt(msat), 0n);
+
+export function monthWire({ month, rows }: { month: string; rows: readonly AccountReport[] }): MonthWire {
+  const held = rows.filter(({ account }) => HELD.includes(account));
+  return {
+    month,
+    accounts: rows.map(({ account, inMsat, outMsat, balanceMsat, lines }) => ({
+      ...{ account, in_msat: String(inMsat), out_msat: String(outMsat), balance_msat: String(balanceMsat), lines },
+    })),
+    earned_msat: String(sumOf(held.map(({ balanceMsat }) => balanceMsat))),
+  };
+}
 
 /** Exactly, with as many decimals as a sat has msat. */
 export function satsText(msat: bigint): string {
@@ -9,17 +34,26 @@ export function satsText(msat: bigint): string {
 
 const HEADS = ['account', 'in', 'out', 'balance', 'lines'];
 
-/** A month of the books as a table for a terminal, in sats. The balances of all accounts add up to 0. */
-export function reportText({ month, rows }: { month: string; rows: readonly AccountReport[] }): string {
-  const cells = rows.map(({ account, inMsat, outMsat, balanceMsat, lines }) => [
-    account,
-    satsText(inMsat),
-    satsText(outMsat),
-    satsText(balanceMsat),
-    String(lines),
+/**
+ * A month of the books as a table for a terminal, in sats. In all, as much came in as went out; what was earned is what
+ * coins, items, locks and lightning have together.
+ */
+export function reportText({ month, accounts: rows, earned_msat: earned }: MonthWire): string {
+  const text = (msat: bigint | string) => satsText(BigInt(msat));
+  const cells = rows.map((row) => [
+    row.account,
+    text(row.in_msat),
+    text(row.out_msat),
+    text(row.balance_msat),
+    `${row.lines}`,
   ]);
-  const sum = rows.reduce((all, { balanceMsat }) => all + balanceMsat, 0n);
-  const table = [HEADS, ...cells, ['together', '', '', satsText(sum), '']];
+  const totals = [
+    text(sumOf(rows.map((row) => row.in_msat))),
+    text(sumOf(rows.map((row) => row.out_msat))),
+    text(sumOf(rows.map((row) => row.balance_msat))),
+  ];
+  const lines = rows.reduce((sum, row) => sum + row.lines, 0);
+  const table = [HEADS, ...cells, ['together', ...totals, `${lines}`], ['earned', '', '', text(earned), '']];
   const widths = HEADS.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]) =>
     row

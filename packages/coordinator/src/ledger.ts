@@ -59,9 +59,14 @@ async function write(session: Transaction<CoordinatorTables>, { tradeId, why, at
   });
 }
 
+const MONTH = /^(20[0-9]{2})-(0[1-9]|1[0-2])$/;
+
+/** Whether it is a month as the books name it, `YYYY-MM`. */
+export const isMonth = (text: string): boolean => MONTH.test(text);
+
 /** The seconds at which a month of the calendar (UTC) begins and ends. Throws `bad_message`. */
 function monthBounds(month: string): { from: number; until: number } {
-  const [, year = '', number = ''] = /^(20[0-9]{2})-(0[1-9]|1[0-2])$/.exec(month) ?? [];
+  const [, year = '', number = ''] = MONTH.exec(month) ?? [];
   if (year === '')
     throw new SparkleError('bad_message', `month must be YYYY-MM; got ${month.slice(0, 20)}`, { field: 'month' });
   const begin = (months: number) => Date.UTC(Number(year), months, 1) / 1000;

@@ -4,6 +4,7 @@ import { backup } from './backup.ts';
 import { check } from './check.ts';
 import { runCommand } from './commands.ts';
 import { type Config, readConfig, withEnvFile, withSecretFiles } from './config.ts';
+import { report } from './report.ts';
 import { serve } from './serve.ts';
 import { VERSION } from './version.ts';
 
@@ -20,7 +21,7 @@ const terminal = {
 process.exitCode = await runCommand(process.argv.slice(2), {
   config,
   terminal,
-  commands: { backup, check, serve },
+  commands: { backup, check, report, serve },
   version: VERSION,
 });
 if (process.exitCode !== 0) process.exit();

@@ -7,6 +7,8 @@ import { Alarms } from './alarms.ts';
 import { backupsOf } from './backup-stream.ts';
 import type { Config } from './config.ts';
 import { type Alarm, Guardian } from './guardian.ts';
+import { Ledger } from './ledger.ts';
+import { monthWire } from './ledger-report.ts';
 import { createMetrics, type Metrics, type Snapshot } from './metrics.ts';
 import { measuredStore } from './metrics-store.ts';
 import type { Health } from './routes/ops.ts';
@@ -69,6 +71,7 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
         liveTrades,
         reserve,
         deadLetters,
+        report: async ({ month }) => monthWire({ month, rows: await new Ledger(database).report({ month }) }),
         backup: backupsOf(database, config.databaseUrl),
       });
     },

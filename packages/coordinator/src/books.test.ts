@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { ChainTransaction } from 'sparkle-protocol/chain/chain';
+import { addressScript, decodeTransaction, encodeDraft, txidOf } from 'sparkle-protocol/protocol/draft';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import {
+  abortFor,
+  address,
+  at,
+  claimFor,
+  HEIGHT,
+  held,
+  holdSeller,
+  holdTerms,
+  lockFor,
+  looked,
+  R,
+  refundFor,
+  sourceOutpoint,
+  spentBy,
+  unspent,
+} from 'sparkle-protocol/protocol/trade/fixtures.suite';
+import type { TradeEvent } from 'sparkle-protocol/protocol/trade/event';
+import { step } from 'sparkle-protocol/protocol/trade/step';
+import { silentLog } from 'sparkle-protocol/trader/log';
+import { Books, type BooksParts } from './books.ts';
+import { open } from './database.suite.ts';
+import { Ledger } from './ledger.ts';
+import { notingStore, Outgoing } from './outgoing.ts';
+
+const { tradeId } = holdTerms;
+const wallet = addressScript(address, 'regtest');
+const lock = lockFor(holdTerms);
+const claim = claimFor(holdTerms);
+/** The lock's change, spent by a child that hurries it. */
+const changeSats = decodeTransaction(lock.raw).outputs[1]?.valueSats ?? 0n;
+const bump = childOf(`${lock.txid}:1`, changeSats, 700n);
+
+function childOf(outpoint: string, valueSats: bigint, feeSats: bigint) {
+  const inputs = [{ outpoint, valueSats, script: wallet, sequence: 0, witness: [] }];
+  const raw = encodeDraft({ lockHeight: 0, inputs, outputs: [{ script: wallet, valueSats: valueSats - feeSats }] });
+  return { txid: txidOf(raw), raw, feeSats, feerateSatVb: 5 };
+}
+
+/** A chain on paper: what a test has mined, at its height. */
+class Paper {
+  readonly #known = new Map<string, ChainTransaction>();
+  height = HEIGHT;
+  isAway = false;
+
+  constructor() {
+    for (const [txid, values] of [
+      [sourceOutpoint.slice(0, 64), [10_000n]],
+      ['bb'.repeat(32), [1n, 1_000_000n]],
+    ] as const) {
+      const outputs = values.map((valueSats) => ({ script: wallet, valueSats }));
+      const inputs = [{ outpoint: `${'dd'.repeat(32)}:0`, valueSats: 0n, script: '', sequence: 0, witness: [] }];
+      this.#known.set(txid, { txid, raw: encodeDraft({ lockHeight: 0, inputs, outputs }) });
+    }
+  }
+
+  mine({ txid, raw }: { txid: string; raw: string }): void {
+    this.height += 1;
+    this.#known.set(txid, { txid, raw, block: { height: this.height, hash: '0b'.repeat(32) } });
+  }
+
+  readonly chain: BooksParts['chain'] = {
+    tip: async () => ({ height: this.height, hash: '0c'.repeat(32), timeSeconds: 0 }),
+    transaction: async (txid) => {
+      if (this.isAway) throw new SparkleError('chain_unavailable', 'the node must answer; it does not');
+      return this.#known.get(txid);
+    },
+    spender: async (outpoint) =>
+      [...this.#known.values()].find(({ raw }) =>
+        decodeTransaction(raw).inputs.some((input) => input.outpoint === outpoint),
+      ),
+    subscribe: () => () => {},
+  };
+}
+
+/** A sale in a database, that goes on by events as the trader tells them, and its books. */
+async function sale(context: TestContext, paper = new Paper()) {
+  const folder = mkdtempSync(join(tmpdir(), 'sparkle-books-'));
+  const database = await open(`sqlite:${join(folder, 'coordinator.db')}`);
+  context.after(async () => {
+    await database.close();
+    rmSync(folder, { recursive: true });
+  });
+  const outgoing = new Outgoing(database.tables);
+  const ledger = new Ledger(database);
+  const store = notingStore({ store: database.store, outgoing, log: silentLog });
+  await store.create({ trade: holdSeller.building, effects: [] });
+  const tell = async (...events: TradeEvent[]) => {
+    for (const event of events) await store.update(tradeId, (trade) => step(trade, event));
+  };
+  const amountMsat = 90_000_001n;
+  const parts: BooksParts = {
+    ...{ store, chain: paper.chain, ledger, outgoing, log: silentLog, nowSeconds: () => 1_793_491_200 },
+    trader: { onChange: () => () => true },
+    lightning: { invoice: async () => ({ state: 'settled', amountMsat }) },
+  };
+  const inSats = async () => {
+    assert.deepEqual(await ledger.unbalanced(), []);
+    return Object.fromEntries(
+      (await ledger.balances()).map(({ account, balanceMsat }) => [account, Number(balanceMsat) / 1000]),
+    );
+  };
+  const states = async () => (await outgoing.of(tradeId)).map(({ kind, state }) => `${kind} ${state}`).toSorted();
+  return { database, paper, outgoing, ledger, store, tell, parts, books: new Books(parts), inSats, states };
+}
+
+const built: TradeEvent = { type: 'lock_built', at: at(HEIGHT), lock };
+const bumped: TradeEvent = { type: 'bump_built', at: at(HEIGHT), bump };
+const seen = looked(HEIGHT + 2, { invoice: held, lock: unspent(1), source: spentBy(lock, 1) });
+const claimed = looked(HEIGHT + 3, { invoice: held, lock: spentBy(claim, 1) });
+const settled = looked(HEIGHT + 3, { invoice: { state: 'settled', amountMsat: 90_000_001n }, lock: spentBy(claim, 1) });
+
+const lockFees = Number(lock.feeSats);
+const SOLD = {
+  items: -10_000,
+  coins: -10_000 - lockFees - 700,
+  locks: 0,
+  delivered: 20_000,
+  chain_fees: lockFees + 700,
+  lightning: 90_000.001,
+  sales: -90_000.001,
+};
+
+async function sold(context: TestContext) {
+  const of = await sale(context);
+  await of.tell(built, bumped, seen, claimed, settled);
+  for (const each of [lock, bump, claim]) of.paper.mine(each);
+  return of;
+}
+
+test('a sale is booked with all that it cost, to the msat, and once however often it is looked at', async (context) => {
+  const { books, paper, inSats, states } = await sold(context);
+  paper.height += 5;
+  for (let times = 0; times < 3; times += 1) await books.catchUp();
+  assert.deepEqual(await inSats(), SOLD);
+  assert.deepEqual(await states(), ['bump booked', 'lock closed']);
+});
+
+test('two instances that book one sale at the same time book it once', async (context) => {
+  const { books, parts, paper, inSats } = await sold(context);
+  paper.height += 5;
+  await Promise.all([books.catchUp(), new Books({ ...parts, nowSeconds: () => 1_793_491_299 }).catchUp()]);
+  assert.deepEqual(await inSats(), SOLD);
+});
+
+test('nothing of the chain is booked before it is six blocks deep', async (context) => {
+  const { books, paper, inSats, states } = await sold(context);
+  await books.catchUp();
+  assert.deepEqual(await inSats(), { lightning: 90_000.001, sales: -90_000.001 });
+  assert.deepEqual(await states(), ['bump sent', 'lock sent']);
+  // The lock was mined two blocks before the claim.
+  paper.height += 3;
+  await books.catchUp();
+  assert.equal((await inSats())['locks'], 20_000);
+  assert.equal((await inSats())['delivered'], undefined);
+});
+
+for (const failing of [1, 2, 3, 4])
+  test(`killed right after line ${failing} of the books was written, nothing is lost and nothing booked twice`, async (context) => {
+    const { parts, ledger, paper, inSats } = await sold(context);
+    paper.height += 5;
+    let booked = 0;
+    const killed = new Books({
+      ...parts,
+      ledger: {
+        book: async (booking) => {
+          if (booked >= failing) throw new Error('killed');
+          await ledger.book(booking);
+          if ((booked += 1) === failing) throw new Error('killed');
+        },
+      },
+    });
+    await killed.catchUp();
+    await new Books(parts).catchUp();
+    assert.deepEqual(await inSats(), SOLD);
+  });
+
+test('what chain or node cannot tell now is booked when they can', async (context) => {
+  const { parts, paper, inSats } = await sold(context);
+  paper.height += 5;
+  paper.isAway = true;
+  const open = { ...parts, lightning: { invoice: async () => ({ state: 'unknown' }) as const } };
+  await new Books(open).catchUp();
+  assert.deepEqual(await inSats(), {});
+  paper.isAway = false;
+  await new Books(open).catchUp();
+  assert.equal((await inSats())['lightning'], undefined);
+  await new Books(parts).catchUp();
+  assert.deepEqual(await inSats(), SOLD);
+});
+
+test('of a buyer who walked away the item is back, less the fees; of several refunds the one that confirmed counts', async (context) => {
+  const { tell, books, paper, inSats, states } = await sale(context);
+  const [refund, other] = [refundFor(holdTerms, 8), refundFor(holdTerms, 2)];
+  const gone = looked(R + 10, { invoice: held, lock: spentBy(refund, 6) });
+  const canceled = looked(R + 10, { invoice: { state: 'canceled' }, lock: spentBy(refund, 6) });
+  const refunded = (version: typeof refund): TradeEvent => ({ type: 'refund_built', at: at(R), refund: version });
+  await tell(built, seen, looked(R, { invoice: held, lock: unspent(90) }), refunded(other), refunded(refund));
+  await tell(gone, canceled);
+  paper.mine(lock);
+  paper.mine(refund);
+  paper.height += 5;
+  await books.catchUp();
+  await books.catchUp();
+  const back = 20_000 - Number(refund.feeSats);
+  const totals = await inSats();
+  assert.equal((totals['items'] ?? 0) + (totals['coins'] ?? 0), back - 20_000 - lockFees);
+  assert.deepEqual([totals['locks'], totals['chain_fees']], [0, lockFees + Number(refund.feeSats)]);
+  assert.deepEqual(await states(), ['lock closed', 'refund booked', 'refund dead']);
+});
+
+test('a lock that was taken back is none: its abort costs its fee, and the item is where it was', async (context) => {
+  const { tell, books, paper, inSats, states } = await sale(context);
+  const abort = abortFor(holdTerms);
+  await tell(built, { type: 'abort_requested', at: at(HEIGHT), reason: 'test' });
+  await tell({ type: 'abort_built', at: at(HEIGHT), abort });
+  paper.mine(abort);
+  paper.height += 5;
+  await books.catchUp();
+  const totals = await inSats();
+  assert.deepEqual(await states(), ['abort booked', 'lock dead']);
+  assert.equal((totals['items'] ?? 0) + (totals['coins'] ?? 0), -(totals['chain_fees'] ?? 0));
+  assert.deepEqual([totals['locks'], totals['sellers']], [undefined, undefined]);
+});
+
+test('books that cannot be written stop no trade, and its next change brings what they lack', async (context) => {
+  const { database, outgoing, states } = await sale(context);
+  let isFull = true;
+  const note: Outgoing['note'] = async (...of) => {
+    if (isFull) throw new Error('disk full');
+    await outgoing.note(...of);
+  };
+  const store = notingStore({ store: database.store, outgoing: { note } as Outgoing, log: silentLog });
+  for (const event of [built, bumped]) await store.update(tradeId, (trade) => step(trade, event));
+  assert.deepEqual(await states(), []);
+  isFull = false;
+  const { trade } = await store.update(tradeId, (before) => step(before, seen));
+  assert.deepEqual([trade.state, await states()], ['locked', ['bump sent', 'lock sent']]);
+});
