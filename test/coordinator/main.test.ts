@@ -16,6 +16,7 @@ import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
+import type { MonthWire } from '../../packages/coordinator/src/ledger-report.ts';
 import { freePorts } from '../../scripts/ports.mjs';
 import { Owner } from '../../world/owner.ts';
 import { type Regtest, scriptOf, startRegtest, withoutBitcoind } from '../regtest/bitcoind.ts';
@@ -43,6 +44,9 @@ describe(
     let regtest: Regtest;
     let nodes: { ours: Lnd; buyers: Lnd };
     let lightning: Lightning;
+    /** The coordinator's own node, and its wallet, as they were before the first sale. */
+    let receiving: Lightning;
+    let opening: { walletSats: bigint; lightningMsat: bigint };
     let postgres: Postgres;
     let operator: Awaited<ReturnType<typeof asOperator>>;
     let program: KeptProcess;
@@ -70,6 +74,9 @@ describe(
       await openLndChannel(regtest, { from: buyers, to: ours, sats: 2_000_000n, pushSats: 10_000n, kind: 'public' });
       lightning = driverOver(buyers, () => {});
       undo.push(() => lightning.close());
+      receiving = driverOver(nodes.ours, () => {});
+      undo.push(() => receiving.close());
+      opening = await holdings();
       ports = await freePorts(2);
       operator = await asOperator();
       program = new KeptProcess(operator);
@@ -79,6 +86,12 @@ describe(
     after(async () => {
       for (const step of undo.toReversed()) await step();
     });
+
+    async function holdings(): Promise<typeof opening> {
+      const coins = await regtest.rpc<{ amount: number }[]>('listunspent', [0], 'coordinator');
+      const walletSats = coins.reduce((sum, { amount }) => sum + BigInt(Math.round(amount * 1e8)), 0n);
+      return { walletSats, lightningMsat: (await receiving.balance()).ownedMsat };
+    }
 
     async function asOperator() {
       const { node } = regtest;
@@ -246,6 +259,34 @@ describe(
       const env = { ...operator.env, PATH: `${dir}:${process.env['PATH']}` };
       return spawnSync(process.execPath, [...flags, MAIN, ...args], { cwd: folder, env, encoding: 'utf8' });
     }
+
+    test('has the sale in its books to the sat, as wallet and node have it, and reports it while it serves', async () => {
+      const month = new Date().toISOString().slice(0, 7);
+      const booked = async (): Promise<Map<string, bigint>> => {
+        const { status, stdout, stderr } = await command('report', '--month', month, '--json');
+        assert.deepEqual([status, stderr], [0, '']);
+        const { accounts } = JSON.parse(stdout) as MonthWire;
+        return new Map(accounts.map(({ account, balance_msat }) => [account, BigInt(balance_msat)]));
+      };
+      let books = new Map<string, bigint>();
+      const isBooked = async () => {
+        books = await booked();
+        if (books.has('delivered') && books.has('sales')) return true;
+        await mine(1);
+        return false;
+      };
+      await until('the sale is in the books', isBooked, PATIENCE);
+      const { walletSats, lightningMsat } = await holdings();
+      assert.equal(books.get('coins'), (walletSats - opening.walletSats) * 1000n);
+      assert.equal(books.get('lightning'), lightningMsat - opening.lightningMsat);
+      assert.equal(books.get('locks'), 0n);
+      assert.equal(
+        [...books.values()].reduce((sum, msat) => sum + msat, 0n),
+        0n,
+      );
+      const { stdout } = await command('report', '--month', month);
+      assert.match(stdout, /^together +([0-9.]+) +\1 +0\.000 /m);
+    });
 
     test('checks all its parts without serving, beside a coordinator that runs', async () => {
       const { status, stdout, stderr } = await command('check');
