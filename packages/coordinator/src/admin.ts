@@ -67,22 +67,8 @@ function installGate(app: FastifyInstance, token: string): void {
   });
 }
 
-/** What operators see and do, on a port of its own that the Internet does not reach. Reading changes nothing. */
-export function adminApp(parts: AdminParts): FastifyInstance {
-  const app = Fastify(serverOptions({ log: parts.log, trustedProxies: [], newId: parts.newId }));
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  installProblems(app);
-  installJson(app);
-  installGate(app, parts.token);
-  const { metrics, health, liveTrades, reserve, deadLetters, backup, report } = parts;
-
-  const trades = async () => viewsOf(await liveTrades(), (await health()).bitcoin.block_height ?? undefined);
-
-  app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
-  app.get('/admin/trades', async () => ({ trades: await trades() }));
-  app.get('/admin/reserve', reserve);
-  app.get('/admin/dead-letters', async () => ({ dead_letters: await deadLetters.list() }));
+/** What is asked with a number or a month. */
+function installAsked(app: FastifyInstance, { deadLetters, report }: AdminParts): void {
   app
     .withTypeProvider<ZodTypeProvider>()
     .post(
@@ -98,6 +84,25 @@ export function adminApp(parts: AdminParts): FastifyInstance {
     .get('/admin/report', { schema: { querystring: z.strictObject({ month: z.string().max(20) }) } }, ({ query }) =>
       report(query),
     );
+}
+
+/** What operators see and do, on a port of its own that the Internet does not reach. Reading changes nothing. */
+export function adminApp(parts: AdminParts): FastifyInstance {
+  const app = Fastify(serverOptions({ log: parts.log, trustedProxies: [], newId: parts.newId }));
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  installProblems(app);
+  installJson(app);
+  installGate(app, parts.token);
+  const { metrics, health, liveTrades, reserve, deadLetters, backup } = parts;
+
+  const trades = async () => viewsOf(await liveTrades(), (await health()).bitcoin.block_height ?? undefined);
+
+  app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get('/admin/trades', async () => ({ trades: await trades() }));
+  app.get('/admin/reserve', reserve);
+  app.get('/admin/dead-letters', async () => ({ dead_letters: await deadLetters.list() }));
+  installAsked(app, parts);
   app.post('/admin/backup', async (_, reply) => {
     const { bytes, stream } = await backup();
     return reply.headers({ 'content-length': bytes }).type('application/octet-stream').send(stream);
