@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheRoot, locked, missingPart, timed } from './cache.mjs';
+import { keepPrebuild, prebuildsEnv } from './prebuilds.mjs';
 
 /** The folder of the repository. */
 export const root = fileURLToPath(new URL('..', import.meta.url));
@@ -40,11 +41,12 @@ function npmCommand() {
     : [process.platform === 'win32' ? 'npm.cmd' : 'npm'];
 }
 
-function npmCi() {
+function npmCi(...flags) {
   const [command, ...before] = npmCommand();
-  const args = [...before, 'ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  const args = [...before, 'ci', '--no-audit', '--no-fund', '--loglevel=error', ...flags];
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, ...prebuildsEnv() };
+    const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
     child.on('error', reject);
@@ -64,10 +66,16 @@ export async function ensureInstalled({ log }) {
   const name = createHash('sha256').update(root).digest('hex').slice(0, 16);
   await locked({ lock: join(cacheRoot(), `npm-${name}.lock`), log: say }, async () => {
     if (await isInstalled()) return;
-    say('installing npm packages; where a native one has no ready build it is compiled, which takes a minute');
-    await npmCi().catch((cause) => {
-      throw missingPart(`npm packages could not be installed (npm ci): ${cause.message}`, cause);
-    });
+    say('installing npm packages; where a native one has no ready build it is compiled once, which takes a minute');
+    // What npm has kept is what the lock file's hashes say or is not taken, so it need not ask again for 450 packages; where
+    // what it knows of a package is too old to name the locked version, it asks after all.
+    await npmCi('--prefer-offline')
+      .catch(() => npmCi())
+      .catch((cause) => {
+        throw missingPart(`npm packages could not be installed (npm ci): ${cause.message}`, cause);
+      });
+    // Only the next installation is slower without it.
+    await keepPrebuild(root).catch((error) => say(`a compiled package was not kept: ${error.message}`));
     say('npm packages are installed');
   });
 }
