@@ -95,8 +95,12 @@ export class Aftermath {
     await checkouts.held({ checkoutId, heldAt: nowSeconds() });
     if (!(await listings.move({ offerId, from: ['open'], to: 'taken' }))) return;
     const others = (await checkouts.open(offerId)).filter((other) => other.tradeId !== tradeId);
-    for (const other of others)
-      if ((await trader.trade(other.tradeId)) !== undefined) await trader.abort(other.tradeId, 'sold to another');
+    // All at once: one that another instance holds takes its time.
+    await Promise.all(
+      others.map(async (other) => {
+        if ((await trader.trade(other.tradeId)) !== undefined) await trader.abort(other.tradeId, 'sold to another');
+      }),
+    );
   }
 
   async #over(checkout: Checkout, trade: Ended): Promise<void> {

@@ -15,7 +15,7 @@ import { isSale, uuidOf } from './desk.ts';
 import type { SatProofs } from './sat-proofs.ts';
 
 export type DeliveryParts = {
-  trader: Pick<Trader, 'trade' | 'said' | 'look'>;
+  trader: Pick<Trader, 'trade' | 'said' | 'look' | 'lookAt'>;
   chain: Pick<Chain, 'tip' | 'transaction' | 'unspent' | 'broadcast'>;
   satProofs: Pick<SatProofs, 'of'>;
 };
@@ -37,17 +37,9 @@ export class Delivery {
    * lock that is not deep enough, `too_late`, `broadcast_refused`.
    */
   async finalize(tradeId: string, { payment_preimage: preimage, claim }: FinalizeWire): Promise<FinalizedWire> {
-    const trade = await this.#upToDate(tradeId);
+    const trade = await this.#upToDate(tradeId, preimage);
     const done = deliveredBy(trade);
     if (done !== undefined) return this.#finalized(done);
-    if (!('terms' in trade) || !isPreimageOf(preimage, trade.terms.paymentHash))
-      throw new SparkleError(
-        'bad_preimage',
-        'payment_preimage must hash to the payment hash of the trade; it does not',
-        {
-          field: 'payment_preimage',
-        },
-      );
     if (trade.state !== 'locked')
       throw new SparkleError(
         'refused',
@@ -107,11 +99,23 @@ export class Delivery {
     throw new SparkleError('not_found', 'id must be that of a trade; there is none', { field: 'id' });
   }
 
-  /** A buyer may have seen the block that deepens his lock before our own look, most of all right after a start. */
-  async #upToDate(tradeId: string): Promise<HoldSeller> {
+  /**
+   * The trade whose preimage somebody has. He may have seen the block that deepens his lock before our own look, most of all
+   * right after a start or when another instance holds the trade; for a guess nobody looks.
+   */
+  async #upToDate(tradeId: string, preimage: string): Promise<HoldSeller> {
     const trade = await this.#sale(tradeId);
+    const isDone = deliveredBy(trade) !== undefined;
+    if (!isDone && (!('terms' in trade) || !isPreimageOf(preimage, trade.terms.paymentHash)))
+      throw new SparkleError(
+        'bad_preimage',
+        'payment_preimage must hash to the payment hash of the trade; it does not',
+        {
+          field: 'payment_preimage',
+        },
+      );
     if (trade.state !== 'locking') return trade;
-    await this.#parts.trader.look();
+    await this.#parts.trader.lookAt(tradeId);
     return this.#sale(tradeId);
   }
 

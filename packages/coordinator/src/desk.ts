@@ -22,7 +22,7 @@ import type { Price, Quotes } from './quotes.ts';
 import { type Stage, stageOf, type Transfer, transactionsOf } from './stages.ts';
 
 export type DeskParts = {
-  trader: Pick<Trader, 'id' | 'accept' | 'trade'>;
+  trader: Pick<Trader, 'id' | 'accept' | 'trade' | 'lookAt'>;
   chain: Pick<Chain, 'tip' | 'transaction'>;
   listings: Listings;
   quotes: Quotes;
@@ -147,7 +147,7 @@ export class Desk {
   /** The invoice of a checkout whose buyer names his keys only now, or named them before. */
   async invoice(tradeId: string, named: InvoiceRequestWire): Promise<{ bolt11: string }> {
     const checkout = await this.#known(tradeId);
-    const known = await this.#invoiceOf(tradeId);
+    const known = await this.#invoiceSoon(tradeId);
     if (known !== undefined) return { bolt11: known };
     if (checkout.expiresAt <= this.#parts.nowSeconds())
       throw new SparkleError('too_late', `the checkout was open until ${checkout.expiresAt}; it is too late`);
@@ -160,7 +160,7 @@ export class Desk {
     await this.#open({ checkout, item, price, keys });
     const bolt11 = await this.#invoiceOf(tradeId);
     if (bolt11 !== undefined) return { bolt11 };
-    throw new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
+    throw noInvoice();
   }
 
   /** A buyer names his trade himself: by the name of a listing he would stand in its seller's place. */
@@ -287,6 +287,16 @@ export class Desk {
     });
   }
 
+  /** The invoice of a trade that has begun, which is looked at when its node has not made one yet. Throws `lightning_unavailable`. */
+  async #invoiceSoon(tradeId: string): Promise<string | undefined> {
+    const trade = await this.#parts.trader.trade(tradeId);
+    if (trade?.state !== 'quoting') return this.#invoiceOf(tradeId);
+    await this.#parts.trader.lookAt(tradeId);
+    const bolt11 = await this.#invoiceOf(tradeId);
+    if (bolt11 !== undefined) return bolt11;
+    throw noInvoice();
+  }
+
   async #invoiceOf(tradeId: string): Promise<string | undefined> {
     const trade = await this.#parts.trader.trade(tradeId);
     return isSale(trade) && 'invoice' in trade ? trade.invoice : undefined;
@@ -333,6 +343,9 @@ function assertCollection(named: string | undefined, { declared }: Item): void {
   const sentence = `${field} must be the collection that the item names, ${declared.collectionId}; got ${named}`;
   throw new SparkleError('bad_message', sentence, { field });
 }
+
+const noInvoice = (): SparkleError =>
+  new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
 
 const keysMissing = (): SparkleError =>
   new SparkleError('bad_message', 'payment_hash and claim_key of this trade must be given; they are not', {

@@ -85,6 +85,13 @@ export async function releaseAll(db: Db, me: number): Promise<void> {
       and (ended = 0 or trade_id in (select trade_id from effect where body is not null))`.execute(db);
 }
 
+/** Gives up one trade, and answers whether it was ours. */
+export async function releaseOne(db: Db, { me, tradeId }: { me: number; tradeId: string }): Promise<boolean> {
+  const all = db.updateTable('trade').set({ holder: null });
+  const { numUpdatedRows } = await all.where('trade_id', '=', tradeId).where('holder', '=', me).executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
 /** A trade's row, locked for this transaction. */
 export async function lockTrade(
   session: Transaction<PostgresTables>,

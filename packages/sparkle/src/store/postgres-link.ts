@@ -9,7 +9,7 @@ const CHANNEL = 'sparkle_store';
 const MOST_PAYLOAD_BYTES = 7_000;
 
 /** What instances tell each other. A `word` means something to the program around the store alone. */
-type Notice = { freed: true } | { changed: string } | { word: string };
+type Notice = { freed: true } | { changed: string } | { wanted: string } | { word: string };
 type Payload = { from: number; notices: Notice[] };
 
 /** How an instance shows that it lives: its lease ends after `leaseMilliseconds`, and is renewed before. */
@@ -29,6 +29,7 @@ function readPayload(text: string): Payload {
 const isNotice = (notice: Notice): boolean =>
   ('freed' in notice && notice.freed) ||
   ('changed' in notice && typeof notice.changed === 'string') ||
+  ('wanted' in notice && typeof notice.wanted === 'string') ||
   ('word' in notice && typeof notice.word === 'string');
 
 const ENTER = `insert into instance (name, expires_at) values ($1, clock_timestamp() + $2 * interval '1 millisecond') returning id`;
@@ -111,6 +112,12 @@ export class PostgresLink {
     if (!this.#isTelling) void this.#tellAll();
   }
 
+  /** Asks whoever holds a trade for it. That somebody holds it is known, whether or not he has been heard yet. */
+  want(tradeId: string): void {
+    this.#hasPeers = true;
+    this.tell({ wanted: tradeId });
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -189,6 +196,7 @@ export class PostgresLink {
     for (const notice of notices)
       if ('freed' in notice) this.#say({ type: 'freed' });
       else if ('changed' in notice) this.#say({ type: 'changed', tradeId: notice.changed });
+      else if ('wanted' in notice) this.#say({ type: 'wanted', tradeId: notice.wanted });
       else for (const listener of this.#wordListeners) listener(notice.word);
   }
 

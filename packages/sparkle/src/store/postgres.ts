@@ -10,6 +10,7 @@ import {
   lockTrade,
   NEXT_TOKEN,
   releaseAll,
+  releaseOne,
   takeFree,
   tradeOfEffect,
 } from './postgres-leases.ts';
@@ -94,6 +95,10 @@ function storeOf(open: Open): Store {
     reserved: () => reserved(plain(db)),
     nextKeyIndex: () => asking(() => nextKeyIndex(plain(db))),
     subscribe: (listener) => link.subscribe(listener),
+    want: (tradeId) => link.want(tradeId),
+    release: async (tradeId) => {
+      if (await asking(() => releaseOne(db, { me: link.id, tradeId }))) link.tell({ freed: true });
+    },
     close: () => (closing ??= close(open)),
   };
 }

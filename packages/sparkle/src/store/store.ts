@@ -7,10 +7,10 @@ export type Due = KeyedEffect & { tradeId: string; attempts: number; notBefore: 
 export type Change = { trade: Trade; effects: KeyedEffect[] };
 
 /**
- * What another instance on the same store did: gave up trades that `live` and `due` would now take, or changed one. A hint:
- * it may come twice or late, and where it is lost the next look finds the same.
+ * What another instance on the same store did: gave up trades that `live` and `due` would now take, changed one, or asked for
+ * one that it has something to tell. A hint: it may come twice or late, and where it is lost the next look finds the same.
  */
-export type StoreNews = { type: 'freed' } | { type: 'changed'; tradeId: string };
+export type StoreNews = { type: 'freed' } | { type: 'changed' | 'wanted'; tradeId: string };
 
 /**
  * Where trades live. `update` is one transaction: the new state and what is due because of it, or neither.
@@ -49,7 +49,11 @@ export interface Store {
   postpone(key: string, notBefore: number): Promise<void>;
   /** The next key index, never given twice, also after a crash. */
   nextKeyIndex(): Promise<number>;
-  /** Calls `listener` when another instance did something; returns how to stop it. Absent where there can be no other. */
+  /** Asks whoever holds a trade to give it up. Absent, as the two below, where there can be no other instance. */
+  want?(tradeId: string): void;
+  /** Gives up a trade of ours, for whoever takes it first. */
+  release?(tradeId: string): Promise<void>;
+  /** Calls `listener` when another instance did something; returns how to stop it. */
   subscribe?(listener: (news: StoreNews) => void): () => void;
   /** Gives up every trade at once. */
   close(): Promise<void>;

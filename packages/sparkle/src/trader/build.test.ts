@@ -68,7 +68,7 @@ test('a seller with two hundred sales under way takes no more', async () => {
   const { seller, buyer } = await pair(on);
   await seller.stop();
   const crowd = Array.from({ length: 200 }, () => ({ role: 'seller', tradeId: 'x', state: 'ended' }));
-  const store = { ...on.parts.seller.store, live: async () => crowd as never };
+  const store = { ...on.parts.seller.store, liveAnywhere: async () => crowd as never };
   const busy = new Trader({ ...on.parts.seller, store });
   await busy.start();
   await busy.sell(on.offer);

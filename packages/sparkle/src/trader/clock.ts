@@ -18,12 +18,15 @@ export const systemClock = (): Clock => ({
   },
 });
 
-/** What `work` comes to, or `refused` once the time is over: whoever else is asked then no longer waits for it. */
-export function within<T>(clock: Clock, milliseconds: number, work: Promise<T>): Promise<T> {
+const noAnswer = (milliseconds: number): SparkleError =>
+  new SparkleError('refused', `an answer must come within ${milliseconds} ms; none came`, { milliseconds });
+
+/** What `work` comes to, or `late`'s error (`refused`) once the time is over: whoever else is asked then no longer waits for it. */
+export function within<T>(clock: Clock, milliseconds: number, work: Promise<T>, late = noAnswer): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = clock.every(milliseconds, () => {
       stop();
-      reject(new SparkleError('refused', `an answer must come within ${milliseconds} ms; none came`, { milliseconds }));
+      reject(late(milliseconds));
     });
     void work.then(resolve, reject).finally(() => stop());
   });

@@ -3,21 +3,22 @@ import type { Wallet } from '../chain/wallet.ts';
 import type { Lightning } from '../lightning/lightning.ts';
 import type { Market } from '../market/market.ts';
 import type { Ordinals } from '../ordinals/ordinals.ts';
-import { decodeTransaction, txidOf } from '../protocol/draft.ts';
-import { chainIsUncertain, SparkleError } from '../protocol/errors.ts';
+import { txidOf } from '../protocol/draft.ts';
+import { chainIsUncertain, mayPass, SparkleError } from '../protocol/errors.ts';
 import type { RunePolicy } from '../protocol/guard.ts';
 import type { NetworkName } from '../protocol/network.ts';
-import { findPreimage } from '../protocol/spend.ts';
 import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import type { Change } from '../protocol/trade/machine.ts';
-import { isEnded, lockOutpointOf, paymentHashOf, step, type Trade } from '../protocol/trade/step.ts';
-import type { Due, Store } from '../store/store.ts';
+import { isEnded, step, type Trade } from '../protocol/trade/step.ts';
+import type { Due, Store, StoreNews } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { type Hands, refusalOf, runEffect } from './effects.ts';
+import { Known } from './known.ts';
 import { createLanes } from './lanes.ts';
 import type { Log } from './log.ts';
 import { freshHeight } from './tip.ts';
+import { type Told, Waiting } from './waiting.ts';
 import { lookAt } from './watch.ts';
 
 /** Everything a trader is made of. The rescue seed stays in here: no port ever sees it. */
@@ -53,6 +54,9 @@ export type Checkpoint = (at: 'before_write' | 'after_write' | 'before_act' | 'a
 const RETRY_FIRST_SECONDS = 1;
 const RETRY_MOST_SECONDS = 60;
 
+const isElsewhere = (error: unknown): boolean => error instanceof SparkleError && error.code === 'elsewhere';
+const isPassing = (error: unknown): boolean => error instanceof SparkleError && mayPass(error);
+
 const codeOf = (error: unknown): string => (error instanceof SparkleError ? error.code : 'internal');
 
 /** The only loop that moves money: decide, write down, then act. Killed anywhere, what was decided is still due. */
@@ -62,10 +66,8 @@ export class Engine {
   readonly #checkpoint: Checkpoint;
   readonly #lanes = createLanes();
   readonly #listeners = new Set<Listener>();
-  /** Locks that others may spend, by trade. */
-  readonly #locks = new Map<string, { outpoint: string; paymentHash: string }>();
-  /** Live trades by payment hash. */
-  readonly #payments = new Map<string, string>();
+  readonly #known = new Known();
+  readonly #waiting = new Waiting();
   /** What keeps a trade from looking, by its code, since it could not. */
   readonly #complaints = new Map<string, string>();
   /** The last one that was known. */
@@ -92,21 +94,66 @@ export class Engine {
     const due = await this.#parts.store.create(change);
     const { tradeId } = change.trade;
     this.#notify(change.trade, 'opened');
-    await this.#lanes.run(tradeId, () => this.#drain(due));
+    await this.#lanes
+      .run(tradeId, () => this.#drain(due))
+      .catch((error: unknown) => {
+        // It has begun, and whoever holds it now goes on.
+        if (!isElsewhere(error)) throw error;
+      });
     this.#lookLater(tradeId);
   }
 
-  tell(tradeId: string, event: (at: Moment) => TradeEvent): Promise<void> {
-    return this.#lanes.run(tradeId, async () => this.#drain(await this.#decide(tradeId, event(await this.#moment()))));
+  /**
+   * Tells a trade what happened. One that another instance holds hears it when it comes here, and with `isAsked` its holder is
+   * asked to give it up; one that ends before that need not hear it.
+   */
+  tell(tradeId: string, event: (at: Moment) => TradeEvent, { isAsked }: Pick<Told, 'isAsked'>): Promise<void> {
+    return this.#tell(tradeId, { event: async () => event(await this.#moment()), isAsked }, isElsewhere);
+  }
+
+  async #tell(tradeId: string, told: Told, mayWait: (error: unknown) => boolean): Promise<void> {
+    try {
+      await this.#lanes.run(tradeId, () => this.#hand(tradeId, told));
+    } catch (error) {
+      if (!mayWait(error)) throw error;
+      const heard = this.#waiting.add(tradeId, told);
+      // It may have come to us since it refused.
+      this.#lookLater(tradeId);
+      await heard;
+    }
+  }
+
+  async #hand(tradeId: string, { event }: Pick<Told, 'event'>): Promise<void> {
+    await this.#drain(await this.#decide(tradeId, await event()));
   }
 
   /** After a start: what was due is done again, each trade is told, and each looks at the world. */
   async resume(): Promise<void> {
-    const live = await this.#parts.store.live();
-    // Before anything that may fail: what is heard from now on is for them.
-    for (const trade of live) this.#note(trade);
-    await Promise.all(live.map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId))));
+    for (const trade of await this.#parts.store.liveAnywhere()) this.#known.note(trade);
     await this.lookAtAll();
+  }
+
+  /** What another instance did on the same store. Never rejects: whatever it is, the next look finds it. */
+  async hearOfOther(news: StoreNews): Promise<void> {
+    try {
+      if (news.type === 'freed') await this.lookAtAll();
+      else if (news.type === 'changed') await this.#noteOther(news.tradeId);
+      else await this.#lanes.run(news.tradeId, () => this.#giveUp(news.tradeId));
+    } catch (error) {
+      this.#parts.log.warn({ code: codeOf(error) }, 'what another instance did could not be followed');
+    }
+  }
+
+  async #noteOther(tradeId: string): Promise<void> {
+    const trade = await this.#parts.store.load(tradeId);
+    if (trade === undefined) return;
+    this.#known.note(trade);
+    if (isEnded(trade)) this.#waiting.end(tradeId);
+  }
+
+  async #giveUp(tradeId: string): Promise<void> {
+    this.#known.lost(tradeId);
+    await this.#parts.store.release?.(tradeId);
   }
 
   async #wakeUp(tradeId: string): Promise<void> {
@@ -114,38 +161,51 @@ export class Engine {
       await this.#drain(await this.#decide(tradeId, { type: 'restarted', at: await this.#moment() }));
       await this.#retry(tradeId);
     } catch (error) {
-      this.#unable(tradeId, error);
+      await this.#unable(tradeId, error);
     }
   }
 
   /**
    * R7: a transaction is in the mempool now and may be thrown out of it before anybody looks. Whatever preimage it shows
-   * for a lock of ours is taken from it at once.
+   * for a lock of ours is taken from it at once, and kept while it cannot be written down: the instance that holds the trade
+   * may be dead by now, and have seen nothing.
    */
   async hear(raw: string): Promise<void> {
-    if (this.#locks.size === 0) return;
-    const spent = new Set(decodeTransaction(raw).inputs.map(({ outpoint }) => outpoint));
-    for (const [tradeId, { outpoint, paymentHash }] of this.#locks) {
-      const preimage = spent.has(outpoint) ? findPreimage(raw, paymentHash) : undefined;
-      if (preimage === undefined) continue;
-      const event = { type: 'preimage_seen', at: await this.#momentOrLast(), preimage, txid: txidOf(raw) } as const;
-      await this.#lanes
-        .run(tradeId, async () => this.#drain(await this.#decide(tradeId, event)))
-        .catch((error: unknown) => this.#unable(tradeId, error));
-    }
+    const heard = this.#known.shownIn(raw).map(({ tradeId, preimage }) => {
+      const event = async () =>
+        ({ type: 'preimage_seen', at: await this.#momentOrLast(), preimage, txid: txidOf(raw) }) as const;
+      return this.#tell(tradeId, { event, isAsked: false }, isPassing).catch((error: unknown) =>
+        this.#unable(tradeId, error),
+      );
+    });
+    await Promise.all(heard);
   }
 
-  /** Every live trade retries what is due and looks; a trade that ended still says what it has to say. */
+  /**
+   * Every live trade retries what is due and looks; a trade that ended still says what it has to say. Those that came to us
+   * from another instance, or by a start, are woken first.
+   */
   async lookAtAll(): Promise<void> {
     const { store } = this.#parts;
-    const live = (await store.live()).map(({ tradeId }) => tradeId);
-    const speaking = (await store.due()).map(({ tradeId }) => tradeId);
-    await Promise.all([...new Set([...live, ...speaking])].map((tradeId) => this.#attend(tradeId)));
+    const live = await store.live();
+    const fresh = live.filter(({ tradeId }) => !this.#known.isOurs(tradeId));
+    // Before anything that may fail: what is heard from now on is for them.
+    for (const trade of fresh) this.#known.noteOurs(trade);
+    const speaking = await store.due();
+    await Promise.all(fresh.map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId))));
+    const all = new Set([...[...live, ...speaking].map(({ tradeId }) => tradeId), ...this.#waiting.trades()]);
+    await Promise.all([...all].map((tradeId) => this.#attend(tradeId)));
+  }
+
+  /** Looks at one trade, which is asked for when another instance holds it. */
+  async lookAt(tradeId: string): Promise<void> {
+    if (!this.#known.isOurs(tradeId)) await this.tell(tradeId, (at) => ({ type: 'restarted', at }), { isAsked: true });
+    await this.#attend(tradeId);
   }
 
   /** A hint of the Lightning node: the trade of that payment looks. A node may have thousands of payments that are not ours. */
   async lookAtPayment(paymentHash: string): Promise<void> {
-    const tradeId = this.#payments.get(paymentHash);
+    const tradeId = this.#known.paidBy(paymentHash);
     if (tradeId !== undefined) await this.#attend(tradeId);
   }
 
@@ -153,6 +213,7 @@ export class Engine {
     return this.#lanes
       .later(tradeId, async () => {
         await this.#retry(tradeId);
+        await this.#waiting.tell(tradeId, (event) => this.#hand(tradeId, { event }), isPassing);
         await this.#look(tradeId);
         this.#complaints.delete(tradeId);
       })
@@ -164,13 +225,24 @@ export class Engine {
   }
 
   /** A source that cannot be asked stops nothing: the next tick looks again. One that stays away is spoken of once. */
-  #unable(tradeId: string, error: unknown): void {
+  async #unable(tradeId: string, error: unknown): Promise<void> {
+    if (isElsewhere(error)) return this.#isNotOurs(tradeId);
     const code = codeOf(error);
     if (code !== 'internal' && this.#complaints.get(tradeId) === code) return;
     this.#complaints.set(tradeId, code);
     const sentence = 'a trade could not be attended to and waits for the next look';
     if (code === 'internal') this.#parts.log.error({ tradeId, code, error: String(error) }, sentence);
     else this.#parts.log.warn({ tradeId, code }, sentence);
+  }
+
+  /** Another instance holds it, and does what there is to do. What is to be told to it is told when it comes here. */
+  async #isNotOurs(tradeId: string): Promise<void> {
+    const { store, log } = this.#parts;
+    if (this.#known.isOurs(tradeId)) log.info({ tradeId }, 'a trade is in the hands of another instance now');
+    this.#known.lost(tradeId);
+    if (!this.#waiting.has(tradeId)) return;
+    await this.#noteOther(tradeId).catch((error: unknown) => this.#unable(tradeId, error));
+    if (this.#waiting.isAskedFor(tradeId)) store.want?.(tradeId);
   }
 
   async #moment(): Promise<Moment> {
@@ -187,21 +259,8 @@ export class Engine {
   }
 
   #notify(trade: Trade, type: TradeEvent['type'] | 'opened'): void {
-    this.#note(trade);
+    this.#known.noteOurs(trade);
     for (const listener of this.#listeners) listener(trade, type);
-  }
-
-  #note(trade: Trade): void {
-    const outpoint = trade.role === 'seller' ? lockOutpointOf(trade) : undefined;
-    if (outpoint === undefined || trade.role !== 'seller') this.#locks.delete(trade.tradeId);
-    else this.#locks.set(trade.tradeId, { outpoint, paymentHash: trade.terms.paymentHash });
-    const paymentHash = paymentHashOf(trade);
-    if (isEnded(trade)) this.#forgetPayment(trade.tradeId);
-    else if (paymentHash !== undefined) this.#payments.set(paymentHash, trade.tradeId);
-  }
-
-  #forgetPayment(ended: string): void {
-    for (const [paymentHash, tradeId] of this.#payments) if (tradeId === ended) this.#payments.delete(paymentHash);
   }
 
   async #decide(tradeId: string, event: TradeEvent): Promise<Due[]> {

@@ -159,10 +159,12 @@ export async function settle(traders: readonly Trader[]): Promise<void> {
   }
 }
 
-/** Plays until `done`, a block at a time. */
-export async function play(on: Stage, traders: readonly Trader[], done: () => Promise<boolean>): Promise<void> {
+type Traders = readonly Trader[];
+
+/** Plays until `done`, a block at a time. Some of the traders may begin meanwhile. */
+export async function play(on: Stage, traders: Traders | (() => Traders), done: () => Promise<boolean>): Promise<void> {
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    await settle(traders);
+    await settle(typeof traders === 'function' ? traders() : traders);
     if (await done()) return;
     on.mine(1);
   }

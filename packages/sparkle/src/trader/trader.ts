@@ -50,6 +50,8 @@ const REFUSAL_EXPIRY_SECONDS = 3600;
 /** A market that takes no letter and refuses none must not hold up what else is due: that is money. */
 const MOST_SAY_MILLISECONDS = 5_000;
 const MOST_SALES = 200;
+/** Longer than the lease of an instance that is dead. */
+const MOST_HAND_OVER_MILLISECONDS = 8_000;
 
 /** A buyer, a seller, or both: one identity, one wallet, one Lightning node, and the trades between them. */
 export class Trader {
@@ -79,12 +81,14 @@ export class Trader {
 
   /** Checks that all parts are of one network, resumes what was under way, and begins to listen. Throws `wrong_network`. */
   async start(): Promise<void> {
-    const { chain, lightning, market, clock, tickMilliseconds } = this.#parts;
+    const { chain, lightning, market, store, clock, tickMilliseconds } = this.#parts;
     await this.#assertOneNetwork();
     this.#isStopped = false;
     await this.#engine.resume();
     const wake = () => void this.look();
+    const stopFollowing = store.subscribe?.((news) => void this.#engine.hearOfOther(news));
     this.#stops.push(
+      ...(stopFollowing === undefined ? [] : [stopFollowing]),
       chain.subscribe((event) => this.#hearChain(event, wake)),
       lightning.subscribe(({ paymentHash }) => void this.#engine.lookAtPayment(paymentHash)),
       clock.every(tickMilliseconds, wake),
@@ -170,9 +174,26 @@ export class Trader {
     throwFirst(await this.#openForward(request, forward));
   }
 
-  /** Asks a trade to end; what is already under way decides whether it can. */
+  /**
+   * Asks a trade to end; what is already under way decides whether it can. Throws `elsewhere` when another instance holds it
+   * and does not give it up soon: it hears of this when it comes here.
+   */
   abort(tradeId: string, reason: string): Promise<void> {
-    return this.#engine.tell(tradeId, (at) => ({ type: 'abort_requested', at, reason }));
+    const told = this.#engine.tell(tradeId, (at) => ({ type: 'abort_requested', at, reason }), { isAsked: true });
+    return this.#soon(tradeId, told);
+  }
+
+  /** Looks at one trade now, in whosever hands it is. Throws `elsewhere` when another instance does not give it up soon. */
+  lookAt(tradeId: string): Promise<void> {
+    return this.#soon(tradeId, this.#engine.lookAt(tradeId));
+  }
+
+  #soon(tradeId: string, work: Promise<void>): Promise<void> {
+    const late = () =>
+      new SparkleError('elsewhere', `trade ${tradeId} must be given up by the instance that holds it; it is not yet`, {
+        tradeId,
+      });
+    return within(this.#parts.clock, MOST_HAND_OVER_MILLISECONDS, work, late);
   }
 
   trade(tradeId: string): Promise<Trade | undefined> {
@@ -261,6 +282,8 @@ export class Trader {
     try {
       await this.#hear(envelope);
     } catch (error) {
+      // What it would have been written down in may be closed by now.
+      if (this.#isStopped) throw error;
       const code = error instanceof SparkleError ? error.code : 'internal';
       this.#parts.log.error({ code, error: String(error) }, 'a message could not be taken and will come again');
       throw error;
@@ -274,7 +297,8 @@ export class Trader {
     const trade = await this.#parts.store.load(tradeId);
     if (trade === undefined && message.op === 'trade_request') return this.#answer(message, tradeId);
     if (trade === undefined || !counterpartiesOf(trade).includes(from)) return;
-    await this.#engine.tell(tradeId, (at) => ({ type: 'message', at, message }));
+    // Every instance has the letter: its holder reads his own.
+    await this.#engine.tell(tradeId, (at) => ({ type: 'message', at, message }), { isAsked: false });
   }
 
   /** Anyone may send anything: what cannot be read, or is signed by another, is noted and dropped. */
@@ -338,7 +362,7 @@ export class Trader {
 
   async #tooMany(): Promise<Refusal | undefined> {
     const most = this.#parts.mostSales ?? MOST_SALES;
-    if ((await this.#parts.store.live()).filter(({ role }) => role !== 'buyer').length < most) return undefined;
+    if ((await this.#parts.store.liveAnywhere()).filter(({ role }) => role !== 'buyer').length < most) return undefined;
     return { code: 'busy', sentence: `at most ${most} sales are open at one time; ask again later` };
   }
 
@@ -349,6 +373,8 @@ export class Trader {
   async #refuse({ signed, inscriptionId }: TradeRequest, code: string): Promise<void> {
     if (signed === undefined) return;
     const { tradeId } = signed;
+    // Another instance had the same letter and has begun the trade.
+    if ((await this.#parts.store.load(tradeId)) !== undefined) return;
     this.#parts.log.info({ tradeId, code }, 'a request was refused');
     const expiresAt = this.#parts.clock.nowSeconds() + REFUSAL_EXPIRY_SECONDS;
     const refusal = { op: 'trade_abort' as const, inscriptionId, code, signed: { tradeId, from: this.id, expiresAt } };

@@ -1,0 +1,61 @@
+import type { TradeEvent } from '../protocol/trade/event.ts';
+
+/** `isAsked`: whoever has it to tell cannot wait until its holder is gone, so the trade is asked for. */
+export type Told = { event: () => Promise<TradeEvent>; isAsked: boolean };
+
+type Waiter = Told & { resolve: () => void; reject: (error: unknown) => void };
+
+/** What trades are to be told that cannot hear it now: another instance holds them, or what they are written in is away. */
+export class Waiting {
+  readonly #waiters = new Map<string, Set<Waiter>>();
+
+  /** Settles when the trade was told, or has ended without it. */
+  add(tradeId: string, told: Told): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiters = this.#waiters.get(tradeId) ?? new Set();
+      this.#waiters.set(tradeId, waiters.add({ ...told, resolve, reject }));
+    });
+  }
+
+  trades(): string[] {
+    return [...this.#waiters.keys()];
+  }
+
+  has(tradeId: string): boolean {
+    return this.#waiters.has(tradeId);
+  }
+
+  isAskedFor(tradeId: string): boolean {
+    return [...(this.#waiters.get(tradeId) ?? [])].some(({ isAsked }) => isAsked);
+  }
+
+  /** Tells all that waits. What may pass is thrown, and the rest goes on to wait; any other failure is told to who waits for it. */
+  async tell(
+    tradeId: string,
+    hand: (event: Told['event']) => Promise<void>,
+    mayPass: (error: unknown) => boolean,
+  ): Promise<void> {
+    for (const waiter of this.#waiters.get(tradeId) ?? []) {
+      try {
+        await hand(waiter.event);
+        waiter.resolve();
+      } catch (error) {
+        if (mayPass(error)) throw error;
+        waiter.reject(error);
+      }
+      this.#drop(tradeId, waiter);
+    }
+  }
+
+  /** The trade is over: whoever has something to tell it is done. */
+  end(tradeId: string): void {
+    for (const { resolve } of this.#waiters.get(tradeId) ?? []) resolve();
+    this.#waiters.delete(tradeId);
+  }
+
+  #drop(tradeId: string, waiter: Waiter): void {
+    const waiters = this.#waiters.get(tradeId);
+    waiters?.delete(waiter);
+    if (waiters?.size === 0) this.#waiters.delete(tradeId);
+  }
+}
