@@ -19,6 +19,7 @@ export const accounts = {
   royalties: 'royalties',
   delivered: 'delivered',
   chainFees: 'chain_fees',
+  routingFees: 'routing_fees',
 } as const;
 
 type Account = (typeof accounts)[keyof typeof accounts];
@@ -94,6 +95,16 @@ export const settledBooking = ({ tradeId, at, amountMsat: msat }: Happening & { 
   entries: [
     { account: accounts.lightning, msat },
     { account: accounts.sales, msat: -msat },
+  ],
+});
+
+/** A seller was paid over Lightning out of what a buyer has paid, with what the way to him has cost. */
+export const forwardedBooking = (of: Happening & { sellerSats: bigint; feeMsat: bigint }): Booking => ({
+  ...{ tradeId: of.tradeId, at: of.at, why: 'forwarded' },
+  entries: [
+    { account: accounts.sellers, msat: of.sellerSats * MSAT },
+    { account: accounts.routingFees, msat: of.feeMsat },
+    { account: accounts.lightning, msat: -(of.sellerSats * MSAT + of.feeMsat) },
   ],
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ChainTransaction } from 'sparkle-protocol/chain/chain';
+import type { Invoice, Payment } from 'sparkle-protocol/lightning/lightning';
 import { addressScript, decodeTransaction, encodeDraft, txidOf } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import {
@@ -24,7 +25,8 @@ import {
   unspent,
 } from 'sparkle-protocol/protocol/trade/fixtures.suite';
 import type { TradeEvent } from 'sparkle-protocol/protocol/trade/event';
-import { step } from 'sparkle-protocol/protocol/trade/step';
+import { forwarder, incoming, preimage } from 'sparkle-protocol/protocol/trade/forward.suite';
+import { step, type Trade } from 'sparkle-protocol/protocol/trade/step';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { Books, type BooksParts } from './books.ts';
 import { open } from './database.suite.ts';
@@ -82,7 +84,8 @@ class Paper {
 }
 
 /** A sale in a database, that goes on by events as the trader tells them, and its books. */
-async function sale(context: TestContext, paper = new Paper()) {
+async function sale(context: TestContext, { trade = holdSeller.building as Trade } = {}) {
+  const paper = new Paper();
   const folder = mkdtempSync(join(tmpdir(), 'sparkle-books-'));
   const database = await open(`sqlite:${join(folder, 'coordinator.db')}`);
   context.after(async () => {
@@ -92,15 +95,15 @@ async function sale(context: TestContext, paper = new Paper()) {
   const outgoing = new Outgoing(database.tables);
   const ledger = new Ledger(database);
   const store = notingStore({ store: database.store, outgoing, log: silentLog });
-  await store.create({ trade: holdSeller.building, effects: [] });
+  await store.create({ trade, effects: [] });
   const tell = async (...events: TradeEvent[]) => {
-    for (const event of events) await store.update(tradeId, (trade) => step(trade, event));
+    for (const event of events) await store.update(tradeId, (before) => step(before, event));
   };
   const amountMsat = 90_000_001n;
   const parts: BooksParts = {
     ...{ store, chain: paper.chain, ledger, outgoing, log: silentLog, nowSeconds: () => 1_793_491_200 },
     trader: { onChange: () => () => true },
-    lightning: { invoice: async () => ({ state: 'settled', amountMsat }) },
+    lightning: { invoice: async () => ({ state: 'settled', amountMsat }), payment: async () => ({ state: 'unknown' }) },
   };
   const inSats = async () => {
     assert.deepEqual(await ledger.unbalanced(), []);
@@ -187,7 +190,8 @@ test('what chain or node cannot tell now is booked when they can', async (contex
   const { parts, paper, inSats } = await sold(context);
   paper.height += 5;
   paper.isAway = true;
-  const open = { ...parts, lightning: { invoice: async () => ({ state: 'unknown' }) as const } };
+  const unpaid = { state: 'held', amountMsat: 1n, expiryHeight: R + 78, parts: 1 } as const;
+  const open = { ...parts, lightning: { ...parts.lightning, invoice: async () => unpaid } };
   await new Books(open).catchUp();
   assert.deepEqual(await inSats(), {});
   paper.isAway = false;
@@ -244,4 +248,37 @@ test('books that cannot be written stop no trade, and its next change brings wha
   isFull = false;
   const { trade } = await store.update(tradeId, (before) => step(before, seen));
   assert.deepEqual([trade.state, await states()], ['locked', ['bump sent', 'lock sent']]);
+});
+
+const received = { state: 'settled', amountMsat: 91_000_000n } as const;
+const paid = { state: 'settled', preimage, feeMsat: 1_234n } as const;
+
+test('a payment that was passed on is booked with what came, what went, and what the way has cost', async (context) => {
+  const { tell, parts, inSats, states, outgoing } = await sale(context, { trade: forwarder.invoiced });
+  await tell(looked(HEIGHT, { invoice: incoming }));
+  assert.deepEqual(await states(), ['forward sent']);
+  const node = (invoice: Invoice, payment: Payment) =>
+    new Books({ ...parts, lightning: { invoice: async () => invoice, payment: async () => payment } });
+  // While the trade goes on nothing is booked, whatever the node says already.
+  await node(received, paid).catchUp();
+  assert.deepEqual(await inSats(), {});
+  await tell(
+    looked(HEIGHT, { invoice: incoming, payment: paid }),
+    looked(HEIGHT, { invoice: received, payment: paid }),
+  );
+  await node({ state: 'unknown' }, paid).catchUp();
+  assert.deepEqual(await outgoing.openTrades(), [tradeId]);
+  for (let times = 0; times < 2; times += 1) await node(received, paid).catchUp();
+  assert.deepEqual(await inSats(), { lightning: 998.766, routing_fees: 1.234, sales: -91_000, sellers: 90_000 });
+  assert.deepEqual(await states(), ['forward closed']);
+});
+
+test('of a payment to a seller that failed nothing is in the books', async (context) => {
+  const { tell, parts, inSats, states } = await sale(context, { trade: forwarder.paying });
+  const failed = { state: 'failed', reason: 'no_route' } as const;
+  await tell(looked(HEIGHT, { invoice: incoming, payment: failed }));
+  await tell(looked(HEIGHT, { invoice: { state: 'canceled' }, payment: failed }));
+  const lightning = { invoice: async () => ({ state: 'canceled' }) as const, payment: async () => failed };
+  await new Books({ ...parts, lightning }).catchUp();
+  assert.deepEqual([await inSats(), await states()], [{}, ['forward closed']]);
 });

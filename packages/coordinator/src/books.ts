@@ -1,15 +1,23 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
-import type { Lightning } from 'sparkle-protocol/lightning/lightning';
+import type { Invoice, Lightning } from 'sparkle-protocol/lightning/lightning';
 import { FINAL_CONFIRMATIONS, searchFromHeight } from 'sparkle-protocol/protocol/deadlines';
 import { decodeTransaction, type Prevout } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readOutpoint } from 'sparkle-protocol/protocol/inscription';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
-import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { Forwarder, HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Store } from 'sparkle-protocol/store/store';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { Trader } from 'sparkle-protocol/trader/trader';
-import { abortBooking, deliveredBooking, feeBooking, lockBooking, refundBooking, settledBooking } from './bookings.ts';
+import {
+  abortBooking,
+  deliveredBooking,
+  feeBooking,
+  forwardedBooking,
+  lockBooking,
+  refundBooking,
+  settledBooking,
+} from './bookings.ts';
 import { isSale } from './desk.ts';
 import type { Booking, Ledger } from './ledger.ts';
 import type { Outgoing, Sent } from './outgoing.ts';
@@ -17,7 +25,7 @@ import type { Outgoing, Sent } from './outgoing.ts';
 export type BooksParts = {
   store: Pick<Store, 'load'>;
   chain: Pick<Chain, 'tip' | 'transaction' | 'spender' | 'subscribe'>;
-  lightning: Pick<Lightning, 'invoice'>;
+  lightning: Pick<Lightning, 'invoice' | 'payment'>;
   trader: Pick<Trader, 'onChange'>;
   ledger: Pick<Ledger, 'book'>;
   outgoing: Outgoing;
@@ -43,7 +51,7 @@ export class Books {
   start(): () => void {
     const { trader, chain } = this.#parts;
     const stops = [
-      trader.onChange((trade) => (isSale(trade) && trade.state === 'ended' ? this.#soon() : undefined)),
+      trader.onChange(({ state }) => (state === 'ended' ? this.#soon() : undefined)),
       chain.subscribe((event) => (event.type === 'tip' || event.type === 'reorg' ? this.#soon() : undefined)),
     ];
     this.#soon();
@@ -81,6 +89,7 @@ export class Books {
 
   async #follow(tradeId: string): Promise<void> {
     const trade = await this.#parts.store.load(tradeId);
+    if (trade?.role === 'forwarder' && trade.state === 'ended') return this.#forwarded(trade);
     if (!isSale(trade)) return;
     for (const sent of await this.#parts.outgoing.of(tradeId)) if (sent.state === 'sent') await this.#look(trade, sent);
     const isPaid = await this.#settled(trade);
@@ -107,12 +116,28 @@ export class Books {
   async #settled(trade: HoldSeller): Promise<boolean> {
     if (trade.state !== 'ended') return false;
     if (trade.outcome !== 'traded') return true;
-    const { tradeId, terms } = trade;
+    return (await this.#received(trade.tradeId, trade.terms.paymentHash)) === 'settled';
+  }
+
+  /** Books what came for a hash once the node has settled it; answers how the payment is. */
+  async #received(tradeId: string, paymentHash: string): Promise<Invoice['state']> {
     const { lightning, ledger, nowSeconds } = this.#parts;
-    const invoice = await lightning.invoice(terms.paymentHash);
-    if (invoice.state !== 'settled') return false;
-    await ledger.book(settledBooking({ tradeId, at: nowSeconds(), amountMsat: invoice.amountMsat }));
-    return true;
+    const invoice = await lightning.invoice(paymentHash);
+    if (invoice.state === 'settled')
+      await ledger.book(settledBooking({ tradeId, at: nowSeconds(), amountMsat: invoice.amountMsat }));
+    return invoice.state;
+  }
+
+  /** A payment that was passed on: what came and what went, as the node has both. */
+  async #forwarded({ tradeId, want }: Forwarder): Promise<void> {
+    const { lightning, ledger, outgoing, nowSeconds } = this.#parts;
+    const { paymentHash, priceSats: sellerSats } = want;
+    const paid = await lightning.payment(paymentHash);
+    const of = { tradeId, at: nowSeconds(), sellerSats };
+    if (paid.state === 'settled') await ledger.book(forwardedBooking({ ...of, feeMsat: paid.feeMsat }));
+    const received = await this.#received(tradeId, paymentHash);
+    const isOver = paid.state !== 'pending' && (received === 'settled' || received === 'canceled');
+    if (isOver) await outgoing.mark({ tradeId, txid: paymentHash }, 'closed');
   }
 
   /** Answers whether what spent the lock is booked: a refund of ours by itself, anything else is the buyer's claim. */
@@ -171,6 +196,8 @@ function bookingOf({ trade, sent, spent, at }: Buried): Booking {
       return lockBooking({ tradeId, at, offer, lock: { raw, spent, vout: lockOutput(trade, raw) } });
     case 'bump':
       return feeBooking({ ...of, why: `bumped ${txid}` });
+    case 'forward':
+      throw new SparkleError('bad_state', 'a payment is no transaction to be booked', { tradeId });
     case 'abort':
       return abortBooking({ ...of, offer });
     case 'refund': {

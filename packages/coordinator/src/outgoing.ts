@@ -5,11 +5,13 @@ import type { Log } from 'sparkle-protocol/trader/log';
 import { isSale } from './desk.ts';
 import type { OutgoingKind, OutgoingState, OutgoingTables } from './migrations/0005-outgoing.ts';
 
-/** A transaction that we signed for a sale: it may confirm, or another version may. */
+/** A transaction that we signed for a sale, which may confirm, or another version may; or a payment to a seller. */
 export type Sent = { tradeId: string; txid: string; kind: OutgoingKind; raw: string; state: OutgoingState };
 
-/** What a sale has signed, as far as its state still knows. */
+/** What a trade has signed, as far as its state still knows; of a payment that is passed on, its hash. */
 function sentBy(trade: Trade): Omit<Sent, 'tradeId' | 'state'>[] {
+  if (trade.role === 'forwarder')
+    return trade.state === 'paying' ? [{ kind: 'forward', txid: trade.want.paymentHash, raw: '' }] : [];
   if (!isSale(trade)) return [];
   const of = (kind: OutgoingKind, versions: readonly { txid: string; raw: string }[]) =>
     versions.map(({ txid, raw }) => ({ kind, txid, raw }));

@@ -1,9 +1,12 @@
 import type { Kysely, Migration } from 'kysely';
 import type { Columns } from './columns.ts';
 
-/** What a transaction of ours is for. Of bumps, aborts and refunds there may be several versions, of which one confirms. */
-export type OutgoingKind = 'lock' | 'bump' | 'abort' | 'refund';
-/** `dead` can never confirm; a lock is `closed` when what became of it is in the books, too. */
+/**
+ * What a transaction of ours is for. Of bumps, aborts and refunds there may be several versions, of which one confirms.
+ * A `forward` is no transaction but a payment to a seller: its hash stands in place of the txid.
+ */
+export type OutgoingKind = 'lock' | 'bump' | 'abort' | 'refund' | 'forward';
+/** `dead` can never confirm; a lock or a forward is `closed` when what became of it is in the books, too. */
 export type OutgoingState = 'sent' | 'booked' | 'closed' | 'dead';
 
 /** Every version of every transaction that we signed for a sale, until it is known to the books what became of it. */
