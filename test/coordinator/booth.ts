@@ -15,7 +15,7 @@ import { keyPath, payoutAddress, signed } from 'sparkle-protocol/protocol/listin
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { type Database, openDatabase } from '../../packages/coordinator/src/database.ts';
 import { createLog } from '../../packages/coordinator/src/log.ts';
-import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
+import { Service } from '../../packages/coordinator/src/service.ts';
 import { config } from '../../world/house.ts';
 import { commitOutput, commitSats, revealTransaction } from '../regtest/inscribe.ts';
 
@@ -77,7 +77,7 @@ export class Booth {
     this.nodes = { coordinator: node('coordinator'), buyer: node('buyer'), stranger: node('stranger') };
   }
 
-  static async open(change: Partial<ServiceParts> = {}): Promise<Booth> {
+  static async open(fees = config.fees): Promise<Booth> {
     const booth = new Booth();
     booth.#startHeight = (await booth.chain.tip()).height;
     booth.network.setHeight(booth.#startHeight);
@@ -90,8 +90,8 @@ export class Booth {
     booth.service = await Service.open({
       ...{ chain: chain.control.peer(), wallet, clock, database: booth.#database, seed: seeds.coordinator },
       ...{ lightning: booth.nodes.coordinator.lightning, ordinals: memoryOrdinals({ chain }) },
-      config: { ...config, api: { ...config.api, publicUrl: booth.url }, listers: 'anyone' },
-      ...{ log: createLog({ level: 'silent' }), version: '2.0.0', tickMilliseconds: 60_000, pressure, ...change },
+      config: { ...config, fees, api: { ...config.api, publicUrl: booth.url }, listers: 'anyone' },
+      ...{ log: createLog({ level: 'silent' }), version: '2.0.0', tickMilliseconds: 60_000, pressure },
     });
     return booth;
   }

@@ -66,8 +66,14 @@ export const rewritten = (bolt11: string, change: Partial<InvoiceTerms>): string
     new Uint8Array(32).fill(9),
   );
 
+type Wishes = {
+  quote: Pick<Bought['quote'], 'inscription_id' | 'max_total_sats'>;
+  keys: Bought['keys'];
+  prepared: Pick<Bought['prepared'], 'trade_id' | 'expires_at'>;
+};
+
 /** What the buyer asked for, as he knows it himself. */
-export function wanted(booth: Booth, { quote, keys, prepared }: Bought): Extract<Want, { mode: 'hold-first' }> {
+export function wanted(booth: Booth, { quote, keys, prepared }: Wishes): Extract<Want, { mode: 'hold-first' }> {
   return {
     ...{ tradeId: prepared.trade_id.replaceAll('-', ''), network: 'regtest', script: 'v1', internalKey: 'nums' },
     ...{ mode: 'hold-first', inscriptionId: quote.inscription_id, priceSats: BigInt(quote.max_total_sats) },
