@@ -42,12 +42,13 @@ export class Books {
   readonly #parts: BooksParts;
   #work: Promise<void> | undefined;
   #isDue = false;
+  #isStopped = false;
 
   constructor(parts: BooksParts) {
     this.#parts = parts;
   }
 
-  /** Catches up, then does so with every block and every change of a sale until the returned function is called. */
+  /** Catches up, then does so with every block and every sale that ends until the returned function is called. */
   start(): () => void {
     const { trader, chain } = this.#parts;
     const stops = [
@@ -55,7 +56,10 @@ export class Books {
       chain.subscribe((event) => (event.type === 'tip' || event.type === 'reorg' ? this.#soon() : undefined)),
     ];
     this.#soon();
-    return () => stops.forEach((stop) => stop());
+    return () => {
+      this.#isStopped = true;
+      stops.forEach((stop) => stop());
+    };
   }
 
   /** Books what is final by now. Never rejects: what could not be looked up is when this is called again. */
@@ -66,7 +70,7 @@ export class Books {
       log.warn({ tradeId, code, error: String(error) }, 'a sale could not be booked yet');
     };
     const trades = await outgoing.openTrades().catch((error: unknown) => (failed('')(error), []));
-    for (const tradeId of trades) await this.#follow(tradeId).catch(failed(tradeId));
+    for (const tradeId of trades) if (!this.#isStopped) await this.#follow(tradeId).catch(failed(tradeId));
   }
 
   /** Resolves when nothing is being worked on. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,14 @@ test('a report is read from the database of a coordinator that stands still', as
   });
   assert.equal(earned, '64684001');
   assert.match(await run({ url, month: '2026-10' }), /^together +0\.000 +0\.000 +0\.000 +0$/m);
+});
+
+test('there is no report of a database that is not there, and none is made', async (context) => {
+  const { url, database } = await booked(context);
+  await database.close();
+  const elsewhere = `${url}.elsewhere`;
+  await assert.rejects(run({ url: elsewhere }), withCode('bad_config', /there is no file .*elsewhere$/));
+  assert.equal(existsSync(elsewhere.slice('sqlite:'.length)), false);
 });
 
 test('a coordinator that has the file open is asked for its report', async (context) => {

@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { z } from 'zod';
 import { askAdmin } from './admin-client.ts';
 import type { CommandContext } from './commands.ts';
 import type { Config } from './config.ts';
-import { openDatabase } from './database.ts';
+import { openDatabase, sqlitePathOf } from './database.ts';
 import { Ledger } from './ledger.ts';
 import { type MonthWire, monthWire, reportText } from './ledger-report.ts';
 
@@ -25,6 +26,12 @@ const answered = z.object({
 /** From the database itself; the coordinator that has a SQLite file open is asked instead. */
 async function monthOf(config: Config, month: string): Promise<MonthWire> {
   const { databaseUrl: url, network, admin } = config;
+  const path = sqlitePathOf(url);
+  // An empty one would be made, and have nothing to report.
+  if (path !== undefined && !existsSync(path))
+    throw new SparkleError('bad_config', `DATABASE_URL must name a database with books; there is no file ${path}`, {
+      path,
+    });
   try {
     const database = await openDatabase({ url, network });
     try {

@@ -12,6 +12,8 @@ import { type Declared, declaredRoyalty, royaltyPayouts } from './royalties.ts';
 /** BIP 350's P2WPKH key on regtest, and one of mainnet. */
 const ADDRESS = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080';
 const SCRIPT = '0014751e76e8199196d454941c45d1b3a323f1433bd6';
+/** Pay to anchor: whoever comes first may spend it. */
+const ANYONES = 'bcrt1pfeesnyr2tx';
 const MAINNET = 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4';
 
 /** A chain of reveals; a test says what they inscribe. */
@@ -66,8 +68,17 @@ describe('what is declared for an inscription', () => {
   });
 
   test('has nobody to be paid where no address of this network is named', async () => {
-    const named = [{ lightning_address: 'artist@example.com' }, { address: MAINNET }, { address: 'mail me' }, {}];
-    assert.deepEqual(await declared({ bps: 500, recipients: named }), { bps: 500, scripts: [null, null, null, null] });
+    const named = [
+      { lightning_address: 'artist@example.com' },
+      { address: MAINNET },
+      { address: 'mail me' },
+      {},
+      { address: ANYONES },
+    ];
+    assert.deepEqual(await declared({ bps: 500, recipients: named }), {
+      bps: 500,
+      scripts: [null, null, null, null, null],
+    });
     assert.deepEqual(await declared({ bps: 500 }), { bps: 500, scripts: [] });
   });
 

@@ -1,5 +1,5 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
-import { addressScript, type Output } from 'sparkle-protocol/protocol/draft';
+import { addressScript, type Output, scriptAddress } from 'sparkle-protocol/protocol/draft';
 import { readEnvelopes } from 'sparkle-protocol/protocol/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { dustLimitSats } from 'sparkle-protocol/protocol/fees';
@@ -21,7 +21,9 @@ type Parts = { chain: Pick<Chain, 'transaction'>; network: NetworkName };
 function scriptOf({ address }: Royalty['recipients'][number], network: NetworkName): string | null {
   if (address === undefined) return null;
   try {
-    return addressScript(address, network);
+    const script = addressScript(address, network);
+    // An address of anyone-can-spend is one, and no fill takes it: the payment would be held for nothing.
+    return scriptAddress(script, network) === undefined ? null : script;
   } catch (error) {
     if (error instanceof SparkleError) return null;
     throw error;
