@@ -110,6 +110,11 @@ export const variables = {
     '10000000',
     'Most of its own coins that may be in items for buyers; 0 turns that off.',
   ),
+  FORWARD_SATS: preset(
+    sats,
+    '0',
+    'Most sats of buyers’ payments that may be on their way to sellers at one time; 0 turns forwarding off.',
+  ),
   MAX_OPEN_HOLDS_PER_BUYER: preset(
     integer({ min: 1, max: 483, unit: 'payments' }),
     '20',

@@ -57,6 +57,7 @@ test('on regtest the network and the way to the Bitcoin node are all that must b
     minTradeSats: 10_000n,
     maxTradeSats: 10_000_000n,
     capitalAtRiskSats: 10_000_000n,
+    forwardSats: 0n,
     maxOpenHoldsPerBuyer: 20,
     quoteTtlSeconds: 90,
     claimWindowBlocks: 72,

@@ -55,6 +55,8 @@ export type Config = {
     minTradeSats: bigint;
     maxTradeSats: bigint;
     capitalAtRiskSats: bigint;
+    /** Of buyers' payments that are passed on to sellers, at one time; 0 passes nothing on. */
+    forwardSats: bigint;
     maxOpenHoldsPerBuyer: number;
     quoteTtlSeconds: number;
     /** W of every trade, see `holdFirstHeights`. */
@@ -121,6 +123,7 @@ function configOf(values: Values): Config {
       minTradeSats: values.MIN_TRADE_SATS,
       maxTradeSats: values.MAX_TRADE_AMOUNT_SATS,
       capitalAtRiskSats: values.CAPITAL_AT_RISK_SATS,
+      forwardSats: values.FORWARD_SATS,
       maxOpenHoldsPerBuyer: values.MAX_OPEN_HOLDS_PER_BUYER,
       quoteTtlSeconds: values.QUOTE_TTL_SECONDS,
       claimWindowBlocks: claimWindowFor({ leastDistance: values.MIN_LOCKTIME_BLOCKS }),

@@ -15,8 +15,9 @@ import { readMessage, type TradeRequest } from 'sparkle-protocol/protocol/messag
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
-import type { OwnOffer, Trader } from 'sparkle-protocol/trader/trader';
+import type { Answer, OwnOffer, Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkout, Checkouts } from './checkouts.ts';
+import type { Forwards } from './forwards.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Price, Quotes } from './quotes.ts';
 import { type Stage, stageOf, type Transfer, transactionsOf } from './stages.ts';
@@ -26,6 +27,7 @@ export type DeskParts = {
   chain: Pick<Chain, 'tip' | 'transaction'>;
   listings: Listings;
   quotes: Quotes;
+  forwards: Pick<Forwards, 'quote' | 'forwardFor'>;
   checkouts: Checkouts;
   network: NetworkName;
   /** Most sats of our own that all fills under way may cost at one time. */
@@ -71,8 +73,12 @@ export class Desk {
     this.#parts = parts;
   }
 
+  /** What is on our shelf costs what it costs there, whatever others ask who sell through us. */
   async quote(inscriptionId: string): Promise<QuoteWire> {
-    return this.#parts.quotes.quote(await this.#parts.listings.open(inscriptionId));
+    const { listings, quotes, forwards } = this.#parts;
+    const isOurs = (await listings.find(inscriptionId)) !== undefined;
+    const passed = isOurs ? undefined : await forwards.quote(inscriptionId);
+    return passed ?? quotes.quote(await listings.open(inscriptionId));
   }
 
   /**
@@ -123,9 +129,14 @@ export class Desk {
    * The terms for a buyer who asks over the market instead: his price must be one that is quoted here. Answers `undefined`
    * for an unsigned request. Throws as `prepare` does.
    */
-  async offerFor({ inscriptionId, offerSats, signed }: TradeRequest): Promise<OwnOffer | undefined> {
-    const { listings, quotes, checkouts } = this.#parts;
+  async answerTo(request: TradeRequest): Promise<Answer | undefined> {
+    const { inscriptionId, offerSats, signed } = request;
+    const { listings, quotes, checkouts, forwards } = this.#parts;
     if (signed === undefined) return undefined;
+    if ((await listings.find(inscriptionId)) === undefined) {
+      const forward = await forwards.forwardFor(request);
+      if (forward !== undefined) return forward;
+    }
     const item = await listings.open(inscriptionId);
     await this.#assertFresh(signed.tradeId);
     const { pricing, price } = await quotes.agreedTotal(item, offerSats);

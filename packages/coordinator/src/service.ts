@@ -9,6 +9,7 @@ import { identityKey } from 'sparkle-protocol/protocol/keys';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Log } from 'sparkle-protocol/trader/log';
+import { assertNodeCan } from 'sparkle-protocol/trader/needs';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { Aftermath } from './aftermath.ts';
 import { type AppParts, createApp } from './app.ts';
@@ -20,6 +21,7 @@ import type { Database } from './database.ts';
 import { Delivery } from './delivery.ts';
 import { Desk, isSale, uuidOf } from './desk.ts';
 import { Feed } from './feed.ts';
+import { Forwards } from './forwards.ts';
 import { Hub } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
@@ -79,9 +81,9 @@ export class Service {
     const hub = openHub(parts);
     const trader = openTrader(parts, hub);
     const auth = new Auth({ ...authLimits, database: parts.database, clock, publicUrl: config.api.publicUrl });
-    const shop = openShop(parts, { trader, auth });
+    const shop = openShop(parts, { trader, auth, hub });
     const { listings, aftermath } = shop;
-    trader.answerWith((request) => shop.desk.offerFor(request));
+    trader.answerWith((request) => shop.desk.answerTo(request));
     await trader.start();
     // First what became of trades: what a fill of our own has spent is not gone.
     const stopFollowing = await aftermath.start();
@@ -154,8 +156,10 @@ function openTrader(parts: ServiceParts, hub: Hub): Trader {
   const market = hub.marketFor({ publicKey: me.public, sign });
   const store = notingStore({ store: database.store, outgoing: new Outgoing(database.tables), log });
   const own = { network: config.network, store, tickMilliseconds };
-  const mostFilledSats = config.limits.capitalAtRiskSats;
-  return new Trader({ ...own, mostFilledSats, chain, wallet, lightning, ordinals, market, seed, clock, log });
+  const { capitalAtRiskSats: mostFilledSats, forwardSats: mostForwardedSats } = config.limits;
+  if (mostForwardedSats > 0n) assertNodeCan('forward hold-first', lightning.capabilities);
+  const limits = { mostFilledSats, mostForwardedSats };
+  return new Trader({ ...own, ...limits, chain, wallet, lightning, ordinals, market, seed, clock, log });
 }
 
 function openBooks({ database, chain, lightning, clock, log }: ServiceParts, trader: Trader): Books {
@@ -165,7 +169,7 @@ function openBooks({ database, chain, lightning, clock, log }: ServiceParts, tra
   return new Books({ store, chain, lightning, trader, ledger, outgoing, log, nowSeconds: () => clock.nowSeconds() });
 }
 
-function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth: Auth }) {
+function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; auth: Auth; hub: Hub }) {
   const { config, database, chain, ordinals, clock, log } = parts;
   const { tables, store } = database;
   const { network, fees, limits } = config;
@@ -179,8 +183,9 @@ function openShop(parts: ServiceParts, { trader, auth }: { trader: Trader; auth:
     isFilled: (offerId) => isFilled({ trader, checkouts, offerId }),
   });
   const quotes = new Quotes({ chain, fees, limits, nowSeconds });
+  const forwards = new Forwards({ offers: hub.offers, store, fees, limits, forwarderId: trader.id, nowSeconds });
   const desk = new Desk({
-    ...{ trader, chain, listings, quotes, checkouts, network, newId: id, nowSeconds },
+    ...{ trader, chain, listings, quotes, forwards, checkouts, network, newId: id, nowSeconds },
     capitalAtRiskSats: limits.capitalAtRiskSats,
     // What was left with us has cost as much as what is under way.
     atRiskSats: async () =>

@@ -7,7 +7,9 @@ import type { Listing } from './market.ts';
 /** What a seller signs for a listing; `price_sats` is a JSON number. Throws `bad_message` naming the field. */
 export function offerOf(listing: Listing, network: NetworkName): Omit<OfferWire, 'sig'> {
   const { id, sellerId: seller, inscriptionId: inscription_id, modes, expiresAt: expires_at } = listing;
-  const fields = { id, seller, network, inscription_id, price_sats: Number(listing.priceSats), modes, expires_at };
+  const price_sats = Number(listing.priceSats);
+  const forward = listing.forward === undefined ? {} : { forward: listing.forward };
+  const fields = { id, seller, network, inscription_id, price_sats, modes, expires_at, ...forward };
   const result = z.safeParse(z.omit(offerSchema, { sig: true }), fields);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
@@ -23,4 +25,5 @@ export const listingOf = (offer: OfferWire): Listing => ({
   priceSats: BigInt(offer.price_sats),
   modes: offer.modes,
   expiresAt: offer.expires_at,
+  ...(offer.forward === undefined ? {} : { forward: offer.forward }),
 });

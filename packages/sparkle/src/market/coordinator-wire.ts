@@ -54,6 +54,8 @@ const offerFields = {
   price_sats: integer(PRICE),
   modes,
   expires_at: unixSeconds,
+  /** The seller lets the coordinator stand between his buyers and him (docs/spec/trades.md, with a forwarder). */
+  forward: z.optional(z.literal(true, 'must be true, or absent')),
 };
 
 /** `sig` is the seller's over all other fields (`offerDigest`), so that a reader need not believe the coordinator. */

@@ -6,6 +6,8 @@ export type Listing = {
   priceSats: bigint;
   modes: ('hold-first' | 'lock-first')[];
   expiresAt: number;
+  /** A coordinator may stand between the buyer and this seller, who is then paid by it; at a fee on top. */
+  forward?: true;
 };
 
 /** A message as it came: text that nobody has checked yet. `from` is what the transport claims, never proof. */

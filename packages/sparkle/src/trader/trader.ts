@@ -103,8 +103,11 @@ export class Trader {
     await this.#engine.idle();
   }
 
-  /** Answers requests for this offer until it is withdrawn. Not stored: whoever starts a trader offers again. */
-  async sell(given: OwnOffer): Promise<void> {
+  /**
+   * Answers requests for this offer until it is withdrawn. Not stored: whoever starts a trader offers again. With `forward` a
+   * coordinator may stand between buyers and this trader: whose node they cannot reach.
+   */
+  async sell(given: OwnOffer, { forward }: { forward?: true } = {}): Promise<void> {
     const offer = this.#owned(given);
     this.#offers.set(offer.inscriptionId, offer);
     const { inscriptionId, priceSats, modes, expiresAt } = offer;
@@ -115,6 +118,7 @@ export class Trader {
       priceSats,
       modes,
       expiresAt,
+      ...(forward === undefined ? {} : { forward }),
     });
   }
 

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import type { Trader } from 'sparkle-protocol/trader/trader';
+import { guest, House } from '../../world/house.ts';
+import { purchase } from '../../world/story.ts';
+import { createWorld, forSale, type World } from '../../world/world.ts';
+import { withoutBitcoind } from '../regtest/bitcoind.ts';
+import { until } from '../regtest/kept-process.ts';
+import { driverOver } from '../regtest/lnd-driver.ts';
+import { withoutLnd } from '../regtest/parts.ts';
+import { LndRow } from '../trades/nodes.ts';
+import { Said } from '../trades/said.ts';
+
+const PATIENCE = { patienceMilliseconds: 90_000 };
+const SELLER_PHRASE = 'letter advice cage absurd amount doctor acoustic avoid letter advice cage above';
+const BUYER_PHRASE = `${'abandon '.repeat(11)}about`;
+
+describe(
+  'a coordinator between a buyer and a seller whom he cannot reach',
+  { skip: withoutBitcoind || withoutLnd },
+  () => {
+    const said = new Said();
+    const row = new LndRow(said);
+    let world: World;
+    let house: House;
+    let seller: Trader;
+    let buyer: Trader;
+
+    before(async () => {
+      world = await createWorld({ log: () => {}, openNodes: row.open, traderLog: said.log });
+      const lightning = driverOver(row.lnds.node('middle'), said.warn);
+      house = await House.open({ ...world.buyer, lightning });
+      house.leaving(() => lightning.close());
+      seller = await guest({ party: world.seller, house, phrase: SELLER_PHRASE });
+      buyer = await guest({ party: world.buyer, house, phrase: BUYER_PHRASE });
+    });
+    after(async () => {
+      await house?.close();
+      await world?.stop();
+    });
+
+    const goOn = async (): Promise<void> => {
+      if ((await world.regtest.rpc<string[]>('getrawmempool')).length > 0) await world.mine(1);
+      await Promise.all([house.service.trader, seller, buyer].map((trader) => trader.look()));
+    };
+    const outcomesOf = async (tradeId: string) =>
+      Promise.all(
+        [seller, house.service.trader, buyer].map(async (trader) => {
+          const trade = await trader.trade(tradeId);
+          return trade?.state === 'ended' ? trade.outcome : undefined;
+        }),
+      );
+    const owned = async (name: string): Promise<bigint> => {
+      const node = driverOver(row.lnds.node(name), said.warn);
+      const { ownedMsat } = await node.balance();
+      await node.close();
+      return ownedMsat;
+    };
+
+    test('quotes his price and its fee, and ends with the price at the seller and the fee at itself', async () => {
+      const inscribed = await world.inscribe(world.seller, 'passed on');
+      await world.mine(0);
+      const { inscriptionId } = inscribed;
+      const asked = { method: 'POST', path: '/v1/quote', body: { inscription_id: inscriptionId } } as const;
+      await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }));
+      assert.equal((await house.ask(asked.method, asked.path, asked)).status, 404);
+      await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }), { forward: true });
+      const { answer: quote } = await house.ask<QuoteWire>(asked.method, asked.path, asked);
+      assert.equal(quote.max_total_sats, 51_500);
+      const before = await Promise.all(['seller', 'middle', 'buyer'].map(owned));
+      const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats: 51_500n });
+      const tradeId = await buyer.buy({ ...wanted, sellerId: house.service.trader.id });
+      const isOver = async () => {
+        await goOn();
+        const needsBlock = (await buyer.trade(tradeId))?.state === 'claiming';
+        if (needsBlock) await world.mine(1);
+        return (await outcomesOf(tradeId)).every((outcome) => outcome !== undefined);
+      };
+      await until('all three end', isOver, PATIENCE);
+      assert.deepEqual(await outcomesOf(tradeId), ['traded', 'traded', 'traded']);
+      assert.equal(await world.holderOf((await world.buyer.ordinals.locate(inscriptionId)).satpoint), 'buyer');
+      const moved = async () => {
+        const now = await Promise.all(['seller', 'middle', 'buyer'].map(owned));
+        return now.map((msat, index) => msat - (before[index] ?? 0n));
+      };
+      const expected = [50_000_000n, 1_500_000n, -51_500_000n];
+      await until('the balances', async () => String(await moved()) === String(expected), PATIENCE).catch(() => {});
+      assert.deepEqual(await moved(), expected);
+    });
+
+    test('refuses a price that it does not quote, and moves nothing', async () => {
+      const inscribed = await world.inscribe(world.seller, 'at another price');
+      await world.mine(0);
+      await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }), { forward: true });
+      const wanted = purchase(world, inscribed.inscriptionId, { mode: 'hold-first', priceSats: 51_499n });
+      const tradeId = await buyer.buy({ ...wanted, sellerId: house.service.trader.id });
+      const isRefused = async () => (await buyer.trade(tradeId))?.state === 'ended';
+      await until('the refusal', isRefused, PATIENCE);
+      const trade = await buyer.trade(tradeId);
+      assert.deepEqual(trade?.state === 'ended' && [trade.outcome, trade.codes], ['refused', ['bad_amount']]);
+      assert.equal(await seller.trade(tradeId), undefined);
+    });
+  },
+);
