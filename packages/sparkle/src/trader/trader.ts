@@ -9,7 +9,7 @@ import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from 
 import type { Moment } from '../protocol/trade/event.ts';
 import { openBuyer, openForwarder, openSeller } from '../protocol/trade/open.ts';
 import { forwardedBy, saidBy } from '../protocol/trade/quoting.ts';
-import type { Trade } from '../protocol/trade/step.ts';
+import { counterpartiesOf, type Trade } from '../protocol/trade/step.ts';
 import type { Forward, Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
 import { within } from './clock.ts';
 import { createPurse } from './coins.ts';
@@ -394,10 +394,4 @@ function throwFirst(failures: Refusal[]): void {
   const [first] = failures;
   if (first === undefined) return;
   throw new SparkleError('refused', first.sentence, { reason: first.code, codes: failures.map(({ code }) => code) });
-}
-
-/** Who the messages of a trade may come from. */
-function counterpartiesOf(trade: Trade): string[] {
-  if (trade.role === 'forwarder') return [trade.buyerId, trade.want.sellerId];
-  return [trade.role === 'buyer' ? trade.want.sellerId : trade.terms.buyerId];
 }

@@ -37,3 +37,9 @@ export function lockOutpointOf(trade: Trade): string | undefined {
   if (trade.role === 'forwarder') return undefined;
   return 'lock' in trade ? lockOutpoint(trade.lock) : undefined;
 }
+
+/** Who the messages of a trade may come from. */
+export function counterpartiesOf(trade: Trade): string[] {
+  if (trade.role === 'forwarder') return [trade.buyerId, trade.want.sellerId];
+  return [trade.role === 'buyer' ? trade.want.sellerId : trade.terms.buyerId];
+}
