@@ -99,7 +99,7 @@ export const config: Omit<ServiceParts['config'], 'listers'> = {
   fees: { fixedSats: 1_000n, bps: 100 },
   limits: {
     ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n, forwardSats: 2_000_000n },
-    ...{ maxOpenHoldsPerBuyer: 20, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
+    ...{ maxOpenHoldsPerBuyer: 20, maxOpenTrades: 200, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
   },
   ratesPerMinute: { quote: 1_000, create: 1_000, read: 10_000, auth: 1_000 },
   idempotencySeconds: 3_600,

@@ -120,6 +120,11 @@ export const variables = {
     '20',
     'Payments that one buyer may have held.',
   ),
+  MAX_OPEN_TRADES: preset(
+    integer({ min: 1, max: 100_000, unit: 'trades' }),
+    '10000',
+    'Trades that may be open at one time: each has an invoice at the Lightning node.',
+  ),
   QUOTE_TTL_SECONDS: preset(integer({ min: 10, max: 900, unit: 'seconds' }), '90', 'How long a quote holds.'),
   MIN_LOCKTIME_BLOCKS: preset(
     integer({ min: 1, max: 171, unit: 'blocks' }),

@@ -59,6 +59,7 @@ test('on regtest the network and the way to the Bitcoin node are all that must b
     capitalAtRiskSats: 10_000_000n,
     forwardSats: 0n,
     maxOpenHoldsPerBuyer: 20,
+    maxOpenTrades: 10_000,
     quoteTtlSeconds: 90,
     claimWindowBlocks: 72,
   });

@@ -58,6 +58,7 @@ export type Config = {
     /** Of buyers' payments that are passed on to sellers, at one time; 0 passes nothing on. */
     forwardSats: bigint;
     maxOpenHoldsPerBuyer: number;
+    maxOpenTrades: number;
     quoteTtlSeconds: number;
     /** W of every trade, see `holdFirstHeights`. */
     claimWindowBlocks: number;
@@ -125,6 +126,7 @@ function configOf(values: Values): Config {
       capitalAtRiskSats: values.CAPITAL_AT_RISK_SATS,
       forwardSats: values.FORWARD_SATS,
       maxOpenHoldsPerBuyer: values.MAX_OPEN_HOLDS_PER_BUYER,
+      maxOpenTrades: values.MAX_OPEN_TRADES,
       quoteTtlSeconds: values.QUOTE_TTL_SECONDS,
       claimWindowBlocks: claimWindowFor({ leastDistance: values.MIN_LOCKTIME_BLOCKS }),
     },

@@ -7,7 +7,7 @@ import type {
   PricingWire,
   QuoteWire,
 } from 'sparkle-protocol/market/checkout-wire';
-import { decodeInvoice, invoiceExpiresAt } from 'sparkle-protocol/protocol/bolt11';
+import { readKnownInvoice } from 'sparkle-protocol/protocol/bolt11';
 import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
 import { addressScript } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -322,7 +322,7 @@ export class Desk {
       checkout_id: checkoutId,
       status: stage.status,
       invoice: bolt11 ?? null,
-      expires_at: bolt11 === undefined ? checkout.expiresAt : invoiceExpiresAt(decodeInvoice(bolt11)),
+      expires_at: bolt11 === undefined ? checkout.expiresAt : readKnownInvoice(bolt11).expiresAt,
       payment_request: { type: rail, amount_sats: Number(totalSats), memo: `Sparkle trade ${tradeId}` },
       trade_id: uuidOf(tradeId),
       token,

@@ -156,9 +156,9 @@ function openTrader(parts: ServiceParts, hub: Hub): Trader {
   const market = hub.marketFor({ publicKey: me.public, sign });
   const store = notingStore({ store: database.store, outgoing: new Outgoing(database.tables), log });
   const own = { network: config.network, store, tickMilliseconds };
-  const { capitalAtRiskSats: mostFilledSats, forwardSats: mostForwardedSats } = config.limits;
+  const { capitalAtRiskSats: mostFilledSats, forwardSats: mostForwardedSats, maxOpenTrades: mostSales } = config.limits;
   if (mostForwardedSats > 0n) assertNodeCan('forward hold-first', lightning.capabilities);
-  const limits = { mostFilledSats, mostForwardedSats };
+  const limits = { mostFilledSats, mostForwardedSats, mostSales };
   return new Trader({ ...own, ...limits, chain, wallet, lightning, ordinals, market, seed, clock, log });
 }
 
@@ -189,7 +189,7 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
     capitalAtRiskSats: limits.capitalAtRiskSats,
     // What was left with us has cost as much as what is under way.
     atRiskSats: async () =>
-      (await store.liveAnywhere()).reduce((sum, trade) => sum + costOf(trade), await listings.ownSats()),
+      (await store.committed()).reduce((sum, trade) => sum + costOf(trade), await listings.ownSats()),
     issueToken: (of) => auth.issueToken({ ...of, role: 'buyer' }),
   });
   const issueToken = auth.issueToken.bind(auth);

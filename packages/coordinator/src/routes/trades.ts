@@ -13,7 +13,7 @@ import {
   tradeParamsSchema,
   tradeStateSchema,
 } from 'sparkle-protocol/market/checkout-wire';
-import { decodeInvoice, invoiceExpiresAt } from 'sparkle-protocol/protocol/bolt11';
+import { readKnownInvoice } from 'sparkle-protocol/protocol/bolt11';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { needsIdentity } from '../auth-http.ts';
 import { type Auth, roleIn } from '../auth.ts';
@@ -69,8 +69,8 @@ const rescuing = {
 };
 
 const invoiceOf = (bolt11: string) => {
-  const invoice = decodeInvoice(bolt11);
-  return { payment_request: bolt11, payment_hash: invoice.paymentHash, expires_at: invoiceExpiresAt(invoice) };
+  const { paymentHash, expiresAt } = readKnownInvoice(bolt11);
+  return { payment_request: bolt11, payment_hash: paymentHash, expires_at: expiresAt };
 };
 
 function invoiceIn({ invoice }: PreparedWire): string {

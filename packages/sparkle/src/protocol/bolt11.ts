@@ -133,6 +133,16 @@ export function invoiceExpiresAt({
   return timestampSeconds + expirySeconds;
 }
 
+/**
+ * What an invoice says that was checked before, or that our own node made: its signature is not checked again, which takes
+ * twenty times as long as all the rest. Throws `bad_invoice`.
+ */
+export function readKnownInvoice(text: string): { paymentHash: string; expiresAt: number } {
+  const { timestampSeconds, fields } = parseInvoice(text);
+  const { paymentHash, expirySeconds } = fields;
+  return { paymentHash, expiresAt: invoiceExpiresAt({ timestampSeconds, expirySeconds }) };
+}
+
 /** Whether the invoice can be paid on this network. Testnet and testnet4 share a prefix, so either stands for both. */
 export function isInvoiceFor(invoice: Pick<Invoice11, 'network'>, network: NetworkName): boolean {
   return networks[invoice.network].invoicePrefix === networks[network].invoicePrefix;

@@ -52,25 +52,49 @@ export function rescueSeed(phrase: string, { passphrase }: { passphrase: string 
  * hash of the third key, so the seed alone restores it, and revealing it reveals no key. The test networks share a
  * coin type, hence also their keys. Throws `bad_config`. Specified in docs/spec/keys.md.
  */
-export function tradeKeys({
+export function tradeKeys({ index, ...of }: { seed: Uint8Array; network: NetworkName; index: number }): TradeKeys {
+  return keysOfTrades(of)(index);
+}
+
+/**
+ * The same for many trades of one seed: what they have in common is derived once, and of each trade only what is asked for. A
+ * step costs a multiplication on the curve.
+ */
+export function keysOfTrades({
   seed,
   network,
-  index,
 }: {
   seed: Uint8Array;
   network: NetworkName;
-  index: number;
-}): TradeKeys {
-  if (!Number.isInteger(index) || index < 0 || index > LAST_INDEX)
-    throw new SparkleError('bad_config', `a key index must be a whole number from 0 to ${LAST_INDEX}; got ${index}`);
-  const trade = derived(seed, [PURPOSE, networks[network].coinType, BRANCH.trades, index]);
-  const preimage = schnorr.utils.taggedHash(PREIMAGE_TAG, secretOf(child(trade, ROLE.preimage)));
-  return {
-    claim: pairOf(child(trade, ROLE.claim)),
-    refund: pairOf(child(trade, ROLE.refund)),
-    preimage: hex.encode(preimage),
-    paymentHash: hex.encode(sha256(preimage)),
+}): (index: number) => TradeKeys {
+  const branch = derived(seed, [PURPOSE, networks[network].coinType, BRANCH.trades]);
+  return (index) => {
+    if (!Number.isInteger(index) || index < 0 || index > LAST_INDEX)
+      throw new SparkleError('bad_config', `a key index must be a whole number from 0 to ${LAST_INDEX}; got ${index}`);
+    const trade = once(() => child(branch, index));
+    const claim = once(() => pairOf(child(trade(), ROLE.claim)));
+    const refund = once(() => pairOf(child(trade(), ROLE.refund)));
+    const preimage = once(() => schnorr.utils.taggedHash(PREIMAGE_TAG, secretOf(child(trade(), ROLE.preimage))));
+    return {
+      get claim() {
+        return claim();
+      },
+      get refund() {
+        return refund();
+      },
+      get preimage() {
+        return hex.encode(preimage());
+      },
+      get paymentHash() {
+        return hex.encode(sha256(preimage()));
+      },
+    };
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 /**
@@ -96,7 +120,8 @@ const child = (key: HDKey, number: number): HDKey => key.deriveChild(HARDENED + 
 
 function pairOf(key: HDKey): KeyPair {
   const secret = secretOf(key);
-  return { secret, public: hex.encode(schnorr.getPublicKey(secret)) };
+  // BIP 340: the x of the key that BIP 32 has computed already.
+  return { secret, public: hex.encode((key.publicKey ?? schnorr.getPublicKey(secret)).slice(-32)) };
 }
 
 function secretOf({ privateKey }: HDKey): Uint8Array {

@@ -96,8 +96,8 @@ const MAX_CHARACTERS = 65_536;
 /** BIP 340 asks for a tag of the protocol's own, so that no signature means something elsewhere. */
 const TAG = 'sparkle/message';
 
-/** Who signs: a 32-byte secret key, and 32 fresh random bytes for BIP 340. */
-export type Signer = { secret: Uint8Array; auxRand: Uint8Array };
+/** Who signs: a 32-byte secret key, 32 fresh random bytes for BIP 340, and where it is known already the x-only key of the secret. */
+export type Signer = { secret: Uint8Array; auxRand: Uint8Array; public?: string };
 
 /**
  * Reads a message as it came, strictly: every field known, of the right type and form, said once; our fields all
@@ -138,7 +138,7 @@ export function writeMessage(message: TradeMessage, sign?: Signer): string {
   }
   if (sign === undefined)
     throw new SparkleError('bad_key', 'a message with signed fields needs a key to sign; got none');
-  const signer = hex.encode(schnorr.getPublicKey(sign.secret));
+  const signer = sign.public ?? hex.encode(schnorr.getPublicKey(sign.secret));
   if (signer !== message.signed.from)
     throw new SparkleError('bad_key', `from must be the key that signs, ${signer}; got ${message.signed.from}`, {
       signer,

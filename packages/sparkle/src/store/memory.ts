@@ -7,6 +7,7 @@ import {
   claimsOf,
   duplicateTrade,
   endedTrade,
+  isUnchanged,
   unknownEffect,
   unknownTrade,
 } from './rules.ts';
@@ -91,6 +92,13 @@ function assertKnown(disk: MemoryDisk, key: string): void {
   if (!disk.keys.has(key)) throw unknownEffect(key);
 }
 
+const readers = (disk: MemoryDisk): Pick<Store, 'live' | 'liveAnywhere' | 'committed' | 'all'> => ({
+  live: async () => liveTrades(disk),
+  liveAnywhere: async () => liveTrades(disk),
+  committed: async () => [...disk.trades.values()].filter(({ claims }) => claims.committed).map(tradeOf),
+  all: async () => [...disk.trades.values()].map(tradeOf),
+});
+
 const liveTrades = (disk: MemoryDisk): Trade[] =>
   [...disk.trades.values()].filter(({ claims }) => !claims.ended).map(tradeOf);
 
@@ -117,17 +125,17 @@ export function memoryStore(disk: MemoryDisk): Store {
     async update(tradeId, change) {
       const row = disk.trades.get(tradeId);
       if (row === undefined) throw unknownTrade(tradeId);
-      const next = change(tradeOf(row));
+      const current = tradeOf(row);
+      const next = change(current);
       assertSameTrade(tradeId, next.trade);
+      if (isUnchanged(current, next)) return { trade: current, due: [] };
       return { trade: next.trade, due: write(disk, next) };
     },
     async load(tradeId) {
       const row = disk.trades.get(tradeId);
       return row === undefined ? undefined : tradeOf(row);
     },
-    live: async () => liveTrades(disk),
-    liveAnywhere: async () => liveTrades(disk),
-    all: async () => [...disk.trades.values()].map(tradeOf),
+    ...readers(disk),
     due: async (tradeId) =>
       [...disk.pending].filter(([, entry]) => tradeId === undefined || entry.tradeId === tradeId).map(dueOf),
     async done(key) {

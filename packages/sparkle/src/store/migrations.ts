@@ -4,8 +4,15 @@ import { type Generated, type Kysely, type Migration, Migrator, sql } from 'kyse
 export type Tables = {
   /** Facts about the database itself: the network it belongs to. */
   about: { name: string; value: string };
-  /** `ended` is 0 or 1; `lock_outpoint` is set only while the trade lives. */
-  trade: { seq: Generated<number>; trade_id: string; ended: number; lock_outpoint: string | null; body: string };
+  /** `ended` and `committed` are 0 or 1; `lock_outpoint` is set only while the trade lives. */
+  trade: {
+    seq: Generated<number>;
+    trade_id: string;
+    ended: number;
+    committed: number;
+    lock_outpoint: string | null;
+    body: string;
+  };
   /** Every payment hash a trade ever had; never freed. */
   payment_hash: { payment_hash: string; trade_id: string };
   /** The outbox. `body` is null once the effect is done: its key is remembered, what it carried (a preimage) is not. */
@@ -94,6 +101,24 @@ async function createCoins(db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('coins_of_trade').on('coin').column('trade_id').execute();
 }
 
+/**
+ * Which trades may have money bound in them, so that nobody reads all others to add that up; and an index of the few that live
+ * among the many that have ended. Of a row that is there already it is not known: it counts as bound until it is written again.
+ */
+export async function markCommitted(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('trade')
+    .addColumn('committed', 'integer', (column) => column.notNull().defaultTo(1))
+    .execute();
+  await sql`update trade set committed = 0 where ended = 1`.execute(db);
+  await db.schema
+    .createIndex('live_trades')
+    .on('trade')
+    .columns(['committed', 'seq'])
+    .where(sql.ref('ended'), '=', 0)
+    .execute();
+}
+
 /** Every step that ever changed the tables, in the order of their names. A released step is never edited: add another. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001_trades': {
@@ -104,6 +129,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
     },
   },
   '0002_coins': { up: createCoins },
+  '0003_committed': { up: markCommitted },
 };
 
 /** Tables with numbered steps of their own in a database; `table` is the one that remembers which steps ran. */

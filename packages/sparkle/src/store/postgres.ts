@@ -16,8 +16,8 @@ import {
 } from './postgres-leases.ts';
 import { PostgresLink } from './postgres-link.ts';
 import type { PostgresTables } from './postgres-migrations.ts';
-import { assertSameTrade, duplicateTrade, unknownTrade } from './rules.ts';
-import { dueOf, liveTrades, nextKeyIndex, reserve, reserved, rowOf, tradeOf, write } from './sql.ts';
+import { assertSameTrade, duplicateTrade, isUnchanged, unknownTrade } from './rules.ts';
+import { committedTrades, dueOf, liveTrades, nextKeyIndex, reserve, reserved, rowOf, tradeOf, write } from './sql.ts';
 import type { Change, Due, Store } from './store.ts';
 
 /** Which database, and how this instance behaves in it; times in milliseconds, of the database's clock. */
@@ -164,8 +164,10 @@ async function update(session: Session, { tradeId, change, me }: Update) {
   if (row === undefined) throw unknownTrade(tradeId);
   const isMine = row.holder === me;
   if (!isMine && !row.isFree) throw elsewhere(tradeId);
-  const next = change(tradeOf(row));
+  const current = tradeOf(row);
+  const next = change(current);
   assertSameTrade(tradeId, next.trade);
+  if (isMine && row.token !== null && isUnchanged(current, next)) return { trade: current, due: [], token: row.token };
   let token = row.token ?? 0;
   const due = await write(plain(session), next, async (state) => {
     const written = await session
@@ -182,7 +184,7 @@ async function update(session: Session, { tradeId, change, me }: Update) {
   return { trade: next.trade, due, token };
 }
 
-function reads({ db, link }: Open): Pick<Store, 'load' | 'live' | 'liveAnywhere' | 'all'> {
+function reads({ db, link }: Open): Pick<Store, 'load' | 'live' | 'liveAnywhere' | 'committed' | 'all'> {
   const me = link.id;
   const bodies = db.selectFrom('trade').select('body').orderBy('seq');
   return {
@@ -197,6 +199,7 @@ function reads({ db, link }: Open): Pick<Store, 'load' | 'live' | 'liveAnywhere'
         return (await bodies.where('ended', '=', 0).where('holder', '=', me).execute()).map(tradeOf);
       }),
     liveAnywhere: () => liveTrades(plain(db)),
+    committed: () => committedTrades(plain(db)),
     all: () => asking(async () => (await bodies.execute()).map(tradeOf)),
   };
 }

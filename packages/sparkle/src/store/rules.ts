@@ -1,12 +1,25 @@
 import { SparkleError } from '../protocol/errors.ts';
+import type { Change } from './store.ts';
 import { isEnded, lockOutpointOf, paymentHashOf, type Trade } from '../protocol/trade/step.ts';
 
 /** What a trade claims for itself alone: the hash for ever, the outpoint while it lives. */
-export type Claims = { ended: boolean; paymentHash: string | undefined; lockOutpoint: string | undefined };
+export type Claims = {
+  ended: boolean;
+  committed: boolean;
+  paymentHash: string | undefined;
+  lockOutpoint: string | undefined;
+};
 
 export function claimsOf(trade: Trade): Claims {
   const ended = isEnded(trade);
-  return { ended, paymentHash: paymentHashOf(trade), lockOutpoint: ended ? undefined : lockOutpointOf(trade) };
+  const lockOutpoint = ended ? undefined : lockOutpointOf(trade);
+  return { ended, committed: isCommitted(trade), paymentHash: paymentHashOf(trade), lockOutpoint };
+}
+
+/** Whether money may be bound in a live trade. A sale that waits for its payment has built nothing and holds nothing. */
+function isCommitted(trade: Trade): boolean {
+  const isWaiting = trade.state === 'quoting' || trade.state === 'invoiced';
+  return !(trade.role === 'seller' && trade.mode === 'hold-first' && isWaiting) && !isEnded(trade);
 }
 
 /** Two trades on one hash would settle each other; two on one lock would fight for the same output. */
@@ -20,6 +33,10 @@ export function duplicateTrade(taken: {
   const sentence = `${what} of trade ${tradeId} must be unused; ${value} is that of ${holder}`;
   return new SparkleError('duplicate_trade', sentence, { ...taken });
 }
+
+/** The very same state and nothing to do: there is nothing to write. Most looks end so, and each block brings one for every trade. */
+export const isUnchanged = (current: Trade, { trade, effects }: Change): boolean =>
+  trade === current && effects.length === 0;
 
 export const unknownTrade = (tradeId: string): SparkleError =>
   new SparkleError('unknown_trade', `a trade with this id must exist; got ${tradeId}`, { tradeId });

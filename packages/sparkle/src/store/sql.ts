@@ -9,6 +9,7 @@ import {
   claimsOf,
   duplicateTrade,
   endedTrade,
+  isUnchanged,
   unknownEffect,
   unknownTrade,
 } from './rules.ts';
@@ -56,7 +57,7 @@ async function assertFree(
 }
 
 /** What a trade's row says of its state, whoever writes it. */
-type TradeRow = { ended: number; lock_outpoint: string | null; body: string };
+type TradeRow = { ended: number; committed: number; lock_outpoint: string | null; body: string };
 
 /**
  * The state and what is due because of it; the caller's transaction makes both true at once, and `put` writes the row.
@@ -71,7 +72,8 @@ export async function write(
   const { tradeId } = trade;
   const claims = claimsOf(trade);
   const { isNewHash } = await assertFree(session, tradeId, claims);
-  await put({ ended: claims.ended ? 1 : 0, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) });
+  const [ended, committed] = [claims.ended ? 1 : 0, claims.committed ? 1 : 0];
+  await put({ ended, committed, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) });
   if (isNewHash && claims.paymentHash !== undefined)
     await session.insertInto('payment_hash').values({ payment_hash: claims.paymentHash, trade_id: tradeId }).execute();
   if (claims.ended) await session.deleteFrom('coin').where('trade_id', '=', tradeId).execute();
@@ -114,6 +116,11 @@ export async function liveTrades(db: Kysely<Tables>): Promise<Trade[]> {
   return rows.map(tradeOf);
 }
 
+export async function committedTrades(db: Kysely<Tables>): Promise<Trade[]> {
+  const live = db.selectFrom('trade').select('body').where('ended', '=', 0);
+  return (await live.where('committed', '=', 1).orderBy('seq').execute()).map(tradeOf);
+}
+
 async function decide(session: Session, tradeId: string, effects: KeyedEffect[]): Promise<Due[]> {
   if (effects.length === 0) return [];
   const rows = effects.map(({ key, effect }) => ({ key, body: encodeState(effect), attempts: 0, not_before: 0 }));
@@ -151,7 +158,9 @@ const put = (session: Session, tradeId: string, row: TradeRow): Promise<unknown>
     .onConflict((known) => known.column('trade_id').doUpdateSet(row))
     .execute();
 
-function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'liveAnywhere' | 'all'> {
+function trades(
+  db: Kysely<Tables>,
+): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'liveAnywhere' | 'committed' | 'all'> {
   return {
     create: (change) =>
       db.transaction().execute(async (session) => {
@@ -164,8 +173,10 @@ function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 
       db.transaction().execute(async (session) => {
         const row = await rowOf(session, tradeId);
         if (row === undefined) throw unknownTrade(tradeId);
-        const next = change(tradeOf(row));
+        const current = tradeOf(row);
+        const next = change(current);
         assertSameTrade(tradeId, next.trade);
+        if (isUnchanged(current, next)) return { trade: current, due: [] };
         return { trade: next.trade, due: await write(session, next, (row) => put(session, tradeId, row)) };
       }),
     async load(tradeId) {
@@ -174,6 +185,7 @@ function trades(db: Kysely<Tables>): Pick<Store, 'create' | 'update' | 'load' | 
     },
     live: () => liveTrades(db),
     liveAnywhere: () => liveTrades(db),
+    committed: () => committedTrades(db),
     all: async () => (await db.selectFrom('trade').select('body').orderBy('seq').execute()).map(tradeOf),
   };
 }

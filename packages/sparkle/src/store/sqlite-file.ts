@@ -4,6 +4,8 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
+import { SqliteGroupDialect } from './sqlite-dialect.ts';
+import { SqliteGroup } from './sqlite-group.ts';
 import { applicationId, type MigrationSet, migrateSet, type Tables, tradeTables } from './migrations.ts';
 
 /** Which file, which network its trades are on, and what else a program keeps in it beside the trades. */
@@ -80,7 +82,7 @@ const executedMigrations = (db: Database, table: string): string[] =>
 async function openOurs(file: SqliteFile): Promise<OpenFile> {
   chmodSync(file.path, 0o600);
   const raw = new SqliteDatabase(file.path, { timeout: 0 });
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: raw }) });
+  const setup = new Kysely<Tables>({ dialect: new SqliteDialect({ database: raw }) });
   try {
     // Exclusive before WAL: the lock is then held for as long as the file is open, and the kernel drops it after a kill -9.
     for (const pragma of ['locking_mode = exclusive', 'journal_mode = wal', 'synchronous = full', 'foreign_keys = on'])
@@ -89,8 +91,12 @@ async function openOurs(file: SqliteFile): Promise<OpenFile> {
     raw.pragma('secure_delete = on');
     // fsync alone does not reach the platter on macOS.
     raw.pragma('fullfsync = on');
-    await migrate({ db, raw }, file);
-    return { db, raw };
+    await migrate({ db: setup, raw }, file);
+    const group = new SqliteGroup(raw);
+    const db = new Kysely<Tables>({ dialect: new SqliteGroupDialect(group) });
+    // Kysely closes only what was asked at least once.
+    await db.selectFrom('about').select('name').execute();
+    return { db, raw: { backup: (path) => group.apart(() => raw.backup(path)) } };
   } catch (error) {
     raw.close();
     throw error;

@@ -173,11 +173,30 @@ test('sqlite: a file that a crash left empty is a new database', async (context)
 
 test('sqlite: a database of an older program is brought up to date and keeps its trades', async (context) => {
   const file = await filled(context);
-  changeFile(file, `drop table coin; delete from kysely_migration where name = '0002_coins'`);
+  changeFile(
+    file,
+    `drop table coin; drop index live_trades; alter table trade drop column committed;
+     delete from kysely_migration where name in ('0002_coins', '0003_committed')`,
+  );
   const store = await sqliteStore(file);
   assert.deepEqual(await store.all(), [quoting(name)]);
+  // What an older program wrote may have anything bound in it.
+  assert.deepEqual(await store.committed(), [quoting(name)]);
   await store.reserve('t1', [`${'c0'.repeat(32)}:0`]);
   assert.equal((await store.reserved()).size, 1);
+  await store.close();
+});
+
+test('sqlite: an update that changes nothing writes nothing', async (context) => {
+  const file = newFile(context);
+  const store = await sqliteStore(file);
+  await store.create({ trade: quoting(name), effects: [] });
+  const log = () => statSync(`${file.path}-wal`).size;
+  const before = log();
+  await store.update(name.tradeId, (trade) => ({ trade, effects: [] }));
+  assert.equal(log(), before);
+  await store.update(name.tradeId, (trade) => ({ trade: { ...trade }, effects: [] }));
+  assert.ok(log() > before);
   await store.close();
 });
 

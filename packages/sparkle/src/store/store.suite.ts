@@ -90,6 +90,36 @@ function stateTests(run: Run): void {
     assert.deepEqual(idsOf(await store.all()), ['t2', 't1', 't3']);
   });
 
+  run(
+    'of live trades those count as committed that are beyond their invoice, until they have ended',
+    async (_disk, store) => {
+      for (const each of [first, second, third]) await store.create({ trade: quoting(each), effects: [] });
+      await store.update('t2', () => ({
+        trade: { ...quoting(second), state: 'invoiced', invoice: 'lnbcrt1' },
+        effects: [],
+      }));
+      assert.deepEqual(await store.committed(), []);
+      await store.update('t1', () => ({ trade: locked(first, hex('10')), effects: [] }));
+      await store.update('t2', () => ({ trade: locked(second, hex('11')), effects: [] }));
+      assert.deepEqual(idsOf(await store.committed()), ['t1', 't2']);
+      await store.update('t1', () => ({ trade: ended(first), effects: [] }));
+      assert.deepEqual(idsOf(await store.committed()), ['t2']);
+    },
+  );
+
+  run(
+    'an update that changes nothing answers with the trade as it is, one that only has effects stores them',
+    async (_disk, store) => {
+      await store.create({ trade: quoting(first), effects: [] });
+      assert.deepEqual(await store.update('t1', (trade) => ({ trade, effects: [] })), {
+        trade: quoting(first),
+        due: [],
+      });
+      await store.update('t1', (trade) => ({ trade, effects: [alert('a')] }));
+      assert.deepEqual(keysOf(await store.due('t1')), ['a']);
+    },
+  );
+
   run('concurrent updates of one trade happen one after the other', async (_disk, store) => {
     await store.create({ trade: { ...quoting(first), keyIndex: 0 }, effects: [] });
     const add = (): Promise<unknown> => store.update('t1', (trade) => ({ trade: countedUp(trade), effects: [] }));

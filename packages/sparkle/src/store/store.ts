@@ -35,6 +35,8 @@ export interface Store {
   all(): Promise<Trade[]>;
   /** Trades that have not ended, in whosever hands: for what instances share, such as one limit on what is at risk. */
   liveAnywhere(): Promise<Trade[]>;
+  /** Of those all in which money is bound or soon may be: not the many sales whose invoice nobody has paid yet. */
+  committed(): Promise<Trade[]>;
   /**
    * Keeps outputs of a shared wallet for a trade, as long as it lives: all of them, or throws `duplicate_trade` when another
    * trade has one. Keeping again what is kept already changes nothing.

@@ -67,7 +67,10 @@ test('a seller with two hundred sales under way takes no more', async () => {
   const on = await stage();
   const { seller, buyer } = await pair(on);
   await seller.stop();
-  const crowd = Array.from({ length: 200 }, () => ({ role: 'seller', tradeId: 'x', state: 'ended' }));
+  const open = { role: 'seller', mode: 'hold-first', state: 'quoting' };
+  const crowd = Array.from({ length: 200 }, (_, index) => ({
+    ...{ ...open, tradeId: `x${index}`, terms: { paymentHash: `${index}` } },
+  }));
   const store = { ...on.parts.seller.store, liveAnywhere: async () => crowd as never };
   const busy = new Trader({ ...on.parts.seller, store });
   await busy.start();

@@ -99,7 +99,7 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
 /** What a fill pays to others is at risk until the buyer claims. Asked here, where one is built after the other. */
 async function assertAffordable({ store, mostFilledSats }: Parts, tradeId: string, fill: Fill): Promise<void> {
   if (mostFilledSats === undefined) return;
-  const others = (await store.liveAnywhere()).filter((trade) => trade.tradeId !== tradeId && 'lock' in trade);
+  const others = (await store.committed()).filter((trade) => trade.tradeId !== tradeId && 'lock' in trade);
   const paid = others.flatMap((trade) =>
     trade.role === 'seller' && trade.offer.fill !== undefined ? [trade.offer.fill] : [],
   );

@@ -22,7 +22,7 @@ type Known = Partial<OutputAssets>;
 
 /** A store of one trade, with what is kept in it: as far as a purse looks into one. */
 const storeWith = (live: Trade, kept: Map<string, string>) => ({
-  liveAnywhere: async () => [live],
+  committed: async () => [live],
   reserved: async () => kept,
   reserve: async (tradeId: string, outpoints: readonly string[]) => {
     for (const value of outpoints)

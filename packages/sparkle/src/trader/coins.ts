@@ -54,7 +54,7 @@ export function createPurse(parts: PurseParts): Purse {
 
 /** What is written into a transaction of a live trade, and what is kept for one that is not written down yet. */
 async function holders(store: Store): Promise<{ written: Map<string, string>; kept: Map<string, string> }> {
-  const live = await store.liveAnywhere();
+  const live = await store.committed();
   const inputs = live.flatMap((trade) => inputsFor(trade).map((outpoint) => [outpoint, trade.tradeId] as const));
   return { written: new Map(inputs), kept: await store.reserved() };
 }

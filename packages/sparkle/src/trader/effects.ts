@@ -1,4 +1,4 @@
-import { decodeInvoice } from '../protocol/bolt11.ts';
+import { readKnownInvoice } from '../protocol/bolt11.ts';
 import { isHeldInFull } from '../protocol/checks.ts';
 import { mayPass, SparkleError } from '../protocol/errors.ts';
 import type { TradeKeys } from '../protocol/keys.ts';
@@ -155,7 +155,7 @@ const asked = (terms: Terms, expirySeconds: number) => ({
 
 /** A node that returned an invoice for another hash would sell a payment that opens no lock. */
 function invoiceReady(terms: Terms, { bolt11 }: { bolt11: string }): Result {
-  const { paymentHash } = decodeInvoice(bolt11);
+  const { paymentHash } = readKnownInvoice(bolt11);
   if (paymentHash === terms.paymentHash) return { type: 'invoice_ready', bolt11 };
   const detail = { expected: terms.paymentHash, paymentHash };
   throw new SparkleError(

@@ -84,6 +84,11 @@ export class Engine {
     return () => this.#listeners.delete(listener);
   }
 
+  /** How many sales and forwarded payments have not ended. */
+  get sales(): number {
+    return this.#known.asked;
+  }
+
   /** Resolves when no trade is being worked on. */
   idle(): Promise<void> {
     return this.#lanes.idle();

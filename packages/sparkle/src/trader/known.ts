@@ -8,21 +8,27 @@ export class Known {
   readonly #locks = new Map<string, { outpoint: string; paymentHash: string }>();
   /** Trades in our hands by payment hash. */
   readonly #payments = new Map<string, string>();
-  readonly #mine = new Set<string>();
+  /** Those trades, each with its payment hash once there is one. */
+  readonly #mine = new Map<string, string | undefined>();
+  /** Live trades that others ask for, sales and payments that are passed on; also those that another instance holds. */
+  readonly #asked = new Set<string>();
 
   /** A trade as it is now, which another instance may hold. */
   note(trade: Trade): void {
     const outpoint = trade.role === 'seller' ? lockOutpointOf(trade) : undefined;
     if (outpoint === undefined || trade.role !== 'seller') this.#locks.delete(trade.tradeId);
     else this.#locks.set(trade.tradeId, { outpoint, paymentHash: trade.terms.paymentHash });
-    if (isEnded(trade)) this.lost(trade.tradeId);
+    if (trade.role !== 'buyer') this.#asked.add(trade.tradeId);
+    if (!isEnded(trade)) return;
+    this.#asked.delete(trade.tradeId);
+    this.lost(trade.tradeId);
   }
 
   noteOurs(trade: Trade): void {
     this.note(trade);
     if (isEnded(trade)) return;
-    this.#mine.add(trade.tradeId);
     const paymentHash = paymentHashOf(trade);
+    this.#mine.set(trade.tradeId, paymentHash);
     if (paymentHash !== undefined) this.#payments.set(paymentHash, trade.tradeId);
   }
 
@@ -32,8 +38,14 @@ export class Known {
 
   /** It is in our hands no longer. */
   lost(gone: string): void {
+    const paymentHash = this.#mine.get(gone);
+    if (paymentHash !== undefined) this.#payments.delete(paymentHash);
     this.#mine.delete(gone);
-    for (const [paymentHash, tradeId] of this.#payments) if (tradeId === gone) this.#payments.delete(paymentHash);
+  }
+
+  /** How many sales and payments passed on are live; of another instance as far as it was heard. */
+  get asked(): number {
+    return this.#asked.size;
   }
 
   /** The trade of ours that a payment is for. */

@@ -4,10 +4,10 @@ import type { Envelope } from '../market/market.ts';
 import { checkRequest } from '../protocol/checks.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
 import { mayPass, SparkleError } from '../protocol/errors.ts';
-import { identityKey, type KeyPair, tradeKeys } from '../protocol/keys.ts';
+import { identityKey, type KeyPair, keysOfTrades } from '../protocol/keys.ts';
 import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
 import type { Moment } from '../protocol/trade/event.ts';
-import { openBuyer, openForwarder, openSeller } from '../protocol/trade/open.ts';
+import { openBuyer, openForwarder, openSeller, sellerKeys } from '../protocol/trade/open.ts';
 import { forwardedBy, saidBy } from '../protocol/trade/quoting.ts';
 import { counterpartiesOf, type Trade } from '../protocol/trade/step.ts';
 import type { Forward, Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
@@ -72,7 +72,7 @@ export class Trader {
     this.#me = identityKey({ seed, network });
     this.id = this.#me.public;
     this.#hands = {
-      keys: (index) => tradeKeys({ seed, network, index }),
+      keys: keysOfTrades({ seed, network }),
       say: (to, message) => this.#say(to, message),
       purse: createPurse(parts),
     };
@@ -272,7 +272,7 @@ export class Trader {
   }
 
   #signed(message: TradeMessage): string {
-    return writeMessage(message, { secret: this.#me.secret, auxRand: this.#parts.clock.randomBytes(32) });
+    return writeMessage(message, { ...this.#me, auxRand: this.#parts.clock.randomBytes(32) });
   }
 
   async #say(to: string, message: TradeMessage): Promise<void> {
@@ -339,15 +339,15 @@ export class Trader {
   /** Begins a sale, or says all that is wrong with the request. Throws `duplicate_trade`. */
   async #open(request: TradeRequest, offer: Offer): Promise<Refusal[]> {
     const { store } = this.#parts;
-    const busy = await this.#tooMany();
+    const busy = this.#tooMany();
     if (busy !== undefined) return [busy];
     const at = await this.#now();
     // Before a key index is spent: whoever restores from the phrase searches through all of them.
     const failures = checkRequest({ request, offer, ...at });
     if (failures.length > 0) return failures;
     const keyIndex = await store.nextKeyIndex();
-    const { refund, paymentHash } = this.#hands.keys(keyIndex);
-    const opened = openSeller({ request, offer, keys: { keyIndex, refundKey: refund.public, paymentHash }, at });
+    const keys = this.#hands.keys(keyIndex);
+    const opened = openSeller({ request, offer, keys: sellerKeys(keyIndex, keys), at });
     if ('failures' in opened) return opened.failures;
     await this.#engine.open(opened);
     return [];
@@ -356,7 +356,7 @@ export class Trader {
   async #openForward(request: TradeRequest, forward: Forward): Promise<Refusal[]> {
     const { network, lightning } = this.#parts;
     assertNodeCan('forward hold-first', lightning.capabilities);
-    const busy = await this.#tooMany();
+    const busy = this.#tooMany();
     if (busy !== undefined) return [busy];
     const opened = openForwarder({ request, forward, network, forwarderId: this.id, at: await this.#now() });
     if ('failures' in opened) return opened.failures;
@@ -364,9 +364,9 @@ export class Trader {
     return [];
   }
 
-  async #tooMany(): Promise<Refusal | undefined> {
+  #tooMany(): Refusal | undefined {
     const most = this.#parts.mostSales ?? MOST_SALES;
-    if ((await this.#parts.store.liveAnywhere()).filter(({ role }) => role !== 'buyer').length < most) return undefined;
+    if (this.#engine.sales < most) return undefined;
     return { code: 'busy', sentence: `at most ${most} sales are open at one time; ask again later` };
   }
 

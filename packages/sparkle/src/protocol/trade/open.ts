@@ -1,6 +1,7 @@
 import { checkRequest, type Failure } from '../checks.ts';
 import { confirmationsFor, holdFirstHeights, holdInvoiceExpirySeconds, lockFirstRefundHeight } from '../deadlines.ts';
 import { SparkleError } from '../errors.ts';
+import type { TradeKeys } from '../keys.ts';
 import type { TradeRequest } from '../messages.ts';
 import type { NetworkName } from '../network.ts';
 import type { Moment } from './event.ts';
@@ -30,6 +31,14 @@ function requestOf(want: Want): TradeRequest {
 
 /** The seller's own part of a new trade: keys of `keyIndex`, and in lock-first the hash of his preimage. */
 export type SellerKeys = { keyIndex: number; refundKey: string; paymentHash: string };
+
+/** Our own hash is made when it is asked for: in hold-first the buyer brings his. */
+export const sellerKeys = (keyIndex: number, keys: TradeKeys): SellerKeys => ({
+  ...{ keyIndex, refundKey: keys.refund.public },
+  get paymentHash() {
+    return keys.paymentHash;
+  },
+});
 
 /** A seller answers a request: every failure, or the first state with what shall be done. */
 export function openSeller(asked: {

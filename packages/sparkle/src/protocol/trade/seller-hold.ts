@@ -7,7 +7,7 @@ import {
   lockGiveUpHeight,
   refundIsOpen,
 } from '../deadlines.ts';
-import { decodeInvoice, invoiceExpiresAt } from '../bolt11.ts';
+import { readKnownInvoice } from '../bolt11.ts';
 import { isPreimageOf } from '../preimage.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
@@ -352,7 +352,7 @@ function canceled(trade: In<'canceling'>, { view, at }: Event<'looked'>): After 
 /** A node that lost what it held may go on calling the invoice held, with less in it or with nothing. */
 const holdStands = ({ terms }: In<'building' | 'locking'>, { invoice }: View): boolean =>
   invoice === undefined || (invoice.state === 'held' && isHeldInFull({ terms, held: invoice }));
-const expiresAt = (invoice: string): number => invoiceExpiresAt(decodeInvoice(invoice));
+const expiresAt = (invoice: string): number => readKnownInvoice(invoice).expiresAt;
 const sent = ({ txid, raw }: { txid: string; raw: string }) => ({ txid, raw });
 const base = ({ role, mode, tradeId, keyIndex, terms, offer }: HoldSeller) => ({
   role,

@@ -1,5 +1,5 @@
 import { invoiceCancelHeight, lastPayHeight, lockInvoiceExpirySeconds, refundIsOpen } from '../deadlines.ts';
-import { decodeInvoice, invoiceExpiresAt } from '../bolt11.ts';
+import { readKnownInvoice } from '../bolt11.ts';
 import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
 import { broadcastLock, lockIsImpossible, planAbort, pushAbort, pushLock } from './locking.ts';
@@ -138,7 +138,7 @@ function paidOrLate(trade: In<'invoiced'>, { view, at }: Event<'looked'>): After
   const { terms, offer } = trade;
   const late =
     at.height >= invoiceCancelHeight({ refundHeight: terms.refundHeight, routeCapBlocks: offer.routeCapBlocks }) ||
-    at.nowSeconds > invoiceExpiresAt(decodeInvoice(trade.invoice));
+    at.nowSeconds > readKnownInvoice(trade.invoice).expiresAt;
   if (late) return withdraw(trade, at.height);
   if (at.height <= trade.announcedAt) return stay(trade);
   const again = view.lock?.state === 'absent' ? [broadcastLock(trade, trade.lock, `relock/${at.height}`)] : [];
