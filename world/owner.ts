@@ -56,13 +56,18 @@ export class Owner {
   }
 
   /** Moves what he has listed: the listing is good for nothing from now on. */
-  async moveAway({ outpoint, valueSats }: Inscribed): Promise<string> {
+  async moveAway(inscribed: Inscribed): Promise<string> {
+    return this.#regtest.rpc<string>('sendrawtransaction', [await this.movingAway(inscribed)]);
+  }
+
+  /** The same, signed and not sent. */
+  async movingAway({ outpoint, valueSats }: Inscribed): Promise<string> {
     const [txid = '', vout] = outpoint.split(':');
     const outputs = [{ [await this.address()]: Number(valueSats - 1_000n) / 1e8 }];
     const { rpc } = this.#regtest;
     const raw = await rpc<string>('createrawtransaction', [[{ txid, vout: Number(vout) }], outputs]);
     const { hex } = await rpc<{ hex: string }>('signrawtransactionwithwallet', [raw], this.#wallet);
-    return rpc<string>('sendrawtransaction', [hex]);
+    return hex;
   }
 
   /** Sats that reached an address of his. */

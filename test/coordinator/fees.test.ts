@@ -123,6 +123,40 @@ describe('the money of a sale', { skip: withoutBitcoind }, () => {
     assert.equal(await shop.owner.receivedSats(artist), before + 3_000n);
   });
 
+  test('of a sale whose owner moved his inscription while the fill waited is what taking the fill back has cost', async () => {
+    const { inscribed, payoutAddress } = await shop.listed(child(5));
+    const bought = await shop.prepared(inscribed.inscriptionId);
+    const moved = await shop.owner.movingAway(inscribed);
+    const before = await holdings();
+    await shop.pay(bought);
+    await shop.reaches(bought.checkout, 'broadcast');
+    // No node relays it beside the fill, but a miner may have it.
+    await shop.world.regtest.generateBlock([moved]);
+    const isOver = async () => {
+      if ((await shop.state(bought.checkout)).status === 'failed') return true;
+      await shop.mine(1);
+      return false;
+    };
+    await until('the fill was taken back', isOver, PATIENCE);
+    assert.equal(await shop.owner.receivedSats(payoutAddress), 0n);
+    const { walletSats, lightningMsat } = await holdings();
+    assert.equal(lightningMsat, before.lightningMsat);
+    const lostSats = before.walletSats - walletSats;
+    const tradeId = (bought.checkout.trade_id ?? '').replaceAll('-', '');
+    const booked = async () => shop.house.ledger.ofTrade(tradeId);
+    const isBooked = async () => {
+      await shop.mine(1);
+      return (await booked()).length > 0;
+    };
+    await until('it is in the books', isBooked, PATIENCE);
+    const lines = (await booked()).map(({ account, msat, why }) => [why, account, msat / 1000n]);
+    assert.ok(lostSats > 0n);
+    assert.deepEqual(lines, [
+      ['aborted', 'coins', -lostSats],
+      ['aborted', 'chain_fees', lostSats],
+    ]);
+  });
+
   /** The buyer claims by himself, and needs nobody to send it. */
   async function claimed({ keys, checkout }: Bought): Promise<void> {
     const { messages, lock } = await shop.proof(checkout);
