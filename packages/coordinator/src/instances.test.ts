@@ -5,10 +5,13 @@ import { systemClock } from 'sparkle-protocol/trader/clock';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { withoutPostgres } from '../../../test/regtest/parts.ts';
 import { type Postgres, startPostgres } from '../../../test/regtest/postgres.ts';
+import { Books } from './books.ts';
+import { saleIn, sell, SOLD } from './books.suite.ts';
 import { type Database, openDatabase } from './database.ts';
 import { forgetAnswers, installIdempotency } from './idempotency.ts';
 import { Ledger } from './ledger.ts';
 import { installProblems } from './problem.ts';
+import { Outgoing } from './outgoing.ts';
 import { openReceiver } from './webhooks.suite.ts';
 import { Webhooks } from './webhooks.ts';
 
@@ -79,6 +82,20 @@ describe('two instances on one PostgreSQL', { skip: withoutPostgres }, () => {
     assert.equal(lines?.length, 2);
     assert.deepEqual(await ledgers[1]?.unbalanced(), []);
     assert.equal((await ledgers[1]?.report({ month: '2026-11' }))?.length, 2);
+  });
+
+  test('a sale that both look at is in the books once', async (context) => {
+    const [database, other] = await two(context);
+    const of = await saleIn(database);
+    await sell(of);
+    of.paper.height += 5;
+    const ledger = new Ledger(other);
+    const elsewhere = { ...of.parts, store: other.store, ledger, outgoing: new Outgoing(other.tables) };
+    const books = [of.parts, elsewhere].map((parts) => new Books({ ...parts, nowSeconds: () => AT }));
+    await Promise.all([...books, ...books].map((each) => each.catchUp()));
+    await Promise.all(books.map((each) => each.catchUp()));
+    assert.deepEqual(await of.inSats(), SOLD);
+    assert.deepEqual(await of.states(), ['bump booked', 'lock closed']);
   });
 
   test('a webhook is told by one of them, in order', async (context) => {
