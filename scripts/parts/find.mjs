@@ -63,9 +63,12 @@ async function onThisMachine(part, log) {
   return undefined;
 }
 
+/** A part that is built another way than before has another name there. */
+const cacheName = ({ name, cachedAs = name }) => cachedAs;
+
 async function fromCache(part) {
   if (part.fill === undefined) return undefined;
-  const cached = await cachedPart(part.name, part.version);
+  const cached = await cachedPart(cacheName(part), part.version);
   if (cached === undefined) return undefined;
   return found(part, await part.fromFolder(cached.dir), cached.facts.version, 'cache');
 }
@@ -78,7 +81,7 @@ async function installed(part, log) {
     return { ...there, source: 'installed' };
   }
   const { dir, facts } = await intoCache({
-    ...{ part: part.name, version: part.version, log },
+    ...{ part: cacheName(part), version: part.version, log },
     fill: async (dest) => {
       const filled = await part.fill({ dest, log });
       const version = await versionSaid(await part.fromFolder(dest), part.asks);

@@ -61,7 +61,7 @@ function flagsFor({ regtest, dir, name, ports }: { regtest: Regtest; dir: string
 }
 
 /** It takes 3 to 8 seconds, and many times that while the machine builds and tests other things. */
-const starting = { patienceMilliseconds: 180_000 };
+const starting = { patienceMilliseconds: 180_000, everyMilliseconds: 100 };
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

@@ -86,7 +86,7 @@ describe('npm run parts: where a part is looked for', () => {
   test('the list has one row a part, whether it is there, from where, in which version', () => {
     const { env, cache } = machine({
       programs: { ord: said('ord 0.29.0') },
-      cached: { 'lnd-0.21.0-beta/sparkle-part.json': stamp('0.21.0-beta') },
+      cached: { 'lnd-lowscrypt-0.21.0-beta/sparkle-part.json': stamp('0.21.0-beta') },
     });
     const { stdout, status } = run(['--list', 'lnd', 'ord', 'relay'], env);
     assert.equal(status, 0);
@@ -96,7 +96,7 @@ describe('npm run parts: where a part is looked for', () => {
       .map((line) => line.split(/ +/));
     assert.deepEqual(rows, [
       ['part', 'there', 'source', 'version', 'path'],
-      ['lnd', 'yes', 'cache', '0.21.0-beta', join(cache, 'lnd-0.21.0-beta/lnd')],
+      ['lnd', 'yes', 'cache', '0.21.0-beta', join(cache, 'lnd-lowscrypt-0.21.0-beta/lnd')],
       ['ord', 'yes', 'PATH', '0.29.0', join(env.PATH, 'ord')],
       ['relay', 'no'],
     ]);
@@ -130,7 +130,10 @@ describe('npm run parts: where a part is looked for', () => {
       lnd: said('lnd version 0.17.5-beta commit=v0.17.5-beta'),
       electrumx_server: said('ElectrumX server starting. (spesmilo. version=2.0.0)'),
     };
-    const { env, bin } = machine({ programs, cached: { 'lnd-0.21.0-beta/sparkle-part.json': stamp('0.21.0-beta') } });
+    const { env, bin } = machine({
+      programs,
+      cached: { 'lnd-lowscrypt-0.21.0-beta/sparkle-part.json': stamp('0.21.0-beta') },
+    });
     const { stderr, status } = run(['lnd'], { ...env, SPARKLE_LND: join(bin, 'lnd') });
     assert.equal(status, 3);
     assert.match(stderr, /SPARKLE_LND names LND 0\.17\.5-beta; it must be 0\.18 or newer/);
@@ -151,7 +154,7 @@ describe('npm run parts: where a part is looked for', () => {
 
   test('only the pinned version with its stamp counts as installed', () => {
     const { env } = machine({
-      cached: { 'lnd-0.20.0-beta/sparkle-part.json': stamp('0.20.0-beta'), 'ord-0.29.1/bin/ord': 'half' },
+      cached: { 'lnd-lowscrypt-0.20.0-beta/sparkle-part.json': stamp('0.20.0-beta'), 'ord-0.29.1/bin/ord': 'half' },
     });
     assert.deepEqual([listed('lnd', env).isThere, listed('ord', env).isThere], [false, false]);
   });
