@@ -13,6 +13,7 @@ import {
   looked,
   R,
 } from 'sparkle-protocol/protocol/trade/fixtures.suite';
+import { forwarder, incoming } from 'sparkle-protocol/protocol/trade/forward.suite';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { type Alarm, blocksToDeadline, Guardian } from './guardian.ts';
@@ -38,6 +39,13 @@ const CASES: readonly [Trade, number, string][] = [
   [holdBuyer.claiming, R - 36, 'preimage shown'],
   [{ ...holdBuyer.claimed, revealed: true } as Trade, R, 'claim confirmed'],
   [lockBuyer.verifying, lockTerms.refundHeight - 288, 'payment started'],
+  [forwarder.quoting, HEIGHT + 12, 'payment accepted'],
+  [forwarder.invoiced, HEIGHT + 12, 'payment accepted'],
+  [forwarder.paying, incoming.expiryHeight - 80, 'payment passed on'],
+  [forwarder.announced, incoming.expiryHeight - 80, 'payment passed on'],
+  [forwarder.unsent, incoming.expiryHeight - 80, 'payment passed on'],
+  [forwarder.returning, incoming.expiryHeight - 80, 'payment passed on'],
+  [forwarder.settling, incoming.expiryHeight - 24, 'payment settled'],
   [lockBuyer.claiming, lockTerms.refundHeight, 'claim confirmed'],
 ];
 
@@ -47,7 +55,7 @@ for (const [trade, height, what] of CASES)
     assert.equal(urgencyOf(trade, height - 73), 'none');
   });
 
-for (const trade of [ended, holdBuyer.requested, lockBuyer.requested])
+for (const trade of [ended, forwarder.asking, holdBuyer.requested, lockBuyer.requested])
   test(`a ${trade.role} in ${trade.state} has no deadline and needs nobody`, () => {
     assert.equal(nextDeadline(trade), undefined);
     assert.equal(urgencyOf(trade, 499_999_999), 'none');
@@ -61,6 +69,13 @@ test('a trade that keeps its deadlines never needs anybody', () => {
 test('before a held payment expires a human is told at twice the margin and called at once', () => {
   const levels = [E - 49, E - 48, E - 25, E - 24, E + 100].map((height) => urgencyOf(refunding, height));
   assert.deepEqual(levels, ['none', 'alert', 'alert', 'page', 'page']);
+});
+
+test('a payment that was passed on needs a human when it has not ended in time, and calls one before what is held expires', () => {
+  const { expiryHeight } = incoming;
+  const heights = [expiryHeight - 80, expiryHeight - 79, expiryHeight - 25, expiryHeight - 24];
+  const levels = heights.map((height) => urgencyOf(forwarder.announced, height));
+  assert.deepEqual(levels, ['none', 'alert', 'alert', 'page']);
 });
 
 test('a claim that was shown needs a human before the refund opens', () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { SparkleError } from '../protocol/errors.ts';
+import { tradeKeys } from '../protocol/keys.ts';
 import type { Forward } from '../protocol/trade/terms.ts';
 import { outcomeOf, play, settle, stage, type Stage } from './parts.suite.ts';
 import { type Purchase, Trader } from './trader.ts';
@@ -9,11 +11,11 @@ async function three(change: (on: Stage) => void = () => {}) {
   const on = await stage();
   change(on);
   const [seller, buyer] = [new Trader(on.parts.seller), new Trader(on.parts.buyer)];
+  const { inscriptionId, expiresAt } = on.offer;
+  const sats = { sellerSats: 90_000n, totalSats: 91_000n, maxFeeMsat: 1_000_000n };
+  const forward: Forward = { inscriptionId, expiresAt, sellerId: seller.id, ...sats };
   const passing = (): Trader => {
     const forwarder = new Trader(on.parts.rival);
-    const { inscriptionId, expiresAt } = on.offer;
-    const sats = { sellerSats: 90_000n, totalSats: 91_000n, maxFeeMsat: 1_000_000n };
-    const forward: Forward = { inscriptionId, expiresAt, sellerId: seller.id, ...sats };
     forwarder.answerWith(async (request) => (request.inscriptionId === inscriptionId ? forward : undefined));
     return forwarder;
   };
@@ -21,7 +23,7 @@ async function three(change: (on: Stage) => void = () => {}) {
   for (const trader of [seller, buyer, forwarder]) await trader.start();
   await seller.sell(on.offer);
   const purchase: Purchase = { ...on.purchase(forwarder.id, 'hold-first'), priceSats: 91_000n };
-  return { on, seller, buyer, forwarder, passing, purchase };
+  return { on, seller, buyer, forwarder, passing, forward, purchase };
 }
 
 const balances = (on: Stage) =>
@@ -107,6 +109,30 @@ describe('a forwarder between two traders over memory', () => {
     await buyer.stop();
     await play(on, [seller, forwarder], async () => (await outcomeOf(forwarder, tradeId)) !== undefined);
     assert.deepEqual([await outcomeOf(seller, tradeId), await outcomeOf(forwarder, tradeId)], ['refunded', 'canceled']);
+    assert.deepEqual(balances(on), [0n, 0n, 0n]);
+  });
+
+  test('one who lets the inscription be locked for a key of his own gets nothing: the buyer shows his preimage to no such lock', async () => {
+    const { on, seller, buyer, forwarder, forward, purchase } = await three();
+    const { claim } = tradeKeys({ seed: on.parts.rival.seed, network: 'regtest', index: 0 });
+    forwarder.answerWith(async (request) => {
+      await forwarder.forward({ request: { ...request, claimKey: claim.public }, forward });
+      // Not a refusal: the letter comes again, and finds the trade.
+      throw new SparkleError('market_unavailable', 'later');
+    });
+    const tradeId = await buyer.buy(purchase);
+    const all = [seller, buyer, forwarder];
+    await play(on, all, async () => (await stateOf(buyer, tradeId)) === 'withdrawn');
+    const refused = await buyer.trade(tradeId);
+    assert.ok(refused?.state === 'withdrawn' && refused.codes.includes('wrong_script'));
+    await play(on, all, async () =>
+      (await Promise.all(all.map((trader) => outcomeOf(trader, tradeId)))).every(Boolean),
+    );
+    assert.deepEqual(await Promise.all(all.map((trader) => outcomeOf(trader, tradeId))), [
+      'canceled',
+      'refused',
+      'canceled',
+    ]);
     assert.deepEqual(balances(on), [0n, 0n, 0n]);
   });
 

@@ -214,7 +214,8 @@ function settled(trade: In<'settling'>, { view, at }: Event<'looked'>): After {
 }
 
 const UNPAID = 'the seller was paid, and what was held for it is gone';
-const OWED = 'the buyer has paid and has the inscription, and the seller has not taken his payment: he is owed it';
+const OWED =
+  'the buyer has paid and shown the preimage, and the seller has not taken his payment: one of the two is owed it';
 
 const page = (trade: Forwarder, code: string, sentence: string): KeyedEffect =>
   keyed(trade, code, { do: 'alert', level: 'page', code, sentence });
