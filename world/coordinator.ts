@@ -91,11 +91,14 @@ async function json<Answer>(url: string, body: unknown): Promise<Answer> {
 /** The sequence of the instructions, played here: prints each new status and ends with the last. */
 async function buyOne({ url, wallet, inscriptionId }: { url: string; wallet: string; inscriptionId: string }) {
   const asked = await json<PrepareWire>(`${wallet}/request`, { inscription_id: inscriptionId });
-  const { checkout_id } = await json<PreparedWire>(`${url}/api/checkout/prepare`, asked);
+  const { checkout_id, trade_id, token } = await json<PreparedWire>(`${url}/api/checkout/prepare`, asked);
   let last = '';
   for (let poll = 0; poll < MOST_POLLS; poll += 1) {
     const state = await json<CheckoutStateWire>(`${url}/api/checkout/status`, { checkout_id });
     if (state.status !== last) process.stdout.write(`${JSON.stringify(state)}\n`);
+    // What the wallet would still wait for, before it shows its preimage.
+    if (state.status !== last && ['paid', 'broadcast'].includes(state.status))
+      say(`the wallet waits: ${JSON.stringify(await json(`${wallet}/check`, { trade_id, token }))}`);
     last = state.status;
     if (['confirmed', 'failed', 'expired'].includes(last)) return last;
     await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));

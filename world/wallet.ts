@@ -1,7 +1,9 @@
 import Fastify, { type FastifyInstance } from 'fastify';
-import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import type { PreparedWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import { shownBy } from 'sparkle-protocol/market/coordinator-proof';
 import type { Market } from 'sparkle-protocol/market/market';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { verifyDelivery } from 'sparkle-protocol/trader/delivery';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { guest, type House } from './house.ts';
 import { purchase } from './story.ts';
@@ -57,6 +59,28 @@ export async function openWallet({ world, house, port }: { world: World; house: 
       ...{ max_total_sats, pricing },
     };
   });
+  app.post<{ Body: Pick<PreparedWire, 'trade_id' | 'token'> }>('/check', ({ body }) =>
+    whatIsWrong({ world, house, trader }, body),
+  );
   await app.listen({ host: '127.0.0.1', port });
   return { app, trader };
+}
+
+/**
+ * What the coordinator shows of a trade, held against what the wallet wanted and against its own chain: all that is still
+ * wrong, by which any other wallet would know whether to show its preimage.
+ */
+async function whatIsWrong(
+  { world, house, trader }: { world: World; house: House; trader: Trader },
+  { trade_id: id, token }: Pick<PreparedWire, 'trade_id' | 'token'>,
+): Promise<{ code: string; sentence: string; wait: boolean }[]> {
+  const trade = await trader.trade(id.replaceAll('-', ''));
+  if (trade?.role !== 'buyer' || trade.want.mode !== 'hold-first' || !('invoice' in trade))
+    throw new SparkleError('unknown_trade', 'trade_id must be that of a trade which this wallet has paid for');
+  const { want, invoice } = trade;
+  const { answer } = await house.ask<unknown>('GET', `/v1/trade/${id}/proof`, { token });
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  const { chain } = world.buyer;
+  const { failures } = await verifyDelivery({ want, invoice, shown: shownBy(answer), chain, nowSeconds });
+  return failures.map(({ code, sentence, wait }) => ({ code, sentence, wait }));
 }

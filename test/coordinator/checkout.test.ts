@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { checkQuote } from 'sparkle-protocol/protocol/checks';
+import { shownBy } from 'sparkle-protocol/market/coordinator-proof';
+import { type Announced, type Bought as Wanted, checkPrepared } from 'sparkle-protocol/protocol/checks-delivery';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
-import { buildLock } from 'sparkle-protocol/protocol/lock';
-import { readMessage, type TradeAccept, type TradeQuote } from 'sparkle-protocol/protocol/messages';
-import type { Want } from 'sparkle-protocol/protocol/trade/terms';
+import { verifyDelivery } from 'sparkle-protocol/trader/delivery';
 import { guest } from '../../world/house.ts';
 import { purchase } from '../../world/story.ts';
 import { forSale } from '../../world/world.ts';
@@ -12,6 +11,7 @@ import { withoutBitcoind } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
 import { ASKED_SATS, type Bought, PATIENCE, Shop } from './shop.ts';
 
+const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 const GUEST_PHRASE = 'zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo zoo wrong';
 const SELLER_PHRASE = 'letter advice cage absurd amount doctor acoustic avoid letter advice cage above';
 
@@ -24,36 +24,32 @@ describe('a checkout', { skip: withoutBitcoind }, () => {
   after(() => shop?.close());
 
   /** What a buyer checks before he pays, out of what the coordinator signed. */
-  async function quoteChecked({ quote, keys, checkout }: Bought): Promise<{ want: Want; offered: TradeQuote }> {
+  async function quoteChecked({ quote, keys, checkout }: Bought): Promise<Wanted> {
     const { house, world } = shop;
-    const at = { height: await world.regtest.height(), nowSeconds: Math.floor(Date.now() / 1000) };
-    const said = readMessage((await shop.proof(checkout)).messages[0] ?? '', at);
-    const offered = said.message as TradeQuote;
-    const want: Want = {
-      ...{ tradeId: offered.signed.tradeId, network: 'regtest', script: 'v1', internalKey: 'nums', mode: 'hold-first' },
-      ...{ inscriptionId: quote.inscription_id, priceSats: BigInt(quote.max_total_sats) },
+    const { height, ...tip } = await world.buyer.chain.tip();
+    const want: Wanted['want'] = {
+      ...{ tradeId: checkout.trade_id.replaceAll('-', ''), network: 'regtest', script: 'v1', internalKey: 'nums' },
+      ...{ mode: 'hold-first', inscriptionId: quote.inscription_id, priceSats: BigInt(quote.max_total_sats) },
       ...{ paymentHash: keys.paymentHash, claimKey: keys.claim.public, buyerId: keys.claim.public },
       ...{ sellerId: house.service.trader.id, minConfirmations: 1, minPostageSats: 546n, routeCapBlocks: 432 },
       ...{ maxFeeMsat: 100_000n, maxClaimFeeSats: 50_000n, expiresAt: checkout.expires_at },
     };
-    assert.equal(said.signedBy, house.service.trader.id);
-    assert.equal(offered.invoice, checkout.invoice);
-    assert.deepEqual(checkQuote({ want, quote: offered, ...at }), []);
-    return { want, offered };
+    const wanted = { want, invoice: checkout.invoice ?? '' };
+    const { messages } = shownBy(await shop.proof(checkout));
+    const parts = Object.values(quote.pricing).map(BigInt);
+    assert.deepEqual(checkPrepared({ ...wanted, messages, parts, height, tip, nowSeconds: nowSeconds() }), []);
+    return wanted;
   }
 
-  /** The lock as it was announced, found on the buyer's own chain where his own index says that the inscription is. */
-  async function lockChecked(bought: Bought, { want, offered }: { want: Want; offered: TradeQuote }) {
-    const { world } = shop;
-    const { messages, lock } = await shop.proof(bought.checkout);
-    const accept = readMessage(messages[1] ?? '', { nowSeconds: 0 }).message as TradeAccept;
-    const { paymentHash } = bought.keys;
-    const terms = { ...want, ...offered.signed, refundHeight: offered.refundHeight, paymentHash };
-    const outpoint = `${accept.fundingTxid}:${accept.fundingVout}`;
-    assert.equal(lock?.outpoint, outpoint);
-    assert.equal((await world.buyer.chain.unspent(outpoint))?.script, buildLock(terms).script);
-    assert.equal((await world.buyer.ordinals.locate(want.inscriptionId)).satpoint, `${outpoint}:0`);
-    return { terms, outpoint };
+  /** The lock as it was announced, found on the buyer's own chain; by the sat proof alone, and by his own index. */
+  async function lockChecked({ checkout }: Bought, wanted: Wanted): Promise<Announced> {
+    const { chain, ordinals } = shop.world.buyer;
+    const check = { ...wanted, shown: shownBy(await shop.proof(checkout)), chain, nowSeconds: nowSeconds() };
+    const { failures, lock } = await verifyDelivery(check);
+    assert.deepEqual(failures, []);
+    assert.deepEqual((await verifyDelivery({ ...check, ordinals })).failures, []);
+    assert.ok(lock !== undefined);
+    return lock;
   }
 
   test('goes from pending_payment to confirmed, and a buyer who believes nothing can see why at each step', async () => {

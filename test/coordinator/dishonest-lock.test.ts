@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { ProofWire } from 'sparkle-protocol/market/checkout-wire';
 import { memoryOrdinals } from 'sparkle-protocol/ordinals/memory';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
@@ -7,10 +8,10 @@ import type { Failure } from 'sparkle-protocol/protocol/checks';
 import { codesOf } from 'sparkle-protocol/protocol/checks.suite';
 import { keyPath } from 'sparkle-protocol/protocol/listing.suite';
 import { tradeKeys } from 'sparkle-protocol/protocol/keys';
-import { makeSatProof } from 'sparkle-protocol/protocol/satproof';
+import { makeSatProof, type SatProof } from 'sparkle-protocol/protocol/satproof';
 import type { DeliveryCheck } from 'sparkle-protocol/trader/delivery';
 import { Booth, type Bought, seeds } from './booth.ts';
-import { announcing, bare, beforeShowing, type Lie, quoting, stranger } from './dishonest.ts';
+import { announcing, bare, beforeShowing, type Lie, quoting, rewritten, stranger } from './dishonest.ts';
 
 /** Sats for which a lock must be three blocks deep. */
 const DEAR_SATS = 150_000n;
@@ -71,6 +72,46 @@ const announced: Row[] = [
     sentence: '4.2.5: the lock of another trade, replayed',
     codes: 'wrong_trade',
     lie: announcing(() => ({ signed: { tradeId: '00'.repeat(16) } })),
+  },
+];
+
+/** What it says now of what it quoted then, in quote and announcement alike. */
+const quotedThen: Row[] = [
+  { sentence: '4.1.3 (1): no quote any more', codes: 'quote_missing', lie: (proof) => ({ ...proof, messages: [] }) },
+  {
+    sentence: '4.1.3 (1): another network than the one of the trade',
+    codes: 'wrong_network, wrong_network',
+    lie: quoting(() => ({ signed: { network: 'signet' } })),
+  },
+  {
+    sentence: '4.1.3 (2): a key path that was not quoted',
+    codes: 'wrong_internal_key, wrong_internal_key',
+    lie: quoting(() => ({ signed: { internalKey: 'musig' } })),
+  },
+  {
+    sentence: '4.1.3 (2): heights that no rule makes of the quote',
+    codes: 'wrong_heights',
+    lie: quoting(({ quote }) => ({ refundHeight: quote.refundHeight - 1 })),
+  },
+  {
+    sentence: '4.1.3 (4): less depth than the price asks for',
+    codes: 'too_few_confirmations',
+    lie: quoting(() => ({ signed: { confirmations: 1 } })),
+  },
+  {
+    sentence: '4.1.3 (7): an invoice that is not the one he paid',
+    codes: 'invoice_amount, wrong_invoice',
+    lie: quoting(({ quote }) => ({ invoice: rewritten(quote.invoice, { amountMsat: 1_000n }) })),
+  },
+  {
+    sentence: '4.2.5: another price than he paid',
+    codes: 'wrong_price, wrong_price',
+    lie: quoting(({ quote }) => ({ signed: { priceSats: quote.signed.priceSats - 1n } })),
+  },
+  {
+    sentence: '4.2.5: a trade for another hash, in which his preimage would be a present',
+    codes: 'wrong_payment_hash, wrong_payment_hash',
+    lie: quoting(() => ({ paymentHash: 'ab'.repeat(32) })),
   },
 ];
 
@@ -157,6 +198,18 @@ const whereItLies: Row[] = [
     }),
   },
   {
+    sentence: '4.1.3 (5): a proof whose reveal his own chain does not know',
+    codes: 'sat_proof_bad',
+    lie: (proof) => proof,
+    own: ({ chain }) => ({ chain: withReveal(chain, () => undefined) }),
+  },
+  {
+    sentence: '4.1.3 (5): a proof that shows another leaf than was revealed',
+    codes: 'sat_proof_bad',
+    lie: (proof) => proof,
+    own: ({ chain }) => ({ chain: withReveal(chain, (raw) => raw.replace('036f7264', '036f7265')) }),
+  },
+  {
     sentence: '4.1.3 (10): anything, while his clock and his blocks do not fit together',
     codes: 'tip_stale',
     lie: (proof) => proof,
@@ -166,9 +219,20 @@ const whereItLies: Row[] = [
 
 let otherProof: ProofWire['sat_proof'];
 
+/** His own chain, in which no transaction has the inscription's envelope that is said to have one. */
+const withReveal = (chain: Chain, change: (raw: string) => string | undefined): Chain => ({
+  ...chain,
+  transaction: async (txid) => {
+    const found = await chain.transaction(txid);
+    const raw = found?.raw.includes('036f7264') === true ? change(found.raw) : found?.raw;
+    return found === undefined || raw === undefined ? undefined : { ...found, raw };
+  },
+});
+
 const withLock = (proof: ProofWire, change: Partial<NonNullable<ProofWire['lock']>>): ProofWire =>
   proof.lock === undefined ? proof : { ...proof, lock: { ...proof.lock, ...change } };
 
+const pick = ({ satpoint, transactions }: SatProof) => ({ satpoint, transactions });
 const codes = (failures: Failure[]): string => codesOf(failures).join(', ');
 
 describe('before he shows his preimage, the buyer refuses', () => {
@@ -200,7 +264,18 @@ describe('before he shows his preimage, the buyer refuses', () => {
     assert.deepEqual((await beforeShowing(booth, { bought, answer, ordinals })).failures, []);
   });
 
-  for (const { sentence, codes: expected, lie, own } of [...announced, ...onChain, ...whereItLies])
+  test('nothing of a proof of the last step alone, when he knows where the inscription lay', async () => {
+    const { sat_proof: whole, ...answer } = (await booth.proof(bought)).answer as ProofWire;
+    const inscriptionId = bought.quote.inscription_id;
+    const knownSatpoint = `${inscriptionId.slice(0, 64)}:0:0`;
+    const made = makeSatProof({ inscriptionId, from: knownSatpoint, transactions: whole?.transactions ?? [] });
+    const sat_proof = { inscription_id: inscriptionId, from: knownSatpoint, ...pick(made) };
+    const seen = async (own: object) =>
+      codes((await beforeShowing(booth, { bought, answer: { ...answer, sat_proof }, ...own })).failures);
+    assert.deepEqual([await seen({ knownSatpoint }), await seen({})], ['', 'sat_proof_bad']);
+  });
+
+  for (const { sentence, codes: expected, lie, own } of [...quotedThen, ...announced, ...onChain, ...whereItLies])
     test(`${sentence} (${expected})`, async () => {
       const answer = lie((await booth.proof(bought)).answer as ProofWire, { booth, bought });
       const { failures, lock } = await beforeShowing(booth, { bought, answer, ...own?.(booth) });
