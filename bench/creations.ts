@@ -37,7 +37,7 @@ async function over(url: string): Promise<Record<string, Row>> {
       'new database, Idempotency-Key': await creations(host, true),
     };
     if (FINISHED === 0) return fresh;
-    await host.ask({ do: 'history', finished: FINISHED });
+    await host.ask({ do: 'finished', count: FINISHED });
     return {
       ...fresh,
       [`${FINISHED} finished trades`]: await creations(host, false),

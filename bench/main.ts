@@ -6,6 +6,9 @@ import { benchCreations } from './creations.ts';
 import { benchLive } from './live.ts';
 import { benchLnd } from './lnd.ts';
 import { benchProof } from './proof.ts';
+import { benchQuotes } from './quotes.ts';
+import { benchRestart } from './restart.ts';
+import { benchSockets } from './sockets.ts';
 import { benchSpend } from './spend.ts';
 import { benchStart } from './start.ts';
 import { benchTrades } from './trades.ts';
@@ -20,6 +23,9 @@ const aims: Record<string, string> = {
   live: 'aim: under 150 MB with 1,000 live trades; here are two traders, 2,000 trades in all',
   watches: 'aim: with 100 outpoints watched at once, each spend told within two polls',
   creations: 'aim: 300 trades a second on one core, over SQLite and over PostgreSQL',
+  quotes: 'aim: 200 a second for 60 s with p95 at most 50 ms, p99 under 250 ms and flat memory',
+  restart: 'aim: with 10,000 live trades ready within 2 s',
+  sockets: 'aim: 1,000 idle in under 150 MB, a push within 100 ms at p95',
   lnd: 'aim: less than 5 % more than the library alone',
   start: 'aim: npm start under 180 s from an empty cache and 25 s warm, npm test under 180 s warm',
 };
@@ -34,6 +40,9 @@ const benches: Record<string, () => object | Promise<object>> = {
   live: benchLive,
   watches: benchWatches,
   creations: benchCreations,
+  quotes: benchQuotes,
+  restart: benchRestart,
+  sockets: benchSockets,
   lnd: benchLnd,
   start: benchStart,
 };

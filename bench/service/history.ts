@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
+import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import { until } from '../../test/regtest/kept-process.ts';
 import type { Database } from '../../packages/coordinator/src/database.ts';
 import type { Service } from '../../packages/coordinator/src/service.ts';
@@ -16,63 +17,82 @@ const AT_ONCE = 200;
 /** Rows of one trade that was really made and ended, which others are made like. */
 type Mould = { rows: [table: string, row: Row][]; names: string[] };
 
+type Parts = { database: Database; service: Service; inscriptionId: string };
+type Recast = (cast: { paymentHash: string }) => Promise<readonly [from: string, to: string][]>;
+
 /** Trades that have ended, as many as are asked for: one is made through the API and called off, the others are like it. */
-export async function forgedHistory(
-  database: Database,
-  service: Service,
-  of: { inscriptionId: string; finished: number },
-): Promise<{ finished: number }> {
-  const mould = await mouldOf(database, service, of.inscriptionId);
-  const tables = database.tables as unknown as Rows;
-  for (let made = 0; made < of.finished; made += AT_ONCE) {
-    const batch = Array.from({ length: AT_ONCE }, () => castOf(mould));
-    await tables.transaction().execute(async (session) => {
-      for (const table of TABLES) {
-        const rows = batch.flatMap((cast) => cast.filter(([name]) => name === table).map(([, row]) => row));
-        if (rows.length > 0) await session.insertInto(table).values(rows).execute();
-      }
-    });
-  }
-  return { finished: (await database.store.all()).length };
+export async function forgedHistory(parts: Parts, count: number): Promise<number> {
+  const { tradeId, mould } = await made(parts, async (id) => {
+    const { trader } = parts.service;
+    await trader.abort(id, 'bench');
+    await until('the trade to end', async () => (await trader.look(), (await trader.trade(id))?.state === 'ended'));
+    await trader.idle();
+  });
+  await cast(parts.database, { mould, tradeId, count, recast: async () => [] });
+  return count;
 }
 
-async function mouldOf(database: Database, service: Service, inscriptionId: string): Promise<Mould> {
+/** Trades whose invoice is open, each with an invoice of its own at the Lightning node. */
+export async function forgedLive(parts: Parts & { house: Lightning }, count: number): Promise<number> {
+  const { tradeId, mould, bolt11 } = await made(parts, async () => undefined);
+  const terms = { amountMsat: 70_000_000n, finalCltv: 171, expirySeconds: 86_400, description: 'bench' };
+  const recast: Recast = async ({ paymentHash }) => {
+    const own = await parts.house.createHoldInvoice({ ...terms, paymentHash });
+    return [[bolt11, own.bolt11]];
+  };
+  await cast(parts.database, { mould, tradeId, count, recast });
+  return (await parts.database.store.live()).length;
+}
+
+async function made(
+  { database, service, inscriptionId }: Parts,
+  finish: (tradeId: string) => Promise<void>,
+): Promise<{ tradeId: string; mould: Mould; bolt11: string }> {
   const ask = async (url: string, payload: object) =>
     (await service.app.inject({ method: 'POST', url, payload })).json();
   const quote = await ask('/v1/quote', { inscription_id: inscriptionId });
-  const { body } = buyerOf(quote);
-  const { trade_id: shownId, checkout_id: checkoutId, token } = await ask('/api/checkout/prepare', body());
+  const body = buyerOf(quote).body();
+  const { trade_id: shownId, checkout_id: checkoutId, token, invoice } = await ask('/api/checkout/prepare', body);
   const tradeId = String(shownId).replaceAll('-', '');
-  await service.trader.abort(tradeId, 'bench');
-  const isOver = async () => (await service.trader.trade(tradeId))?.state === 'ended';
-  await until('the trade to end', async () => (await service.trader.look(), isOver()));
-  await service.trader.idle();
-  const trade = await service.trader.trade(tradeId);
-  if (trade === undefined || !('terms' in trade) || trade.terms === undefined) throw new Error('the trade has terms');
-  const { paymentHash } = trade.terms;
-  const { createHash } = await import('node:crypto');
+  await finish(tradeId);
   const tokenHash = createHash('sha256').update(String(token)).digest('hex');
-  const names = [tradeId, String(shownId), String(checkoutId).slice(4), paymentHash, tokenHash];
+  const names = [tradeId, String(shownId), String(checkoutId).slice(4), body.buyer.payment_hash ?? '', tokenHash];
   const tables = database.tables as unknown as Rows;
   const rows: [string, Row][] = [];
   for (const table of TABLES)
     for (const row of await tables.selectFrom(table).selectAll().execute())
       if (names.some((name) => JSON.stringify(row).includes(name))) rows.push([table, row]);
-  return { rows, names };
+  return { tradeId, mould: { rows, names }, bolt11: String(invoice) };
+}
+
+async function cast(
+  database: Database,
+  { mould, tradeId, count, recast }: { mould: Mould; tradeId: string; count: number; recast: Recast },
+): Promise<void> {
+  const tables = database.tables as unknown as Rows;
+  // They belong to nobody yet; whoever opens the database takes them.
+  for (let done = 0; done < count; done += AT_ONCE) {
+    const batch: [string, Row][][] = [];
+    for (let next = 0; next < AT_ONCE; next += 1) batch.push(await castOf(mould, tradeId, recast));
+    await tables.transaction().execute(async (session) => {
+      for (const table of TABLES) {
+        const rows = batch.flatMap((each) => each.filter(([name]) => name === table).map(([, row]) => row));
+        if (rows.length > 0) await session.insertInto(table).values(rows).execute();
+      }
+    });
+  }
 }
 
 /** The same rows under other names. */
-function castOf({ rows, names }: Mould): [string, Row][] {
-  const [tradeId = ''] = names;
+async function castOf({ rows, names }: Mould, tradeId: string, recast: Recast): Promise<[string, Row][]> {
   const newId = randomBytes(16).toString('hex');
   const uuid = newId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-  const renamed = new Map(
-    names.map((name) => [
-      name,
-      name === tradeId ? newId : name.includes('-') ? uuid : randomBytes(name.length / 2).toString('hex'),
-    ]),
-  );
-  const renaming = (text: string) => [...renamed].reduce((told, [from, to]) => told.replaceAll(from, to), text);
+  const others = names.map((name): [string, string] => [
+    name,
+    name === tradeId ? newId : name.includes('-') ? uuid : randomBytes(name.length / 2).toString('hex'),
+  ]);
+  const renamed = [...(await recast({ paymentHash: others[3]?.[1] ?? '' })), ...others];
+  const renaming = (text: string) => renamed.reduce((told, [from, to]) => told.replaceAll(from, to), text);
   return rows.map(([table, row]) => [
     table,
     Object.fromEntries(

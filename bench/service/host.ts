@@ -1,10 +1,11 @@
-import { forgedHistory } from './history.ts';
+import { forgedHistory, forgedLive } from './history.ts';
 import { memoryWorld, openBenchDatabase, openService } from './world.ts';
 
 /** What the bench asks of the process that it measures. */
 export type Asked =
   | { do: 'usage' }
-  | { do: 'history'; finished: number }
+  | { do: 'finished'; count: number }
+  | { do: 'live'; count: number }
   | { do: 'abort'; tradeId: string }
   | { do: 'reopen' }
   | { do: 'stop' };
@@ -13,6 +14,7 @@ export type Usage = { cpuMilliseconds: number; rssMegabytes: number; heapMegabyt
 
 const [url = ''] = process.argv.slice(2);
 const world = await memoryWorld();
+const { inscriptionId } = world;
 let database = await openBenchDatabase(url);
 let service = await openService(world, database);
 let address = await service.app.listen({ host: '127.0.0.1', port: 0 });
@@ -51,8 +53,10 @@ async function obey(asked: Asked): Promise<unknown> {
   switch (asked.do) {
     case 'usage':
       return usage();
-    case 'history':
-      return forgedHistory(database, service, { inscriptionId: world.inscriptionId, finished: asked.finished });
+    case 'finished':
+      return forgedHistory({ database, service, inscriptionId }, asked.count);
+    case 'live':
+      return forgedLive({ database, service, inscriptionId, house: world.nodes.house.lightning }, asked.count);
     case 'abort': {
       const at = Date.now();
       await service.trader.abort(asked.tradeId, 'bench');
