@@ -2,6 +2,7 @@ import type { Kysely, Selectable } from 'kysely';
 import type { PrepareWire, PricingWire } from 'sparkle-protocol/market/checkout-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
+import type { Tables as StoreTables } from 'sparkle-protocol/store/migrations';
 import type { ExchangeTables } from './migrations/0001-exchange.ts';
 
 /** What a buyer agreed to pay, each part of it; `checkoutId` is known to nobody but him. */
@@ -69,10 +70,26 @@ export class Checkouts {
     return this.#one({ column: 'trade_id', value: tradeId });
   }
 
-  /** Those of one offer that may still end in a delivery, or of all offers. */
-  async open(offerId?: string): Promise<Checkout[]> {
+  /** Those of one offer that may still end in a delivery. */
+  async open(offerId: string): Promise<Checkout[]> {
     const all = this.#tables.selectFrom('checkout').selectAll().where('state', '=', 'open').orderBy('created_at');
-    return (await (offerId === undefined ? all : all.where('offer_id', '=', offerId)).execute()).map(checkoutOf);
+    return (await all.where('offer_id', '=', offerId).execute()).map(checkoutOf);
+  }
+
+  /** Open ones with which there is something to do: not those, often thousands, whose trade waits for its payment. */
+  async pending(): Promise<Checkout[]> {
+    const tables = this.#tables as unknown as Kysely<ExchangeTables & Pick<StoreTables, 'trade'>>;
+    const rows = await tables
+      .selectFrom('checkout')
+      .leftJoin('trade', 'trade.trade_id', 'checkout.trade_id')
+      .selectAll('checkout')
+      .where('checkout.state', '=', 'open')
+      .where((is) =>
+        is.or([is('trade.trade_id', 'is', null), is('trade.ended', '=', 1), is('trade.committed', '=', 1)]),
+      )
+      .orderBy('checkout.created_at')
+      .execute();
+    return rows.map(checkoutOf);
   }
 
   /** The one of an offer whose payment was held last. */

@@ -70,6 +70,7 @@ export class Engine {
   readonly #waiting = new Waiting();
   /** What keeps a trade from looking, by its code, since it could not. */
   readonly #complaints = new Map<string, string>();
+  #resuming: Promise<void> = Promise.resolve();
   /** The last one that was known. */
   #height = 0;
 
@@ -90,8 +91,9 @@ export class Engine {
   }
 
   /** Resolves when no trade is being worked on. */
-  idle(): Promise<void> {
-    return this.#lanes.idle();
+  async idle(): Promise<void> {
+    await this.#resuming;
+    await this.#lanes.idle();
   }
 
   /** Stores a new trade, then begins to act for it. Throws `duplicate_trade` before anything is done. */
@@ -132,10 +134,15 @@ export class Engine {
     await this.#drain(await this.#decide(tradeId, await event()));
   }
 
-  /** After a start: what was due is done again, each trade is told, and each looks at the world. */
+  /**
+   * After a start: what was due is done again, each trade is told, and each looks at the world. Resolves once it is known which
+   * trades there are: thousands of looks take their time, and what is heard meanwhile is taken in its turn.
+   */
   async resume(): Promise<void> {
     for (const trade of await this.#parts.store.liveAnywhere()) this.#known.note(trade);
-    await this.lookAtAll();
+    this.#resuming = this.lookAtAll().catch((error: unknown) => {
+      this.#parts.log.error({ code: codeOf(error) }, 'the trades could not all be looked at after the start');
+    });
   }
 
   /** What another instance did on the same store. Never rejects: whatever it is, the next look finds it. */

@@ -19,6 +19,25 @@ describe('two traders over memory', () => {
       assert.equal(on.nodes.buyer.balanceMsat(), 910_000_000n);
     });
 
+  test('a start does not wait for the looks at what was under way, and nothing of them is left out', async () => {
+    const on = await stage();
+    const { seller, buyer } = await pair(on);
+    const tradeId = await buyer.buy(on.purchase(seller.id, 'hold-first'));
+    await play(on, [seller, buyer], async () => (await seller.trade(tradeId))?.state === 'locking');
+    await seller.stop();
+    const { lightning } = on.parts.seller;
+    let answer = (): void => undefined;
+    const silent = new Promise<void>((resolve) => (answer = resolve));
+    const slow = { ...lightning, invoice: (hash: string) => silent.then(() => lightning.invoice(hash)) };
+    const again = new Trader({ ...on.parts.seller, lightning: slow });
+    await again.start();
+    answer();
+    await again.idle();
+    await again.sell(on.offer);
+    await play(on, [again, buyer], both(again, buyer, tradeId));
+    assert.equal(await outcomeOf(again, tradeId), 'traded');
+  });
+
   test('a buyer who goes silent costs the seller nothing but time', async () => {
     const on = await stage();
     const { seller, buyer } = await pair(on);

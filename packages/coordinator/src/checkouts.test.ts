@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ended, first, hex, locked, quoting, second, third } from 'sparkle-protocol/store/samples.suite';
+import { type Checkout, Checkouts } from './checkouts.ts';
+import { open } from './database.suite.ts';
+
+const pricing = { seller_sats: 1, creator_royalty_sats: 0, market_fee_sats: 0, estimated_l1_fee_sats: 0 };
+const checkoutOf = (tradeId: string): Checkout => ({
+  ...{ checkoutId: `chk_${tradeId}`, tradeId, offerId: 'o1', inscriptionId: 'i', ordAddress: '', rail: 'lightning' },
+  ...{ pricing, totalSats: 1n, createdAt: 1, expiresAt: 2, heldAt: undefined, state: 'open' },
+});
+
+test('checkouts: what is to be followed up are those without a trade, and those whose trade no longer waits for its payment', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sparkle-checkouts-'));
+  const database = await open(`sqlite:${join(folder, 'coordinator.db')}`);
+  context.after(async () => {
+    await database.close();
+    rmSync(folder, { recursive: true });
+  });
+  const { store, tables } = database;
+  const checkouts = new Checkouts(tables);
+  for (const tradeId of ['t1', 't2', 't3', 'none', 'closed']) await checkouts.add(checkoutOf(tradeId));
+  await checkouts.close('chk_closed');
+  for (const each of [first, second, third]) await store.create({ trade: quoting(each), effects: [] });
+  const pending = async () => (await checkouts.pending()).map(({ tradeId }) => tradeId).toSorted();
+  assert.deepEqual(await pending(), ['none']);
+  await store.update('t1', () => ({ trade: locked(first, hex('10')), effects: [] }));
+  await store.update('t2', () => ({ trade: ended(second), effects: [] }));
+  assert.deepEqual(await pending(), ['none', 't1', 't2']);
+});
