@@ -11,7 +11,7 @@ import { systemClock } from 'sparkle-protocol/trader/clock';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { WebSocket } from 'ws';
-import { openDatabase } from '../packages/coordinator/src/database.ts';
+import { type Database, openDatabase } from '../packages/coordinator/src/database.ts';
 import { Ledger } from '../packages/coordinator/src/ledger.ts';
 import { createLog } from '../packages/coordinator/src/log.ts';
 import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
@@ -20,12 +20,15 @@ import type { Party } from './party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
-type Opening = { port?: number; listers?: ServiceParts['config']['listers'] };
+export type HouseLimits = ServiceParts['config']['limits'];
+
+type Opening = { port?: number; listers?: ServiceParts['config']['listers']; limits?: HouseLimits };
 
 /** A coordinator over the coins and the Lightning node of one of the world's parties, with a database of its own. */
 export class House {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sparkle-house-'));
   service!: Service;
+  database!: Database;
   ledger!: Ledger;
   url = '';
   #end: () => Promise<void> = async () => {};
@@ -33,12 +36,13 @@ export class House {
 
   static async open(
     party: Party,
-    { port: wanted, listers = 'anyone', ...change }: Partial<ServiceParts> & Opening = {},
+    { port: wanted, listers = 'anyone', limits = houseLimits, ...change }: Partial<ServiceParts> & Opening = {},
   ): Promise<House> {
     const house = new House();
     const url = `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
     const database = await openDatabase({ url, network: 'regtest' });
     house.ledger = new Ledger(database);
+    house.database = database;
     const { chain, wallet, lightning, ordinals } = party;
     const log = createLog({ level: 'error' });
     const [free = 0] = await freePorts(1);
@@ -46,7 +50,7 @@ export class House {
     // What clients sign names it.
     const api = { ...config.api, port, publicUrl: `http://127.0.0.1:${port}` };
     house.service = await Service.open({
-      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers } },
+      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers, limits } },
       ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
       ...change,
     });
@@ -90,6 +94,12 @@ export class House {
   }
 }
 
+export const houseLimits: HouseLimits = {
+  ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n, forwardSats: 2_000_000n },
+  // Whoever tests comes from one address.
+  ...{ maxOpenHoldsPerBuyer: 10_000, maxOpenTrades: 200, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
+};
+
 export const config: Omit<ServiceParts['config'], 'listers'> = {
   network: 'regtest',
   api: {
@@ -97,10 +107,7 @@ export const config: Omit<ServiceParts['config'], 'listers'> = {
     ...{ trustedProxies: [], corsOrigins: [] },
   },
   fees: { fixedSats: 1_000n, bps: 100 },
-  limits: {
-    ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n, forwardSats: 2_000_000n },
-    ...{ maxOpenHoldsPerBuyer: 20, maxOpenTrades: 200, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
-  },
+  limits: houseLimits,
   ratesPerMinute: { quote: 1_000, create: 1_000, read: 10_000, auth: 1_000 },
   idempotencySeconds: 3_600,
 };

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { PreparedWire } from 'sparkle-protocol/market/checkout-wire';
+import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
+import { until } from '../regtest/kept-process.ts';
 import { withoutBitcoind } from '../regtest/bitcoind.ts';
-import { House } from '../../world/house.ts';
-import { ASKED_SATS, type Bought, Shop } from './shop.ts';
+import { House, houseLimits } from '../../world/house.ts';
+import { ASKED_SATS, type Bought, type Refused, Shop } from './shop.ts';
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
@@ -170,6 +173,43 @@ describe('what a coordinator refuses', { skip: withoutBitcoind }, () => {
       psbt: richPsbt,
     };
     assert.deepEqual(await shop.refusal('POST', '/v1/trade', { body }), [409, 'refused']);
+  });
+
+  test('more payments of one buyer than he may have open: of an address, or of a key that was proven; what ends makes room', async (context) => {
+    const limits = { ...houseLimits, maxOpenHoldsPerBuyer: 2, claimWindowBlocks: 80 };
+    const few = await Shop.beside(shop, { limits });
+    context.after(() => few.house.close());
+    const { inscribed, tradeId, token } = await few.listed('for few');
+    const { inscriptionId: wanted } = inscribed;
+    const ask = async (as: { token?: string } = {}) => {
+      const { body } = await few.asked(wanted);
+      return few.house.ask<PreparedWire & Refused>('POST', '/api/checkout/prepare', { body, ...as });
+    };
+    const answerOf = async (as: { token?: string } = {}) => {
+      const { status, answer } = await ask(as);
+      return status === 200 ? status : [status, answer.error];
+    };
+    const session = { token: await few.session() };
+    const { answer: first } = await ask();
+    // W of the operator is that of the trade: R is 12 + 15 + W blocks from its quote.
+    const proof = await few.proof(first);
+    const quote = readMessage(proof.messages[0] ?? '', { nowSeconds: 0 }).message as TradeQuote;
+    assert.equal(quote.refundHeight - quote.signed.quoteHeight, 107);
+    // Nobody signed for the claim key that was named: its mailbox, which may be another's, stays empty.
+    const { tables } = few.house.database;
+    assert.deepEqual(await tables.selectFrom('mailbox').select('recipient').execute(), []);
+    assert.equal(await answerOf(), 200);
+    assert.deepEqual(await answerOf(), [429, 'too_many_holds']);
+    assert.deepEqual([await answerOf(session), await answerOf(session)], [200, 200]);
+    assert.deepEqual(await answerOf(session), [429, 'too_many_holds']);
+    assert.deepEqual(await answerOf({ token: 'made up' }), [401, 'unauthorized']);
+    await few.house.ask('DELETE', `/v1/trade/${tradeId}`, { token });
+    const other = await few.listed('for room');
+    const { body } = await few.asked(other.inscribed.inscriptionId);
+    await until('the places of what was withdrawn to be free', async () => {
+      const { status } = await few.house.ask('POST', '/api/checkout/prepare', { body });
+      return status === 200;
+    });
   });
 
   test('to sell what its owner has moved, or has taken off the shelf', async () => {

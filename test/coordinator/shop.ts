@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { schnorr } from '@noble/curves/secp256k1.js';
+import { hex } from '@scure/base';
+import { authDigest } from 'sparkle-protocol/market/coordinator-signing';
 import type {
   CheckoutStateWire,
   PreparedWire,
@@ -8,8 +11,8 @@ import type {
 } from 'sparkle-protocol/market/checkout-wire';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
-import { rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
-import { House } from '../../world/house.ts';
+import { identityKey, rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { House, type HouseLimits } from '../../world/house.ts';
 import { ldkNodes } from '../../world/nodes.ts';
 import { Owner } from '../../world/owner.ts';
 import { createWorld, type World } from '../../world/world.ts';
@@ -20,6 +23,7 @@ export const ASKED_SATS = 60_000n;
 export const PATIENCE = { patienceMilliseconds: 60_000 };
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
 const COINS = 8;
+const BESIDE = 1_000;
 
 /** The answer to a request that is refused. */
 export type Refused = { error: string; message: string; field?: string };
@@ -45,6 +49,27 @@ export class Shop {
       await world.regtest.pay({ to: await world.seller.wallet.address(), sats: 300_000n });
     await world.mine(1);
     return new Shop({ world, owner, house: await House.open(world.seller) });
+  }
+
+  /** A second coordinator in the same world, whose operator has decided otherwise. */
+  static async beside({ world, owner }: Shop, { limits }: { limits: HouseLimits }): Promise<Shop> {
+    const shop = new Shop({ world, owner, house: await House.open(world.seller, { limits }) });
+    // The node that both have knows the payment hashes of the first.
+    shop.#index = BESIDE;
+    return shop;
+  }
+
+  /** The bearer token of somebody who has proven a key. */
+  async session(): Promise<string> {
+    const { house } = this;
+    const me = identityKey({ seed: BUYER_SEED, network: 'regtest' });
+    const public_key = me.public;
+    const { answer } = await house.ask<{ challenge: string }>('POST', '/v1/auth/challenge', { body: { public_key } });
+    const { challenge } = answer;
+    const digest = authDigest({ challenge, host: new URL(house.url).host });
+    const signature = hex.encode(schnorr.sign(digest, me.secret));
+    const body = { public_key, challenge, signature };
+    return (await house.ask<{ token: string }>('POST', '/v1/auth/session', { body })).answer.token;
   }
 
   async close(): Promise<void> {

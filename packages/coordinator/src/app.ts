@@ -80,7 +80,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   await installOpenapi(app, { version: parts.version });
   await app.register(opsRoutes(ops));
   await app.register(authRoutes(auth));
-  await app.register(checkoutRoutes(desk));
+  await app.register(checkoutRoutes({ desk, auth }));
   await app.register(tradeRoutes({ auth, trades, delivery }));
   await app.register(messageRoutes({ hub, auth, clock }));
   await app.register(offerRoutes({ hub, auth }));

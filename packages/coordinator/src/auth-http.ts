@@ -4,6 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Auth, Known } from './auth.ts';
 import { unauthorized } from './auth-nip98.ts';
+import { addressOf } from './limits.ts';
+import type { Caller } from './sale-terms.ts';
 
 /** For OpenAPI `components.securitySchemes`: the routes that need an identity name these. */
 export const securitySchemes = {
@@ -65,6 +67,21 @@ export function needsIdentity(auth: Auth): Door {
     request.known = known;
     void reply.removeHeader('www-authenticate');
   };
+}
+
+/** Whoever says who he is must be who he says; who does not is nobody. Throws `unauthorized`. */
+export function mayHaveIdentity(auth: Auth): Door {
+  const identify = needsIdentity(auth);
+  return async (request, reply) => {
+    if (request.headers.authorization !== undefined) await identify(request, reply);
+  };
+}
+
+/** By whom a request is, as far as it is known: a key that was proven, and the address. */
+export function callerIn(request: FastifyRequest): Caller {
+  const { known } = request;
+  const key = known !== undefined && 'party' in known.identity ? known.identity.party : undefined;
+  return { key, address: addressOf(request) };
 }
 
 /** As `needsIdentity`, and only for holders of a key. Throws `forbidden` for a trade's token. */

@@ -113,12 +113,36 @@ export class Checkouts {
       .execute();
   }
 
+  /**
+   * Takes one of the `most` places that one buyer has for what is open; whether there was one left. A checkout that has a
+   * place keeps it, and gives it back when it is closed.
+   */
+  async takePlace(of: { checkoutId: string; buyer: string; most: number }): Promise<boolean> {
+    const { checkoutId, buyer, most } = of;
+    const { numUpdatedRows } = await this.#tables
+      .updateTable('checkout')
+      .set({ buyer })
+      .where('checkout_id', '=', checkoutId)
+      .where(({ eb, selectFrom }) => {
+        const others = selectFrom('checkout as other').where('other.buyer', '=', buyer);
+        const count = others.where('other.checkout_id', '!=', checkoutId).select(({ fn }) => fn.countAll().as('count'));
+        return eb(count, '<', most);
+      })
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  async leavePlace(checkoutId: string): Promise<void> {
+    await this.#tables.updateTable('checkout').set({ buyer: null }).where('checkout_id', '=', checkoutId).execute();
+  }
+
   async remove(checkoutId: string): Promise<void> {
     await this.#tables.deleteFrom('checkout').where('checkout_id', '=', checkoutId).execute();
   }
 
   async close(checkoutId: string): Promise<void> {
-    await this.#tables.updateTable('checkout').set({ state: 'closed' }).where('checkout_id', '=', checkoutId).execute();
+    const closed = { state: 'closed', buyer: null };
+    await this.#tables.updateTable('checkout').set(closed).where('checkout_id', '=', checkoutId).execute();
   }
 
   async #one({ column, value }: { column: 'checkout_id' | 'trade_id'; value: string }): Promise<Checkout | undefined> {

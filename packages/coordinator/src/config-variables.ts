@@ -116,9 +116,9 @@ export const variables = {
     'Most sats of buyers’ payments that may be on their way to sellers at one time; 0 turns forwarding off.',
   ),
   MAX_OPEN_HOLDS_PER_BUYER: preset(
-    integer({ min: 1, max: 483, unit: 'payments' }),
+    integer({ min: 1, max: 1_000_000, unit: 'payments' }),
     '20',
-    'Payments that one buyer may have held.',
+    'Payments that one buyer may have open or held: one key that was proven, else one address.',
   ),
   MAX_OPEN_TRADES: preset(
     integer({ min: 1, max: 100_000, unit: 'trades' }),

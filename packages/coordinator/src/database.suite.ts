@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { alert, quoting } from 'sparkle-protocol/store/samples.suite';
+import { type Checkout, Checkouts } from './checkouts.ts';
 import { type Database, isTaken, openDatabase } from './database.ts';
 
 export const name = { tradeId: 't1', paymentHash: 'a1'.repeat(32) };
@@ -42,6 +43,7 @@ export function databaseSuite(
   describe(`database: ${title}`, { skip: options.skip ?? false }, () => {
     keptTests(run);
     uniqueTests(run);
+    placeTests(run);
     wordTests(run);
   });
 }
@@ -137,6 +139,30 @@ function uniqueTests(run: Run): void {
     });
     await assert.rejects(putting, boom);
     assert.deepEqual(await tables.selectFrom('mailbox').selectAll().execute(), []);
+  });
+}
+
+function placeTests(run: Run): void {
+  const checkout = (id: string): Checkout => ({
+    ...{ checkoutId: id, tradeId: `t ${id}`, offerId: 'o1', inscriptionId: offer.inscription_id, ordAddress: '' },
+    ...{ totalSats: 1n, createdAt: 1, expiresAt: 2, heldAt: undefined, pricing: {} as Checkout['pricing'] },
+    ...{ rail: 'lightning', state: 'open' },
+  });
+
+  run('one buyer has so many places; what is closed or left gives its place back', async ({ tables }) => {
+    const checkouts = new Checkouts(tables);
+    const ids = ['a', 'b', 'c', 'd'];
+    for (const id of ids) await checkouts.add(checkout(id));
+    const take = (checkoutId: string, buyer = 'anna') => checkouts.takePlace({ checkoutId, buyer, most: 2 });
+    assert.deepEqual([await take('a'), await take('b'), await take('c')], [true, true, false]);
+    assert.equal(await take('a'), true);
+    assert.equal(await take('c', 'bert'), true);
+    await checkouts.close('a');
+    assert.equal(await take('d'), true);
+    await checkouts.leavePlace('b');
+    await checkouts.remove('c');
+    await checkouts.add(checkout('e'));
+    assert.deepEqual([await take('e'), await take('b')], [true, false]);
   });
 }
 

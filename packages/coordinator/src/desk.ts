@@ -8,18 +8,26 @@ import type {
   QuoteWire,
 } from 'sparkle-protocol/market/checkout-wire';
 import { readKnownInvoice } from 'sparkle-protocol/protocol/bolt11';
-import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
-import { addressScript } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readMessage, type TradeRequest } from 'sparkle-protocol/protocol/messages';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
-import type { Answer, OwnOffer, Trader } from 'sparkle-protocol/trader/trader';
+import type { Answer, Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkout, Checkouts } from './checkouts.ts';
 import type { Forwards } from './forwards.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Price, Quotes } from './quotes.ts';
+import {
+  assertAddress,
+  assertCollection,
+  buyerOf,
+  type Caller,
+  type Keys,
+  keyName,
+  offerOf,
+  requestOf,
+} from './sale-terms.ts';
 import { type Stage, stageOf, type Transfer, transactionsOf } from './stages.ts';
 
 export type DeskParts = {
@@ -30,8 +38,14 @@ export type DeskParts = {
   forwards: Pick<Forwards, 'quote' | 'forwardFor'>;
   checkouts: Checkouts;
   network: NetworkName;
-  /** Most sats of our own that all fills under way may cost at one time. */
-  capitalAtRiskSats: bigint;
+  limits: {
+    /** Most sats of our own that all fills under way may cost at one time. */
+    capitalAtRiskSats: bigint;
+    /** What one buyer may have open at a time, see `Caller`. */
+    maxOpenHoldsPerBuyer: number;
+    /** W of every trade. */
+    claimWindowBlocks: number;
+  };
   /** What all live trades cost us now. */
   atRiskSats(): Promise<bigint>;
   issueToken(of: { tradeId: string; expiresAt: number }): Promise<string>;
@@ -43,8 +57,6 @@ export type DeskParts = {
 /** An invoice can be paid for 15 minutes; a checkout without one lasts as long. */
 const CHECKOUT_SECONDS = 900;
 const TOKEN_SECONDS = 30 * 24 * 3600;
-/** Most of our own fees for one lock and its refund. */
-const MOST_FEE_SATS = 50_000n;
 
 /** A buyer as he comes in: what he wants, at what price, and as much of his keys as he has named. */
 type Entry = {
@@ -54,9 +66,10 @@ type Entry = {
   ordAddress: string;
   rail: PrepareWire['network'];
   named: InvoiceRequestWire;
+  caller: Caller;
 };
 
-type Keys = { paymentHash: string; claimKey: string; from: string };
+type Opening = { checkout: Checkout; item: Item; price: Price; keys: Keys; caller: Caller };
 
 /** `0f0f…` as the published API writes it, and back. */
 export const uuidOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
@@ -85,7 +98,7 @@ export class Desk {
    * Begins a checkout; with the buyer's payment hash and claim key also the trade, so that there is an invoice to pay.
    * Throws `not_found` (404), `in_progress` (409), `bad_amount` and `wrong_network` (400), `refused`.
    */
-  async prepare(asked: PrepareWire): Promise<PreparedWire> {
+  async prepare(asked: PrepareWire, caller: Caller): Promise<PreparedWire> {
     const { listings, network } = this.#parts;
     const item = await listings.open(asked.inscription_id);
     const { ord_address: ordAddress } = asked.buyer;
@@ -94,12 +107,12 @@ export class Desk {
     await this.#assertBefore(asked.expiry_block);
     const totalSats = BigInt(asked.max_total_sats);
     const { pricing, network: rail, buyer: named } = asked;
-    return this.#enter({ item, pricing, totalSats, ordAddress, rail, named });
+    return this.#enter({ item, pricing, totalSats, ordAddress, rail, named, caller });
   }
 
   async #enter(of: Entry): Promise<PreparedWire> {
     const { quotes, checkouts } = this.#parts;
-    const { item, named, totalSats, pricing } = of;
+    const { item, named, totalSats, pricing, caller } = of;
     const price = await quotes.agreed({ item, named: pricing, totalSats });
     const wanted = this.#keysIn(named, { item, totalSats });
     const made = this.#newCheckout(of);
@@ -107,7 +120,7 @@ export class Desk {
     await this.#assertFresh(checkout.tradeId);
     await checkouts.add(checkout);
     if (wanted !== undefined)
-      await this.#open({ checkout, item, price, keys: wanted }).catch(async (error: unknown) => {
+      await this.#open({ checkout, item, price, keys: wanted, caller }).catch(async (error: unknown) => {
         // Nothing was begun: whoever asks again asks anew.
         await checkouts.remove(checkout.checkoutId);
         throw error;
@@ -116,13 +129,13 @@ export class Desk {
   }
 
   /** A checkout at today's price, for a buyer who asks for nothing but the invoice. */
-  async begin(inscriptionId: string, named: InvoiceRequestWire): Promise<PreparedWire> {
+  async begin(inscriptionId: string, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire> {
     const item = await this.#parts.listings.open(inscriptionId);
     const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
     const totalSats = BigInt(total);
     // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
     if (this.#keysIn(named, { item, totalSats }) === undefined) throw keysMissing();
-    return this.#enter({ item, pricing, totalSats, ordAddress: '', rail: 'lightning', named });
+    return this.#enter({ item, pricing, totalSats, ordAddress: '', rail: 'lightning', named, caller });
   }
 
   /**
@@ -131,7 +144,8 @@ export class Desk {
    */
   async answerTo(request: TradeRequest): Promise<Answer | undefined> {
     const { inscriptionId, offerSats, signed } = request;
-    const { listings, quotes, checkouts, forwards } = this.#parts;
+    const { listings, quotes, checkouts, forwards, limits } = this.#parts;
+    const { claimWindowBlocks } = limits;
     if (signed === undefined) return undefined;
     if ((await listings.find(inscriptionId)) === undefined) {
       const forward = await forwards.forwardFor(request);
@@ -150,13 +164,18 @@ export class Desk {
     });
     // A request that comes again, because its first answer was lost, is the same checkout.
     const known = await checkouts.byTrade(signed.tradeId);
-    if (known?.offerId !== item.offerId || known.totalSats !== offerSats)
+    if (known?.offerId !== item.offerId || known.totalSats !== offerSats) {
       await checkouts.add({ ...checkout, tradeId: signed.tradeId });
-    return offerOf({ item, price, expiresAt: checkout.expiresAt });
+      await this.#takePlace(checkout, keyName(signed.from)).catch(async (error: unknown) => {
+        await checkouts.remove(checkout.checkoutId);
+        throw error;
+      });
+    }
+    return offerOf({ item, price, expiresAt: checkout.expiresAt, claimWindowBlocks });
   }
 
   /** The invoice of a checkout whose buyer names his keys only now, or named them before. */
-  async invoice(tradeId: string, named: InvoiceRequestWire): Promise<{ bolt11: string }> {
+  async invoice(tradeId: string, named: InvoiceRequestWire, caller: Caller): Promise<{ bolt11: string }> {
     const checkout = await this.#known(tradeId);
     const known = await this.#invoiceSoon(tradeId);
     if (known !== undefined) return { bolt11: known };
@@ -168,7 +187,7 @@ export class Desk {
     const price = await quotes.agreed({ item, named: checkout.pricing, totalSats });
     const keys = this.#keysIn(named, { item, totalSats });
     if (keys === undefined || (keys.tradeId ?? tradeId) !== tradeId) throw keysMissing();
-    await this.#open({ checkout, item, price, keys });
+    await this.#open({ checkout, item, price, keys, caller });
     const bolt11 = await this.#invoiceOf(tradeId);
     if (bolt11 !== undefined) return { bolt11 };
     throw noInvoice();
@@ -182,7 +201,7 @@ export class Desk {
     });
   }
 
-  #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Omit<Entry, 'named'>): Checkout {
+  #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Omit<Entry, 'named' | 'caller'>): Checkout {
     const { nowSeconds, newId } = this.#parts;
     const createdAt = nowSeconds();
     return {
@@ -237,10 +256,7 @@ export class Desk {
   }
 
   /** Who buys, as far as he has said. A signed request is taken at its word, the two fields speak for the claim key alone. */
-  #keysIn(
-    buyer: InvoiceRequestWire,
-    { item, totalSats }: { item: Item; totalSats: bigint },
-  ): (Keys & { tradeId?: string }) | undefined {
+  #keysIn(buyer: InvoiceRequestWire, { item, totalSats }: { item: Item; totalSats: bigint }): Keys | undefined {
     if (buyer.trade_request !== undefined) return this.#signedKeys(buyer.trade_request, { item, totalSats });
     const { payment_hash: paymentHash, claim_key: claimKey } = buyer;
     if (paymentHash === undefined && claimKey === undefined) return undefined;
@@ -271,22 +287,41 @@ export class Desk {
     return { tradeId, from, paymentHash, claimKey: message.claimKey };
   }
 
-  async #open(of: { checkout: Checkout; item: Item; price: Price; keys: Keys }): Promise<void> {
-    const { checkout, item, price, keys } = of;
+  async #open(of: Opening): Promise<void> {
+    const { checkout, item, price, keys, caller } = of;
+    const { trader, checkouts, network, limits } = this.#parts;
+    const { claimWindowBlocks } = limits;
     await this.#assertAffordable(item, price);
-    await this.#parts.trader.accept({
-      request: requestOf({ checkout, keys, network: this.#parts.network }),
-      offer: offerOf({ item, price, expiresAt: checkout.expiresAt }),
+    await this.#takePlace(checkout, buyerOf(keys, caller));
+    const accepted = trader.accept({
+      request: requestOf({ checkout, keys, network }),
+      offer: offerOf({ item, price, expiresAt: checkout.expiresAt, claimWindowBlocks }),
     });
+    await accepted.catch(async (error: unknown) => {
+      await checkouts.leavePlace(checkout.checkoutId);
+      throw error;
+    });
+  }
+
+  /** A held payment keeps a place in the channels and, once it is filled, our coins: nobody takes them all. */
+  async #takePlace({ checkoutId }: Checkout, buyer: string): Promise<void> {
+    const { checkouts, limits } = this.#parts;
+    const most = limits.maxOpenHoldsPerBuyer;
+    if (await checkouts.takePlace({ checkoutId, buyer, most })) return;
+    throw new SparkleError(
+      'too_many_holds',
+      `one buyer may have at most ${most} payments open or held here at a time; this one has them`,
+      { most },
+    );
   }
 
   /** An item of ours is paid for: it counts already, and selling it ends that. */
   async #assertAffordable(item: Item, price: Price): Promise<void> {
     if (item.listing === undefined) return;
-    const { atRiskSats, capitalAtRiskSats } = this.#parts;
+    const { atRiskSats, limits } = this.#parts;
     const { sellerSats, royaltySats, l1FeeSats } = price.pricing;
     const cost = sellerSats + royaltySats + l1FeeSats;
-    if ((await atRiskSats()) + cost <= capitalAtRiskSats) return;
+    if ((await atRiskSats()) + cost <= limits.capitalAtRiskSats) return;
     throw new SparkleError('busy', 'the coordinator has as much of its own money in trades as it may; try again soon');
   }
 
@@ -333,28 +368,6 @@ export class Desk {
   }
 }
 
-function assertAddress(address: string, network: NetworkName): void {
-  try {
-    addressScript(address, network);
-  } catch (cause) {
-    const field = 'buyer.ord_address';
-    throw new SparkleError(
-      'wrong_network',
-      `${field} must be an address of ${network}; got ${address}`,
-      { field },
-      { cause },
-    );
-  }
-}
-
-/** An item that names its collection is of no other; of one that names none the buyer may believe what he likes. */
-function assertCollection(named: string | undefined, { declared }: Item): void {
-  if (named === undefined || declared === undefined || named === declared.collectionId) return;
-  const field = 'collection_ref';
-  const sentence = `${field} must be the collection that the item names, ${declared.collectionId}; got ${named}`;
-  throw new SparkleError('bad_message', sentence, { field });
-}
-
 const noInvoice = (): SparkleError =>
   new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
 
@@ -365,27 +378,3 @@ const keysMissing = (): SparkleError =>
 
 const unknownCheckout = (field: string): SparkleError =>
   new SparkleError('not_found', `${field} must be that of a checkout; there is none`, { field });
-
-function requestOf(of: { checkout: Checkout; keys: Keys; network: NetworkName }): TradeRequest {
-  const { checkout, keys, network } = of;
-  const { tradeId, inscriptionId, totalSats, expiresAt } = checkout;
-  const { paymentHash, claimKey, from } = keys;
-  return {
-    ...{ op: 'trade_request', inscriptionId, claimKey, offerSats: totalSats },
-    signed: { tradeId, from, expiresAt, mode: 'hold-first', network, script: 'v1', internalKey: 'nums', paymentHash },
-  };
-}
-
-/** The terms of one sale. What the buyer pays beyond what this costs us is the market fee. */
-function offerOf({ item, price, expiresAt }: { item: Item; price: Price; expiresAt: number }): OwnOffer {
-  const { listing, inscriptionId, outpoint, valueSats, offsetSats } = item;
-  return {
-    ...{ inscriptionId, priceSats: price.totalSats, modes: ['hold-first'], expiresAt },
-    ...{ sourceOutpoint: outpoint, sourceValueSats: valueSats, offsetSats },
-    // The buyer gets the output as the seller had it.
-    ...{ postageSats: valueSats, reserveSats: price.reserveSats, maxRefundFeeSats: MOST_FEE_SATS },
-    confirmations: confirmationsFor(price.totalSats),
-    ...{ finalCltv: 40, routeCapBlocks: 144 },
-    ...(listing === undefined ? {} : { fill: { listing, payouts: price.payouts } }),
-  };
-}

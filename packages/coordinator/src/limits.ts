@@ -82,7 +82,8 @@ const tooMany = (of: { rateClass: RateClass; max: number; who: string; seconds: 
     { rateClass: of.rateClass, max: of.max },
   );
 
-const addressOf = ({ ip }: FastifyRequest): string => rateLimit.normalizeIP(ip, IPV6_SUBNET);
+/** Where a request comes from; an IPv6 network that one household has is one. */
+export const addressOf = ({ ip }: FastifyRequest): string => rateLimit.normalizeIP(ip, IPV6_SUBNET);
 
 /** By address, before anything is read. */
 async function installAddressRates(app: FastifyInstance, max: (request: FastifyRequest) => number): Promise<void> {

@@ -64,6 +64,7 @@ const STATUS = {
   in_progress: 409,
   key_reused: 422,
   rate_limited: 429,
+  too_many_holds: 429,
   busy: 503,
 } as const satisfies Record<ErrorCode, number>;
 

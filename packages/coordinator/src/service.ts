@@ -33,6 +33,7 @@ import { Quotes } from './quotes.ts';
 import { SatProofs } from './sat-proofs.ts';
 import { type Health, healthOf } from './routes/ops.ts';
 import { Trades } from './trades.ts';
+import { toProvenKeys } from './unproven.ts';
 import type { Webhooks } from './webhooks.ts';
 
 /** What a coordinator is made of. The seed stays in its trader; `config` is what an operator decided. */
@@ -153,7 +154,7 @@ function openTrader(parts: ServiceParts, hub: Hub): Trader {
   const log = parts.traderLog ?? parts.log;
   const me = identityKey({ seed, network: config.network });
   const sign = (digest: Uint8Array) => schnorr.sign(digest, me.secret, clock.randomBytes(32));
-  const market = hub.marketFor({ publicKey: me.public, sign });
+  const market = toProvenKeys(hub.marketFor({ publicKey: me.public, sign }), (id) => database.store.load(id));
   const store = notingStore({ store: database.store, outgoing: new Outgoing(database.tables), log });
   const own = { network: config.network, store, tickMilliseconds };
   const { capitalAtRiskSats: mostFilledSats, forwardSats: mostForwardedSats, maxOpenTrades: mostSales } = config.limits;
@@ -186,7 +187,7 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
   const forwards = new Forwards({ offers: hub.offers, store, fees, limits, forwarderId: trader.id, nowSeconds });
   const desk = new Desk({
     ...{ trader, chain, listings, quotes, forwards, checkouts, network, newId: id, nowSeconds },
-    capitalAtRiskSats: limits.capitalAtRiskSats,
+    limits,
     // What was left with us has cost as much as what is under way.
     atRiskSats: async () =>
       (await store.committed()).reduce((sum, trade) => sum + costOf(trade), await listings.ownSats()),

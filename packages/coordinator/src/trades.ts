@@ -11,6 +11,7 @@ import type { Sides } from './auth.ts';
 import type { Checkouts } from './checkouts.ts';
 import { type Desk, isSale, uuidOf } from './desk.ts';
 import type { Item, Listings } from './listings.ts';
+import type { Caller } from './sale-terms.ts';
 
 export type TradesParts = {
   desk: Desk;
@@ -101,14 +102,14 @@ export class Trades {
   }
 
   /** The invoice of a buyer's trade. */
-  async invoice(id: string, named: InvoiceRequestWire): Promise<string> {
-    return (await this.#parts.desk.invoice(id, named)).bolt11;
+  async invoice(id: string, named: InvoiceRequestWire, caller: Caller): Promise<string> {
+    return (await this.#parts.desk.invoice(id, named, caller)).bolt11;
   }
 
   /** Somebody wants to buy what a seller's id names: a trade of his own begins. `undefined` when the id names no listing. */
-  async buy(id: string, named: InvoiceRequestWire): Promise<PreparedWire | undefined> {
+  async buy(id: string, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire | undefined> {
     const item = await this.#parts.listings.byId(id);
-    return item === undefined ? undefined : this.#parts.desk.begin(item.inscriptionId, named);
+    return item === undefined ? undefined : this.#parts.desk.begin(item.inscriptionId, named, caller);
   }
 
   async #stageOf(item: Item): Promise<Pick<TradeStateWire, 'status' | 'transfer' | 'reason'>> {

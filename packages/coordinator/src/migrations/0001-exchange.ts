@@ -33,6 +33,8 @@ export type ExchangeTables = {
     /** When all of the price was first seen to be held. */
     held_at: number | null;
     state: string;
+    /** Who has a place as long as this is open; since step 6. See `Checkouts.takePlace`. */
+    buyer: Generated<string | null>;
   };
   /**
    * Answers that are given again to a repeated POST. `status` and `response` are null while the first one is being worked on;

@@ -4,6 +4,7 @@ import { access, type AccessTables } from './0002-access.ts';
 import { adverts, type AdvertTables } from './0003-adverts.ts';
 import { updates, type UpdateTables } from './0004-updates.ts';
 import { outgoing, type OutgoingTables } from './0005-outgoing.ts';
+import { buyers } from './0006-buyers.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
@@ -18,5 +19,6 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0003_adverts': adverts(columnsOf[dialect]),
     '0004_updates': updates(columnsOf[dialect]),
     '0005_outgoing': outgoing(columnsOf[dialect]),
+    '0006_buyers': buyers(),
   },
 });

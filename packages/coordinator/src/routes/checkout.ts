@@ -7,6 +7,8 @@ import {
   quoteRequestSchema,
   quoteSchema,
 } from 'sparkle-protocol/market/checkout-wire';
+import { callerIn, mayHaveIdentity } from '../auth-http.ts';
+import type { Auth } from '../auth.ts';
 import type { Desk } from '../desk.ts';
 
 const tags = ['checkout'];
@@ -28,9 +30,12 @@ const quoting = {
 
 /** The published checkout API (coordinator API of v0.3, part 2), and the quote that a buyer takes his prices from. */
 export const checkoutRoutes =
-  (desk: Desk): FastifyPluginAsyncZod =>
+  ({ desk, auth }: { desk: Desk; auth: Auth }): FastifyPluginAsyncZod =>
   async (app) => {
     app.post('/v1/quote', { schema: quoting }, ({ body }) => desk.quote(body.inscription_id));
-    app.post('/api/checkout/prepare', { schema: preparing }, ({ body }) => desk.prepare(body));
+    const preValidation = mayHaveIdentity(auth);
+    app.post('/api/checkout/prepare', { preValidation, schema: preparing }, (request) =>
+      desk.prepare(request.body, callerIn(request)),
+    );
     app.post('/api/checkout/status', { schema: asking }, ({ body }) => desk.state(body.checkout_id));
   };

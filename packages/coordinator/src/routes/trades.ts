@@ -15,7 +15,7 @@ import {
 } from 'sparkle-protocol/market/checkout-wire';
 import { readKnownInvoice } from 'sparkle-protocol/protocol/bolt11';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { needsIdentity } from '../auth-http.ts';
+import { callerIn, mayHaveIdentity, needsIdentity } from '../auth-http.ts';
 import { type Auth, roleIn } from '../auth.ts';
 import type { Delivery } from '../delivery.ts';
 import { idOf } from '../desk.ts';
@@ -129,15 +129,20 @@ const buyingRoutes =
   async (app) => {
     const preValidation = needsIdentity(auth);
     const ownTrade = ownTradeOf(trades);
-    app.post('/v1/trade/:id/invoice', { schema: naming }, async (request, reply) => {
-      // A listing may be bought by anybody; what comes of it is his who has the token.
-      const begun = await trades.buy(idOf(request.params.id), request.body);
-      if (begun !== undefined) return { ...invoiceOf(invoiceIn(begun)), trade_id: begun.trade_id, token: begun.token };
-      await preValidation(request, reply);
-      return invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), request.body));
-    });
+    app.post(
+      '/v1/trade/:id/invoice',
+      { preValidation: mayHaveIdentity(auth), schema: naming },
+      async (request, reply) => {
+        // A listing may be bought by anybody; what comes of it is his who has the token.
+        const begun = await trades.buy(idOf(request.params.id), request.body, callerIn(request));
+        if (begun !== undefined)
+          return { ...invoiceOf(invoiceIn(begun)), trade_id: begun.trade_id, token: begun.token };
+        if (request.known === undefined) await preValidation(request, reply);
+        return invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), request.body, callerIn(request)));
+      },
+    );
     app.get('/v1/trade/:id/invoice', { preValidation, schema: invoicing }, async (request) =>
-      invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), {})),
+      invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), {}, callerIn(request))),
     );
     app.post('/v1/trade/:id/finalize', { preValidation, schema: finalizing }, async (request) =>
       delivery.finalize(await ownTrade(request, 'buyer'), request.body),

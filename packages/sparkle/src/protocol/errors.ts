@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'in_progress'
   | 'key_reused'
   | 'rate_limited'
+  | 'too_many_holds'
   | 'busy';
 
 /**

@@ -104,6 +104,8 @@ export function openForwarder(asked: Passing): { failures: Failure[] } | Change<
   return go(trade, keyed(trade, 'request', { do: 'send', to: sellerId, message: requestOf(want) }));
 }
 
+const windowOf = ({ claimWindowBlocks }: Offer) => (claimWindowBlocks === undefined ? {} : { claimWindowBlocks });
+
 function termsFor(made: {
   request: TradeRequest;
   signed: NonNullable<TradeRequest['signed']>;
@@ -115,7 +117,7 @@ function termsFor(made: {
   const confirmations = Math.max(offer.confirmations, confirmationsFor(offer.priceSats));
   const holdFirst = signed.mode === 'hold-first';
   const heights = holdFirst
-    ? holdFirstHeights({ quoteHeight: height })
+    ? holdFirstHeights({ quoteHeight: height, ...windowOf(offer) })
     : {
         refundHeight: lockFirstRefundHeight({ height, confirmations, routeCapBlocks: offer.routeCapBlocks }),
         finalCltv: offer.finalCltv,

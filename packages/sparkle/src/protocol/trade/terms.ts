@@ -102,6 +102,8 @@ export type Offer = {
   /** Lock-first: the route cap that the refund height leaves room for, and the final CLTV of the plain invoice. */
   finalCltv: number;
   routeCapBlocks: number;
+  /** Hold-first: W of `holdFirstHeights`, its least unless given. */
+  claimWindowBlocks?: number;
   maxRefundFeeSats: bigint;
   sellerId: string;
   expiresAt: number;
