@@ -1,0 +1,16 @@
+import { parseArgs } from 'node:util';
+import { runChaos } from './run.ts';
+
+const { values } = parseArgs({ options: { trades: { type: 'string' }, seed: { type: 'string' } } });
+const trades = Number(values.trades ?? 200);
+const seed = Number(values.seed ?? 1);
+if (!Number.isSafeInteger(trades) || trades < 1 || !Number.isSafeInteger(seed)) {
+  console.error('usage: npm run chaos -- [--trades N] [--seed S], whole numbers');
+  process.exit(2);
+}
+const { outcomes, disagreements, kills, earnedMsat } = await runChaos({ trades, seed, say: console.log });
+for (const disagreement of disagreements) console.log(`disagreement: ${disagreement}`);
+console.log(
+  `${trades} trades, kills ${JSON.stringify(kills)}, ${disagreements.length} disagreements, outcomes ${JSON.stringify(outcomes)}, earned ${earnedMsat} msat; again with --seed ${seed}`,
+);
+process.exit(disagreements.length === 0 ? 0 : 1);

@@ -1,0 +1,181 @@
+import type {
+  CheckoutStateWire,
+  PreparedWire,
+  PrepareWire,
+  ProofWire,
+  QuoteWire,
+} from 'sparkle-protocol/market/checkout-wire';
+import { decodeInvoice } from 'sparkle-protocol/protocol/bolt11';
+import { buildClaim } from 'sparkle-protocol/protocol/claim';
+import { rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { buildLock } from 'sparkle-protocol/protocol/lock';
+import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
+import type { Owner } from '../../world/owner.ts';
+import type { Inscribed } from '../regtest/bitcoind.ts';
+import { until } from '../regtest/kept-process.ts';
+import type { Answer, Given, Stage } from './stage.ts';
+
+export const ASKED_SATS = 60_000n;
+const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
+const PATIENCE = { patienceMilliseconds: 300_000, everyMilliseconds: 150 };
+const PAY = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
+
+type Draw = (below: number) => number;
+type Bought = { keys: TradeKeys; checkout: PreparedWire; totalSats: bigint };
+type Terms = Parameters<typeof buildLock>[0] & { claimKey: string };
+
+let lastKey = 0;
+
+/** One item from its listing to its end, bought through HTTP by somebody who asks either instance and believes neither. */
+export class Sale {
+  readonly walksAway: boolean;
+  inscribed: Inscribed | undefined;
+  payoutAddress = '';
+  address = '';
+  /** Every checkout that was begun: one whose invoice ran out is followed by another. */
+  readonly tried: Bought[] = [];
+  readonly #stage: Stage;
+  readonly #draw: Draw;
+
+  constructor(of: { stage: Stage; draw: Draw; walksAway: boolean }) {
+    this.#stage = of.stage;
+    this.#draw = of.draw;
+    this.walksAway = of.walksAway;
+  }
+
+  /** Ends when the item is delivered, or paid for when the buyer is one who walks away. */
+  async run(owner: Owner, inscribed: Inscribed): Promise<void> {
+    this.inscribed = inscribed;
+    await this.#list(owner, inscribed);
+    this.address = await this.#stage.regtest.address('buyer');
+    const bought = await this.#paid(inscribed);
+    if (this.walksAway) return;
+    const raw = await this.#claim(bought, inscribed);
+    const finalize = { payment_preimage: bought.keys.preimage, claim: raw };
+    await this.#insist('POST', `/v1/trade/${bought.checkout.trade_id}/finalize`, {
+      ...{ body: finalize, token: bought.checkout.token },
+    });
+    await until('the checkout is confirmed', async () => (await this.#status(bought)) === 'confirmed', PATIENCE);
+  }
+
+  /** Either instance, as a proxy in front of them would choose. */
+  #ask<Body>(method: string, path: string, given: Given = {}): Promise<Answer<Body>> {
+    return this.#stage.ask<Body>(this.#draw(2), method, path, given);
+  }
+
+  /** Asks until it is answered; what is refused for good is a disagreement. */
+  async #insist<Body>(method: string, path: string, given: Given): Promise<Body> {
+    let last: Answer<Body> | undefined;
+    const isAnswered = async () => (last = await this.#ask<Body>(method, path, given)).status < 300 && last.status > 0;
+    await until(`${method} ${path}`, isAnswered, PATIENCE).catch((error: unknown) => {
+      throw new Error(`the last answer was ${last?.status} ${JSON.stringify(last?.body)}`, { cause: error });
+    });
+    if (last === undefined) throw new Error('nobody was asked');
+    return last.body;
+  }
+
+  async #list(owner: Owner, inscribed: Inscribed): Promise<void> {
+    const { psbt, payoutAddress } = await owner.list(inscribed, ASKED_SATS);
+    this.payoutAddress = payoutAddress;
+    const body = {
+      ...{ inscription_id: inscribed.inscriptionId, price_sats: Number(ASKED_SATS) },
+      ...{ seller_address: payoutAddress, psbt },
+    };
+    await until(
+      'the item is listed',
+      async () => {
+        const { status } = await this.#ask('POST', '/v1/trade', { body });
+        // Of an answer that was lost the second says that it is there.
+        return status === 201 || status === 409;
+      },
+      PATIENCE,
+    );
+  }
+
+  async #prepared({ inscriptionId }: Inscribed): Promise<Bought | undefined> {
+    const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (lastKey += 1) });
+    const quote = await this.#insist<QuoteWire>('POST', '/v1/quote', { body: { inscription_id: inscriptionId } });
+    const body: PrepareWire = {
+      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
+      buyer: { ord_address: this.address, payment_hash: keys.paymentHash, claim_key: keys.claim.public },
+      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
+    };
+    const { status, body: checkout } = await this.#ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
+    if (status !== 200 || checkout.invoice === null) return undefined;
+    const bought = { keys, checkout, totalSats: BigInt(quote.max_total_sats) };
+    const { paymentHash, amountMsat } = decodeInvoice(checkout.invoice);
+    if (paymentHash !== keys.paymentHash || amountMsat !== bought.totalSats * 1000n)
+      throw new Error('an invoice for another hash or amount');
+    this.tried.push(bought);
+    return bought;
+  }
+
+  async payment({ keys }: Bought): Promise<string> {
+    return (await this.#stage.buyers.payment(keys.paymentHash)).state;
+  }
+
+  /** A checkout whose payment is held. */
+  async #paid(inscribed: Inscribed): Promise<Bought> {
+    let bought: Bought | undefined;
+    const isLocked = async (): Promise<boolean> => {
+      bought ??= await this.#prepared(inscribed);
+      if (bought === undefined) return false;
+      const status = await this.#status(bought);
+      if (status === 'broadcast') return true;
+      const payment = await this.payment(bought);
+      // Given back, or never to be paid: what follows is another purchase.
+      if (['expired', 'failed'].includes(status ?? '') && payment !== 'pending') bought = undefined;
+      else if (status === 'pending_payment' && payment !== 'pending') await this.#pay(bought);
+      return false;
+    };
+    await until('the item is locked', isLocked, PATIENCE);
+    if (bought === undefined) throw new Error('nothing was bought');
+    return bought;
+  }
+
+  /** Whatever becomes of it, the node tells it by the hash. */
+  async #pay({ checkout }: Bought): Promise<void> {
+    await this.#stage.buyers.pay({ bolt11: checkout.invoice ?? '', ...PAY }).catch(() => undefined);
+  }
+
+  async #status({ checkout }: Bought): Promise<string | undefined> {
+    const body = { checkout_id: checkout.checkout_id };
+    const { status, body: state } = await this.#ask<CheckoutStateWire>('POST', '/api/checkout/status', { body });
+    return status === 200 ? state.status : undefined;
+  }
+
+  /** The claim, built when the lock on this side's chain is the one of the terms, worth what it must be, and in a block. */
+  async #claim(bought: Bought, { inscriptionId }: Inscribed): Promise<string> {
+    const { keys, checkout } = bought;
+    let terms: Terms | undefined;
+    let lockOutpoint = '';
+    const isDeep = async (): Promise<boolean> => {
+      const path = `/v1/trade/${checkout.trade_id}/proof`;
+      const proof = await this.#insist<ProofWire>('GET', path, { token: checkout.token });
+      terms = termsIn(proof, bought, inscriptionId);
+      lockOutpoint = proof.lock?.outpoint ?? '';
+      const [txid, vout] = lockOutpoint.split(':');
+      type Output = { scriptPubKey: { hex: string }; confirmations: number } | null;
+      const found = await this.#stage.regtest.rpc<Output>('gettxout', [txid, Number(vout)]);
+      if (found === null || terms === undefined) return false;
+      if (found.scriptPubKey.hex !== buildLock(terms).script) throw new Error('a lock that is not that of the terms');
+      return found.confirmations > 0;
+    };
+    await until('the lock is in a block', isDeep, PATIENCE);
+    if (terms === undefined) throw new Error('no terms');
+    const { raw } = buildClaim({
+      ...{ terms: terms as never, lockOutpoint, destination: this.address, claimSecret: keys.claim.secret },
+      ...{ preimage: keys.preimage, auxRand: new Uint8Array(32), feerateSatVb: 2, maxFeeSats: 10_000n },
+    });
+    return raw;
+  }
+}
+
+function termsIn(proof: ProofWire, { keys }: Bought, inscriptionId: string): Terms | undefined {
+  const [first] = proof.messages;
+  if (first === undefined) return undefined;
+  const quote = readMessage(first, { nowSeconds: 0 }).message as TradeQuote;
+  const { paymentHash, claim } = keys;
+  const bound = { paymentHash, claimKey: claim.public, inscriptionId };
+  return { ...quote.signed, refundHeight: quote.refundHeight, ...bound } as Terms;
+}
