@@ -87,6 +87,16 @@ describe(
       const expected = [50_000_000n, 1_500_000n, -51_500_000n];
       await until('the balances', async () => String(await moved()) === String(expected), PATIENCE).catch(() => {});
       assert.deepEqual(await moved(), expected);
+      const lines = () => house.ledger.ofTrade(tradeId);
+      await until('both payments are in the books', async () => (await lines()).length === 5, PATIENCE);
+      const sumIn = async (name: string) =>
+        (await lines()).reduce((sum, { account, msat }) => (account === name ? sum + msat : sum), 0n);
+      assert.deepEqual(await Promise.all(['lightning', 'sellers', 'routing_fees', 'sales'].map(sumIn)), [
+        1_500_000n,
+        50_000_000n,
+        0n,
+        -51_500_000n,
+      ]);
     });
 
     test('refuses a price that it does not quote, and moves nothing', async () => {
