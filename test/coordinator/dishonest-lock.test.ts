@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Chain } from 'sparkle-protocol/chain/chain';
-import type { ProofWire } from 'sparkle-protocol/market/checkout-wire';
+import type { ProofWire, RescueWire } from 'sparkle-protocol/market/checkout-wire';
 import { memoryOrdinals } from 'sparkle-protocol/ordinals/memory';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import type { Failure } from 'sparkle-protocol/protocol/checks';
 import { codesOf } from 'sparkle-protocol/protocol/checks.suite';
 import { keyPath } from 'sparkle-protocol/protocol/listing.suite';
 import { tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { makeSatProof, type SatProof } from 'sparkle-protocol/protocol/satproof';
 import type { DeliveryCheck } from 'sparkle-protocol/trader/delivery';
 import { Booth, type Bought, seeds } from './booth.ts';
@@ -350,10 +351,16 @@ test('a coordinator that vanishes after the payment gives it back by that alone,
   await booth.service.trader.stop();
   const pay = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
   await buyer.lightning.pay({ bolt11: unlocked.prepared.invoice ?? '', ...pay });
-  const { terms: _terms, ...answer } = saved.answer as ProofWire & { terms: object };
+  const answer = saved.answer as RescueWire;
+  const { terms } = answer;
   const { lock } = await beforeShowing(booth, { bought: locked, answer });
   assert.ok(lock !== undefined);
   const { claim, preimage } = locked.keys;
+  const { claimLeaf, claimControl } = buildLock(lock.terms);
+  assert.deepEqual(
+    [terms?.claim_key, terms?.refund_height, terms?.last_reveal_height, terms?.claim_leaf, terms?.claim_control_block],
+    [claim.public, lock.terms.refundHeight, lock.terms.refundHeight - 36, claimLeaf, claimControl],
+  );
   const { raw, txid } = buildClaim({
     ...{ terms: lock.terms, lockOutpoint: lock.outpoint, destination: keyPath.address, preimage },
     ...{ claimSecret: claim.secret, auxRand: new Uint8Array(32), feerateSatVb: 1, maxFeeSats: 10_000n },

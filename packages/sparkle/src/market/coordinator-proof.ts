@@ -1,14 +1,14 @@
 import type { Shown } from '../protocol/checks-delivery.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { SatProof } from '../protocol/satproof.ts';
-import { type ProofWire, proofSchema } from './checkout-wire.ts';
+import { type ProofWire, rescueSchema } from './checkout-wire.ts';
 
 /**
- * What `GET /v1/trade/{id}/proof` answered, as the checks take it (`verifyDelivery`, `checkPrepared`). Whoever has the answer of
- * `rescue` has this in it. Throws `bad_message` for what has another form.
+ * What `GET /v1/trade/{id}/proof` answered, or `rescue`, as the checks take it (`verifyDelivery`, `checkPrepared`). Throws
+ * `bad_message` for what has another form.
  */
 export function shownBy(answer: unknown): Shown {
-  const read = proofSchema.safeParse(answer);
+  const read = rescueSchema.safeParse(answer);
   if (!read.success) {
     const field = read.error.issues[0]?.path.join('.') ?? '';
     throw new SparkleError('bad_message', `a proof must have the form of the API; its ${field} has not`, { field });
