@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Invoice, Lightning, Payment, PayRequest } from '../lightning/lightning.ts';
+import { HEIGHT, looked, NOW } from '../protocol/trade/fixtures.suite.ts';
+import { forwarder, incoming, paymentHash } from '../protocol/trade/forward.suite.ts';
+import type { Forwarder } from '../protocol/trade/state.ts';
+import { step } from '../protocol/trade/step.ts';
+import { cancel, forwardPayment } from './forward.ts';
+import { stage } from './parts.suite.ts';
+
+/** The runner over a node that says what a test wants, and the orders that reach that node. */
+async function runner(says: { payment?: Payment; invoice?: Invoice; trade?: Forwarder; height?: number }) {
+  const on = await stage();
+  const orders: (PayRequest | string)[] = [];
+  const lightning: Lightning = {
+    ...on.parts.rival.lightning,
+    payment: async () => says.payment ?? { state: 'unknown' },
+    invoice: async () => says.invoice ?? incoming,
+    pay: async (order) => void orders.push(order),
+    cancel: async (hash) => void orders.push(hash),
+  };
+  const trade = says.trade ?? forwarder.paying;
+  const tip = { ...(await on.parts.rival.chain.tip()), height: says.height ?? HEIGHT, timeSeconds: NOW };
+  const store = { ...on.parts.rival.store, load: async () => trade };
+  const chain = { ...on.parts.rival.chain, tip: async () => tip };
+  const clock = { ...on.parts.rival.clock, nowSeconds: () => NOW };
+  return { parts: { ...on.parts.rival, lightning, store, chain, clock }, orders };
+}
+
+const [ordered] = step(forwarder.invoiced, looked(HEIGHT, { invoice: incoming })).effects.map(({ effect }) => effect);
+if (ordered?.do !== 'forward_payment') throw new Error('the fixture passes nothing on');
+
+describe('passing on a payment', () => {
+  test('is ordered with a cap on the way that ends 80 blocks, and three for the node, before what is held', async () => {
+    const { parts, orders } = await runner({ height: HEIGHT + 2 });
+    await forwardPayment(parts, ordered);
+    assert.deepEqual(orders, [
+      { bolt11: ordered.bolt11, maxFeeMsat: 1_000_000n, maxCltvBlocks: 395 - 80 - 3 - 2, timeoutSeconds: 60 },
+    ]);
+  });
+
+  test('is not ordered a second time, whatever became of the first', async () => {
+    const settled: Payment = { state: 'settled', preimage: '', feeMsat: 0n };
+    for (const payment of [{ state: 'pending' }, { state: 'failed', reason: 'no_route' }, settled] as const) {
+      const { parts, orders } = await runner({ payment });
+      await forwardPayment(parts, ordered);
+      assert.deepEqual(orders, []);
+    }
+  });
+
+  test('is refused when the trade has left for elsewhere, or what is held is gone, less, or shorter than it was', async () => {
+    for (const [says, code] of [
+      [{ trade: forwarder.returning }, 'too_late'],
+      [{ trade: forwarder.unsent }, 'too_late'],
+      [{ trade: forwarder.settling }, 'too_late'],
+      [{ invoice: { state: 'canceled' } }, 'invoice_not_held'],
+      [{ invoice: { ...incoming, amountMsat: 90_999_999n } }, 'refused'],
+      [{ invoice: { ...incoming, expiryHeight: HEIGHT + 296 } }, 'refused'],
+      [{ height: HEIGHT + 13 }, 'refused'],
+    ] as const) {
+      const { parts, orders } = await runner(says);
+      await assert.rejects(forwardPayment(parts, ordered), { code });
+      assert.deepEqual(orders, []);
+    }
+  });
+});
+
+describe('giving back what was held to pass it on', () => {
+  const effect = { do: 'cancel_invoice', paymentHash } as const;
+
+  test('is refused beside a payment that may be taken, and done beside one that cannot', async () => {
+    for (const state of ['pending', 'settled'] as const) {
+      const payment: Payment = state === 'pending' ? { state } : { state, preimage: '', feeMsat: 0n };
+      const { parts, orders } = await runner({ payment, trade: forwarder.returning });
+      await assert.rejects(cancel(parts, forwarder.returning.tradeId, effect), { code: 'refused' });
+      assert.deepEqual(orders, []);
+    }
+    for (const payment of [{ state: 'failed', reason: 'no_route' }, { state: 'unknown' }] as const) {
+      const { parts, orders } = await runner({ payment, trade: forwarder.returning });
+      await cancel(parts, forwarder.returning.tradeId, effect);
+      assert.deepEqual(orders, [paymentHash]);
+    }
+  });
+});
