@@ -19,11 +19,12 @@ export type DeadLetter = { seq: number; hook_id: string; attempts: number; body:
 /** Amounts of sats as decimal text, by what they are. */
 export type Reserve = Readonly<Record<string, string>>;
 
+/** What could not be asked is `undefined`: an operator looks here when something is away. */
 export type OperatorView = {
   health: Health;
-  reserve: Reserve;
-  trades: readonly AdminTrade[];
-  deadLetters: readonly DeadLetter[];
+  reserve: Reserve | undefined;
+  trades: readonly AdminTrade[] | undefined;
+  deadLetters: readonly DeadLetter[] | undefined;
 };
 
 function viewOf(trade: Trade, height: number | undefined): AdminTrade {

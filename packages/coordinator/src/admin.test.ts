@@ -5,7 +5,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { HEIGHT, holdSeller, holdTerms } from 'sparkle-protocol/protocol/trade/fixtures.suite';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
-import { adminApp } from './admin.ts';
+import { adminApp, type AdminParts } from './admin.ts';
 import type { AdminTrade } from './admin-view.ts';
 import { monthWire } from './ledger-report.ts';
 import { createLog } from './log.ts';
@@ -33,7 +33,10 @@ const HEALTH: Health = {
   bitcoin: { connected: true, block_height: HEIGHT + 1 },
 };
 
-function service(trades: readonly Trade[] = [holdSeller.locked, holdSeller.invoiced]) {
+function service(
+  trades: readonly Trade[] = [holdSeller.locked, holdSeller.invoiced],
+  change: Partial<AdminParts> = {},
+) {
   const replayed: number[] = [];
   let ids = 0;
   const app = adminApp({
@@ -53,6 +56,7 @@ function service(trades: readonly Trade[] = [holdSeller.locked, holdSeller.invoi
     },
     report: async ({ month }) => monthWire({ month, rows: [] }),
     backup: async () => ({ bytes: 4, stream: Readable.from([Buffer.from('copy')]) }),
+    ...change,
   });
   return { app, replayed };
 }
@@ -124,6 +128,16 @@ test('a dead letter is sent again by its number', async () => {
   assert.equal((await post('5')).json<Problem>().error, 'not_found');
   const wrong = await post('x');
   assert.deepEqual([wrong.statusCode, wrong.json<Problem>().field], [400, 'seq']);
+});
+
+test('the status page is there although everything that it shows is away, and says what', async () => {
+  const away = () => Promise.reject(new SparkleError('chain_unavailable', 'the node does not answer'));
+  const { app } = service([], { reserve: away, liveTrades: away, deadLetters: { list: away, replay: away } });
+  const { statusCode, body } = await app.inject({ url: '/', headers: BEARER });
+  assert.equal(statusCode, 200);
+  assert.equal(body.match(/cannot be asked now/g)?.length, 3);
+  assert.match(body, /Live trades: unknown/);
+  assert.match(body, /Bitcoin node/);
 });
 
 test('the status page shows all and lets nothing that it shows become part of it', async () => {

@@ -86,6 +86,9 @@ function installAsked(app: FastifyInstance, { deadLetters, report }: AdminParts)
     );
 }
 
+/** What could be asked. */
+const known = <Answer>(answer: Promise<Answer>): Promise<Answer | undefined> => answer.catch(() => undefined);
+
 /** What operators see and do, on a port of its own that the Internet does not reach. Reading changes nothing. */
 export function adminApp(parts: AdminParts): FastifyInstance {
   const app = Fastify(serverOptions({ log: parts.log, trustedProxies: [], newId: parts.newId }));
@@ -108,12 +111,8 @@ export function adminApp(parts: AdminParts): FastifyInstance {
     return reply.headers({ 'content-length': bytes }).type('application/octet-stream').send(stream);
   });
   app.get('/', async (_, reply) => {
-    const view = {
-      health: await health(),
-      reserve: await reserve(),
-      trades: await trades(),
-      deadLetters: await deadLetters.list(),
-    };
+    const [reserves, live, letters] = await Promise.all([known(reserve()), known(trades()), known(deadLetters.list())]);
+    const view = { health: await health(), reserve: reserves, trades: live, deadLetters: letters };
     return reply.headers(pageHeaders).send(statusPage(view));
   });
   return app;

@@ -18,6 +18,13 @@ const table = (heads: readonly string[], rows: readonly Html[]): Html =>
     </tbody>
   </table>`;
 
+const UNKNOWN = 'unknown';
+const TRADE_HEADS = ['trade', 'role', 'mode', 'state', 'next', 'height', 'blocks left', 'urgency'];
+
+/** The table, or that its rows cannot be had now. */
+const tableOr = (heads: readonly string[], rows: readonly Html[] | undefined): Html =>
+  rows === undefined ? html`<p class="alert">cannot be asked now</p>` : table(heads, rows);
+
 const tradeRow = ({ trade_id, role, mode, state, deadline, blocks_left, urgency }: AdminTrade): Html =>
   row(
     [trade_id, role, mode, state, deadline?.what ?? '', deadline?.height ?? '', blocks_left ?? '', urgency],
@@ -40,17 +47,17 @@ export function statusPage({ health, reserve, trades, deadLetters }: OperatorVie
       bitcoin.connected ? '' : 'alert',
     ),
   ];
-  const money = Object.entries(reserve).map(([name, sats]) => row([name, sats]));
-  const letters = deadLetters.map(({ seq, hook_id, attempts }) => row([seq, hook_id, attempts]));
+  const money = reserve === undefined ? undefined : Object.entries(reserve).map(([name, sats]) => row([name, sats]));
+  const letters = deadLetters?.map(({ seq, hook_id, attempts }) => row([seq, hook_id, attempts]));
   return page({
     title: `Coordinator: ${health.status}`,
     body: html`<h1>Coordinator: ${health.status}</h1>
       ${table(['part', 'state'], parts)}
       <h2>Reserve</h2>
-      ${table(['what', 'sats'], money)}
-      <h2>Live trades: ${trades.length}</h2>
-      ${table(['trade', 'role', 'mode', 'state', 'next', 'height', 'blocks left', 'urgency'], trades.map(tradeRow))}
-      <h2>Webhooks that reached nobody: ${deadLetters.length}</h2>
-      ${table(['number', 'webhook', 'attempts'], letters)}`,
+      ${tableOr(['what', 'sats'], money)}
+      <h2>Live trades: ${trades?.length ?? UNKNOWN}</h2>
+      ${tableOr(TRADE_HEADS, trades?.map(tradeRow))}
+      <h2>Webhooks that reached nobody: ${letters?.length ?? UNKNOWN}</h2>
+      ${tableOr(['number', 'webhook', 'attempts'], letters)}`,
   });
 }
