@@ -129,6 +129,22 @@ describe('leases', { skip: withoutPostgres }, () => {
     assert.equal(heard.length, before);
   });
 
+  run('whoever holds a trade hears that it is wanted, and gives up what is his and nothing else', async (world) => {
+    const [anna, bert] = [await world.instance('anna'), await world.instance('bert')];
+    const heard: StoreNews[] = [];
+    anna.subscribe?.((news) => heard.push(news));
+    await anna.create({ trade: quoting(name), effects: [alert('a')] });
+    await bert.release?.('t1');
+    await assert.rejects(bert.due('t1'), withCode('elsewhere'));
+    bert.want?.('t1');
+    await until('the holder to hear of it', () =>
+      heard.some((news) => news.type === 'wanted' && news.tradeId === 't1'),
+    );
+    await anna.release?.('t1');
+    assert.deepEqual(keysOf(await bert.due('t1')), ['a']);
+    await assert.rejects(anna.done('a'), withCode('elsewhere'));
+  });
+
   run('of many changes at once each is heard, but those whose name fits in no notice', async (world) => {
     const [anna, bert] = [await world.instance('anna', { renewMilliseconds: 20 }), await world.instance('bert')];
     const heard = new Set<string>();
