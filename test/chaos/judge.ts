@@ -87,7 +87,7 @@ async function verdictOf(stage: Stage, sale: Sale, spenders: Map<string, Transac
   return { outcome, wrong, settledMsat, spentSats };
 }
 
-export type Judgement = { outcomes: Record<string, number>; disagreements: string[]; earnedMsat: bigint };
+export type Judgement = { outcomes: Record<string, number>; disagreements: string[]; grownMsat: bigint };
 
 /** Everything against everything: chain, both nodes, the database, the books. */
 export async function judge(
@@ -119,7 +119,7 @@ export async function judge(
   const { trades, effects } = await unfinished(stage);
   expect('trades that have not ended', BigInt(trades), 0n);
   expect('effects that are not done', BigInt(effects), 0n);
-  return { outcomes, disagreements, earnedMsat: lightningMsat + walletSats * 1000n };
+  return { outcomes, disagreements, grownMsat: lightningMsat + walletSats * 1000n };
 }
 
 /** The program books what it finds buried, in its own time. */
