@@ -5,6 +5,9 @@ import type { QueryResult } from 'kysely';
 const MOST_PREPARED = 500;
 const SAVEPOINT = 'one_of_group';
 
+/** A connection of `better-sqlite3`, without its types: whoever uses the library need not have them. */
+type Connection = { readonly inTransaction: boolean; prepare(sql: string): object; close(): unknown };
+
 type Waiting = { resolve: () => void; reject: (error: unknown) => void };
 
 /**
@@ -22,8 +25,8 @@ export class SqliteGroup {
   #apart = 0;
   #isWithin = false;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(database: Connection) {
+    this.#database = database as Database;
   }
 
   /** One after the other: resolves when nobody is within a transaction. The returned function lets the next one in. */
