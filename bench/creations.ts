@@ -14,7 +14,7 @@ type Row = Load & { perCoreSecond: number };
 /** `POST /api/checkout/prepare` with keys: each answer is a trade with an invoice, on disk. */
 async function creations(host: Host, isKeyed: boolean): Promise<Row> {
   const client = new HttpClient(host.address, WORKERS);
-  const { body: quote } = await client.post('/v1/quote', { inscription_id: host.inscriptionId });
+  const quote = await client.answered('/v1/quote', { inscription_id: host.inscriptionId });
   const buyer = buyerOf(JSON.parse(quote));
   const send = () =>
     client.post('/api/checkout/prepare', buyer.body(), { ...buyer.from(), ...(isKeyed ? buyer.key() : {}) });

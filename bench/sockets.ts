@@ -33,7 +33,7 @@ async function listener(host: Host, { trade_id: shownId, token }: PreparedWire):
 
 async function trades(host: Host, count: number): Promise<PreparedWire[]> {
   const client = new HttpClient(host.address, 16);
-  const { body: quote } = await client.post('/v1/quote', { inscription_id: host.inscriptionId });
+  const quote = await client.answered('/v1/quote', { inscription_id: host.inscriptionId });
   const buyer = buyerOf(JSON.parse(quote));
   const made: PreparedWire[] = [];
   const worker = async (): Promise<void> => {

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
+import type { PreparedWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { until } from '../../test/regtest/kept-process.ts';
 import type { Database } from '../../packages/coordinator/src/database.ts';
 import type { Service } from '../../packages/coordinator/src/service.ts';
@@ -13,10 +15,12 @@ type Rows = Kysely<Record<string, Row>>;
 const TABLES = ['trade', 'payment_hash', 'effect', 'checkout', 'trade_update', 'access_token', 'mailbox'] as const;
 const NUMBERED: readonly string[] = ['seq', 'holder', 'token'];
 const AT_ONCE = 200;
+const BUSY_MILLISECONDS = 200;
 
 /** Rows of one trade that was really made and ended, which others are made like. */
 type Mould = { rows: [table: string, row: Row][]; names: string[] };
 
+type Answered = QuoteWire & PreparedWire;
 type Parts = { database: Database; service: Service; inscriptionId: string };
 type Recast = (cast: { paymentHash: string }) => Promise<readonly [from: string, to: string][]>;
 
@@ -48,10 +52,17 @@ async function made(
   { database, service, inscriptionId }: Parts,
   finish: (tradeId: string) => Promise<void>,
 ): Promise<{ tradeId: string; mould: Mould; bolt11: string }> {
-  const ask = async (url: string, payload: object) =>
-    (await service.app.inject({ method: 'POST', url, payload })).json();
+  // A machine that is busy is answered with 503; a mould that is not made would make nothing.
+  const ask = async (url: string, payload: object): Promise<Answered> => {
+    for (;;) {
+      const { statusCode, body } = await service.app.inject({ method: 'POST', url, payload });
+      if (statusCode === 200) return JSON.parse(body) as Answered;
+      if (statusCode !== 503) throw new Error(body);
+      await wait(BUSY_MILLISECONDS);
+    }
+  };
   const quote = await ask('/v1/quote', { inscription_id: inscriptionId });
-  const body = buyerOf(quote).body();
+  const body = buyerOf(quote as QuoteWire).body();
   const { trade_id: shownId, checkout_id: checkoutId, token, invoice } = await ask('/api/checkout/prepare', body);
   const tradeId = String(shownId).replaceAll('-', '');
   await finish(tradeId);

@@ -1,5 +1,8 @@
 import { Agent, request } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
 import { spread, type Spread } from '../percentiles.ts';
+
+const BUSY_MILLISECONDS = 200;
 
 export type Answer = { status: number; body: string; milliseconds: number };
 
@@ -41,6 +44,16 @@ export class HttpClient {
       });
       asked.end(text);
     });
+  }
+
+  /** The answer of a service that is not too busy for one; only that may come in its place. */
+  async answered(path: string, body: unknown): Promise<string> {
+    for (;;) {
+      const answer = await this.post(path, body);
+      if (answer.status === 200) return answer.body;
+      if (answer.status !== 503) throw new Error(answer.body);
+      await wait(BUSY_MILLISECONDS);
+    }
   }
 
   close(): void {
