@@ -119,6 +119,13 @@ export async function markCommitted(db: Kysely<unknown>): Promise<void> {
     .execute();
 }
 
+/** What lives and what is due, in order, without reading through all that has ended and is done. */
+export async function indexInOrder(db: Kysely<unknown>): Promise<void> {
+  const index = (name: string) => db.schema.createIndex(name);
+  await index('live_in_order').on('trade').column('seq').where(sql.ref('ended'), '=', 0).execute();
+  await index('due_in_order').on('effect').column('seq').where(sql.ref('body'), 'is not', null).execute();
+}
+
 /** Every step that ever changed the tables, in the order of their names. A released step is never edited: add another. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001_trades': {
@@ -130,6 +137,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   },
   '0002_coins': { up: createCoins },
   '0003_committed': { up: markCommitted },
+  '0004_in_order': { up: indexInOrder },
 };
 
 /** Tables with numbered steps of their own in a database; `table` is the one that remembers which steps ran. */

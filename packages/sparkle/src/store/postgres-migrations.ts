@@ -1,5 +1,5 @@
 import { type Generated, type Kysely, type Migration, sql } from 'kysely';
-import { markCommitted, type MigrationSet, type Tables } from './migrations.ts';
+import { indexInOrder, markCommitted, type MigrationSet, type Tables } from './migrations.ts';
 
 /** The tables as the newest step leaves them: those of every store, and whose hands each trade is in. */
 export type PostgresTables = Omit<Tables, 'trade'> & {
@@ -104,6 +104,7 @@ const steps: Readonly<Record<string, Migration>> = {
   },
   '0002_coins': { up: createCoins },
   '0003_committed': { up: markCommitted },
+  '0004_in_order': { up: indexInOrder },
 };
 
 export const postgresTradeTables: MigrationSet = { table: 'trade_migration', steps };

@@ -175,8 +175,8 @@ test('sqlite: a database of an older program is brought up to date and keeps its
   const file = await filled(context);
   changeFile(
     file,
-    `drop table coin; drop index live_trades; alter table trade drop column committed;
-     delete from kysely_migration where name in ('0002_coins', '0003_committed')`,
+    `drop table coin; drop index live_trades; drop index live_in_order; drop index due_in_order; alter table trade drop column committed;
+     delete from kysely_migration where name in ('0002_coins', '0003_committed', '0004_in_order')`,
   );
   const store = await sqliteStore(file);
   assert.deepEqual(await store.all(), [quoting(name)]);
