@@ -52,6 +52,8 @@ export class House {
     house.service = await Service.open({
       ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers, limits } },
       ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
+      // The node, the buyer and the seller share the machine with it: nobody is sent away because it is slow.
+      pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 0, sampleMilliseconds: 1_000 },
       ...change,
     });
     house.url = await house.service.app.listen({ host: '127.0.0.1', port });

@@ -44,6 +44,7 @@ describe('the public API', () => {
       auth: new Auth({ ...authLimits, database, clock, publicUrl }),
       ...{ desk: nothing(), trades: nothing(), delivery: nothing() },
       ops: { health: async () => nothing(), waitingFor: async () => [] },
+      pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 0, sampleMilliseconds: 1_000 },
       webhooks: new Webhooks({ tables: database.tables, clock, log, guard: nothing() }),
     } satisfies AppParts);
     await app.ready();

@@ -46,8 +46,11 @@ export type AppParts = {
   pressure?: Parameters<typeof installLimits>[1]['pressure'];
 };
 
-/** Beyond these a process that holds trades does better to say that it is busy. */
-const PRESSURE = { maxEventLoopDelayMilliseconds: 1_000, maxHeapBytes: 1_500_000_000, sampleMilliseconds: 500 };
+/**
+ * Beyond these a process that holds trades does better to say that it is busy. A sample in which the loop never came round
+ * counts as endless delay, so it lasts longer than a pause that nobody need be sent away for.
+ */
+const PRESSURE = { maxEventLoopDelayMilliseconds: 1_000, maxHeapBytes: 1_500_000_000, sampleMilliseconds: 2_000 };
 
 /** A key, or the hash of a token: never the token itself. */
 function callerOf({ known, headers }: FastifyRequest): string | undefined {

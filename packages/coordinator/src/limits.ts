@@ -22,7 +22,7 @@ export type LimitParts = {
   ratesPerMinute: Readonly<Record<Exclude<RateClass, 'unlimited'>, number>>;
   corsOrigins: readonly string[];
   publicUrl: string;
-  /** Above these the service answers 503 until it has caught up. */
+  /** Above these the service answers 503 until it has caught up; 0 is no limit. */
   pressure: { maxEventLoopDelayMilliseconds: number; maxHeapBytes: number; sampleMilliseconds: number };
   /** Who asks, once it is known; `undefined` for one who has not said. */
   callerOf(request: FastifyRequest): string | undefined;
