@@ -126,7 +126,9 @@ export async function judge(
 async function areBooked(stage: Stage, before: Holdings): Promise<boolean> {
   const books = booksOf(stage);
   const { walletSats } = await stage.holdings();
-  if ((books.get('coins') ?? 0n) + (books.get('items') ?? 0n) === (walletSats - before.walletSats) * 1000n) return true;
+  const own = (books.get('coins') ?? 0n) + (books.get('items') ?? 0n);
+  // A lock is in the books from its fill on until what became of it is buried, too.
+  if (own === (walletSats - before.walletSats) * 1000n && (books.get('locks') ?? 0n) === 0n) return true;
   await stage.regtest.mine(1);
   return false;
 }
