@@ -16,10 +16,13 @@ export function claimsOf(trade: Trade): Claims {
   return { ended, committed: isCommitted(trade), paymentHash: paymentHashOf(trade), lockOutpoint };
 }
 
-/** Whether money may be bound in a live trade. A sale that waits for its payment has built nothing and holds nothing. */
+const UNPAID: readonly Trade['state'][] = ['asking', 'quoting', 'invoiced'];
+
+/** Whether money may be bound in a live trade. A sale or a forward that waits for its payment has built nothing and holds nothing. */
 function isCommitted(trade: Trade): boolean {
-  const isWaiting = trade.state === 'quoting' || trade.state === 'invoiced';
-  return !(trade.role === 'seller' && trade.mode === 'hold-first' && isWaiting) && !isEnded(trade);
+  if (isEnded(trade)) return false;
+  const isPaidFirst = trade.role === 'forwarder' || (trade.role === 'seller' && trade.mode === 'hold-first');
+  return !isPaidFirst || !UNPAID.includes(trade.state);
 }
 
 /** Two trades on one hash would settle each other; two on one lock would fight for the same output. */

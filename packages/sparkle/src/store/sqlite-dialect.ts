@@ -22,7 +22,13 @@ class Session implements DatabaseConnection {
 
   async begin(): Promise<void> {
     this.#leave = await this.#group.enter();
-    this.#group.openSavepoint();
+    try {
+      this.#group.openSavepoint();
+    } catch (error) {
+      // Kysely asks for no rollback of what did not begin: nobody else would ever be let in.
+      await this.#end().catch(() => undefined);
+      throw error;
+    }
   }
 
   async commit(): Promise<void> {

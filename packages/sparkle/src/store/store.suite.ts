@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
+import { forwarder } from '../protocol/trade/forward.suite.ts';
+import type { Forwarder } from '../protocol/trade/state.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import type { KeyedEffect } from '../protocol/trade/effect.ts';
 import type { Trade } from '../protocol/trade/step.ts';
@@ -104,6 +106,12 @@ function stateTests(run: Run): void {
       assert.deepEqual(idsOf(await store.committed()), ['t1', 't2']);
       await store.update('t1', () => ({ trade: ended(first), effects: [] }));
       assert.deepEqual(idsOf(await store.committed()), ['t2']);
+      const forwardOf = (trade: Forwarder): Forwarder => ({ ...trade, tradeId: 't4' });
+      await store.create({ trade: forwardOf(forwarder.asking), effects: [] });
+      await store.update('t4', () => ({ trade: forwardOf(forwarder.invoiced), effects: [] }));
+      assert.deepEqual(idsOf(await store.committed()), ['t2']);
+      await store.update('t4', () => ({ trade: forwardOf(forwarder.paying), effects: [] }));
+      assert.deepEqual(idsOf(await store.committed()), ['t2', 't4']);
     },
   );
 

@@ -29,7 +29,7 @@ export type Result = Without<TradeEvent> | undefined;
 const PAY_TIMEOUT_SECONDS = 60;
 
 /** Does what was decided, once more if need be: every branch may be repeated without harm. */
-export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }: Due): Promise<Result> {
+export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId, key }: Due): Promise<Result> {
   switch (effect.do) {
     case 'send':
       return void (await hands.say(effect.to, effect.message));
@@ -41,7 +41,7 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId }:
     case 'forward_payment':
     case 'settle':
     case 'cancel_invoice':
-      return void (await onLightning(parts, tradeId, effect));
+      return void (await onLightning(parts, { tradeId, key, effect }));
     case 'build_lock':
       return lockFor(parts, hands, effect);
     case 'fill_listing':
@@ -72,14 +72,14 @@ type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
 
 async function onLightning(
   parts: Parts,
-  tradeId: string,
-  effect: Do<'pay' | 'forward_payment' | 'settle' | 'cancel_invoice'>,
+  due: Pick<Due, 'tradeId' | 'key'> & { effect: Do<'pay' | 'forward_payment' | 'settle' | 'cancel_invoice'> },
 ): Promise<void> {
+  const { tradeId, key, effect } = due;
   switch (effect.do) {
     case 'pay':
       return pay(parts, effect);
     case 'forward_payment':
-      return forwardPayment(parts, effect);
+      return forwardPayment(parts, { key, effect });
     case 'settle':
       return settle(parts, effect);
     case 'cancel_invoice':

@@ -5,13 +5,24 @@ import { HEIGHT, looked, NOW } from '../protocol/trade/fixtures.suite.ts';
 import { forwarder, incoming, paymentHash } from '../protocol/trade/forward.suite.ts';
 import type { Forwarder } from '../protocol/trade/state.ts';
 import { step } from '../protocol/trade/step.ts';
+import { SparkleError } from '../protocol/errors.ts';
 import { cancel, forwardPayment } from './forward.ts';
 import { stage } from './parts.suite.ts';
 
+const KEY = 'an-order';
+
 /** The runner over a node that says what a test wants, and the orders that reach that node. */
-async function runner(says: { payment?: Payment; invoice?: Invoice; trade?: Forwarder; height?: number }) {
+async function runner(says: {
+  payment?: Payment;
+  invoice?: Invoice;
+  trade?: Forwarder;
+  height?: number;
+  isElsewhere?: boolean;
+  secondsACall?: number;
+}) {
   const on = await stage();
   const orders: (PayRequest | string)[] = [];
+  const noted: string[] = [];
   const lightning: Lightning = {
     ...on.parts.rival.lightning,
     payment: async () => says.payment ?? { state: 'unknown' },
@@ -21,10 +32,15 @@ async function runner(says: { payment?: Payment; invoice?: Invoice; trade?: Forw
   };
   const trade = says.trade ?? forwarder.paying;
   const tip = { ...(await on.parts.rival.chain.tip()), height: says.height ?? HEIGHT, timeSeconds: NOW };
-  const store = { ...on.parts.rival.store, load: async () => trade };
+  const postpone = async (key: string): Promise<void> => {
+    if (says.isElsewhere === true) throw new SparkleError('elsewhere', 'another instance must work on this trade');
+    noted.push(key);
+  };
+  const store = { ...on.parts.rival.store, load: async () => trade, postpone };
   const chain = { ...on.parts.rival.chain, tip: async () => tip };
-  const clock = { ...on.parts.rival.clock, nowSeconds: () => NOW };
-  return { parts: { ...on.parts.rival, lightning, store, chain, clock }, orders };
+  let asked = 0;
+  const clock = { ...on.parts.rival.clock, nowSeconds: () => NOW + (says.secondsACall ?? 0) * asked++ };
+  return { parts: { ...on.parts.rival, lightning, store, chain, clock }, orders, noted };
 }
 
 const [ordered] = step(forwarder.invoiced, looked(HEIGHT, { invoice: incoming })).effects.map(({ effect }) => effect);
@@ -33,17 +49,29 @@ if (ordered?.do !== 'forward_payment') throw new Error('the fixture passes nothi
 describe('passing on a payment', () => {
   test('is ordered with a cap on the way that ends 80 blocks, and three for the node, before what is held', async () => {
     const { parts, orders } = await runner({ height: HEIGHT + 2 });
-    await forwardPayment(parts, ordered);
+    await forwardPayment(parts, { key: KEY, effect: ordered });
     assert.deepEqual(orders, [
       { bolt11: ordered.bolt11, maxFeeMsat: 1_000_000n, maxCltvBlocks: 395 - 80 - 3 - 2, timeoutSeconds: 60 },
     ]);
+  });
+
+  test('is noted as begun before the node hears of it, and not ordered when another has the trade or it stood still', async () => {
+    const { parts, noted } = await runner({});
+    await forwardPayment(parts, { key: KEY, effect: ordered });
+    assert.deepEqual(noted, [KEY]);
+    const refused = { key: KEY, effect: ordered };
+    const elsewhere = await runner({ isElsewhere: true });
+    await assert.rejects(forwardPayment(elsewhere.parts, refused), { code: 'elsewhere' });
+    const still = await runner({ secondsACall: 2 });
+    await assert.rejects(forwardPayment(still.parts, refused), { code: 'lightning_unavailable' });
+    assert.deepEqual([...elsewhere.orders, ...still.orders], []);
   });
 
   test('is not ordered a second time, whatever became of the first', async () => {
     const settled: Payment = { state: 'settled', preimage: '', feeMsat: 0n };
     for (const payment of [{ state: 'pending' }, { state: 'failed', reason: 'no_route' }, settled] as const) {
       const { parts, orders } = await runner({ payment });
-      await forwardPayment(parts, ordered);
+      await forwardPayment(parts, { key: KEY, effect: ordered });
       assert.deepEqual(orders, []);
     }
   });
@@ -59,7 +87,7 @@ describe('passing on a payment', () => {
       [{ height: HEIGHT + 13 }, 'refused'],
     ] as const) {
       const { parts, orders } = await runner(says);
-      await assert.rejects(forwardPayment(parts, ordered), { code });
+      await assert.rejects(forwardPayment(parts, { key: KEY, effect: ordered }), { code });
       assert.deepEqual(orders, []);
     }
   });

@@ -10,12 +10,16 @@ import { freshHeight } from './tip.ts';
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
 
 const PAY_TIMEOUT_SECONDS = 60;
+/** An order that stood still for longer between its checks and the node is checked anew. */
+const MOST_STANDING_SECONDS = 3;
+
+type Order = { key: string; effect: Do<'forward_payment'> };
 
 /**
  * Pays the seller, at most once, and only while all of the buyer's payment is held for so long that ours ends well before:
  * the cap on the route is taken from what our node says now, not from what it said when it was decided.
  */
-export async function forwardPayment(parts: Parts, effect: Do<'forward_payment'>): Promise<void> {
+export async function forwardPayment(parts: Parts, { key, effect }: Order): Promise<void> {
   const { lightning, clock, store } = parts;
   const { front, bolt11, maxFeeMsat } = effect;
   const { tradeId, paymentHash } = front;
@@ -26,6 +30,7 @@ export async function forwardPayment(parts: Parts, effect: Do<'forward_payment'>
   if (trade?.role !== 'forwarder' || (trade.state !== 'paying' && trade.state !== 'announced'))
     throw new SparkleError('too_late', `the seller is paid while the trade wants it; it is ${trade?.state}`);
   await assertAffordable(parts, tradeId);
+  const checkedAt = clock.nowSeconds();
   const height = await freshHeight(parts);
   const held = await lightning.invoice(paymentHash);
   if (held.state !== 'held')
@@ -34,7 +39,20 @@ export async function forwardPayment(parts: Parts, effect: Do<'forward_payment'>
   const [failure] = checkForward(check);
   if (failure !== undefined) throw new SparkleError('refused', failure.sentence, { reason: failure.code });
   const maxCltvBlocks = forwardRouteCapBlocks({ expiryHeight: held.expiryHeight, height });
+  await assertOurs(parts, { key, checkedAt });
   await lightning.pay({ bolt11, maxFeeMsat, maxCltvBlocks, timeoutSeconds: PAY_TIMEOUT_SECONDS });
+}
+
+/**
+ * No database can call back an order that is on its way to a node. So the store says last that the trade is still ours, and
+ * whoever takes it over from here on knows that an order may have left: he gives nothing back before it would have shown.
+ */
+async function assertOurs({ store, clock }: Parts, { key, checkedAt }: { key: string; checkedAt: number }) {
+  await store.postpone(key, 0);
+  const stoodSeconds = clock.nowSeconds() - checkedAt;
+  if (stoodSeconds <= MOST_STANDING_SECONDS) return;
+  const sentence = `an order must reach the node within ${MOST_STANDING_SECONDS} s of its checks; it took ${stoodSeconds} s`;
+  throw new SparkleError('lightning_unavailable', sentence, { stoodSeconds });
 }
 
 /** What is in flight is bound in our channels and may be lost with a bug of ours: not more than the operator said. */

@@ -100,7 +100,9 @@ describe('the forwarder, before anything is paid out', () => {
     const foreign = heard({ ...quote, signed: { ...quote.signed, from: buyerId } });
     assert.equal(stateAfter(forwarder.asking, foreign), 'asking');
     assert.equal(outcomeOf(told(forwarder.asking, abortBy(sellerId))), 'refused');
-    assert.equal(outcomeOf(told(forwarder.asking, looked(HEIGHT, {}, NOW + 3601))), 'expired');
+    assert.equal(stateAfter(forwarder.asking, looked(HEIGHT, {}, NOW + 120)), 'asking');
+    // Whatever the buyer says of how long his request is good.
+    assert.equal(outcomeOf(told(forwarder.asking, looked(HEIGHT, {}, NOW + 121))), 'expired');
   });
 
   test('quoting: the buyer is told what he accepts as a quote of the forwarder', () => {

@@ -32,7 +32,7 @@ const machine: Machine<Forwarder> = {
   asking: {
     message: (trade, event) => answered(trade, event),
     looked: (trade, { at }) =>
-      at.nowSeconds > trade.want.expiresAt
+      at.nowSeconds > trade.quoteBySeconds
         ? refuse(trade, { outcome: 'expired', codes: ['no_quote'] }, tellBuyer(trade, 'no_quote'))
         : stay(trade),
     abort_requested: (trade) => leave(trade, 'abort_requested'),

@@ -62,6 +62,9 @@ export function openSeller(asked: {
   return go<Seller>(trade, planLock(trade, at.height));
 }
 
+/** A seller who sells through a forwarder is there, or he is not: his program answers by itself. */
+const QUOTE_WITHIN_SECONDS = 120;
+
 /** What a forwarder asks of the seller; who he is himself stands in `forwarderId`. */
 type Passing = { request: TradeRequest; forward: Forward; network: NetworkName; forwarderId: string; at: Moment };
 
@@ -100,6 +103,7 @@ export function openForwarder(asked: Passing): { failures: Failure[] } | Change<
     buyerId,
     totalSats,
     state: 'asking',
+    quoteBySeconds: Math.min(signed.expiresAt, at.nowSeconds + QUOTE_WITHIN_SECONDS),
   };
   return go(trade, keyed(trade, 'request', { do: 'send', to: sellerId, message: requestOf(want) }));
 }

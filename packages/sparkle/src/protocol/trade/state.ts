@@ -107,8 +107,9 @@ type Incoming = { invoice: string; expiryHeight: number };
 
 /** Who stands between buyer and seller on Lightning: holds a payment, pays the seller for the same hash, learns the preimage. */
 export type Forwarder = ForwarderBase &
+  /** Until `quoteBySeconds` the seller may answer: what a buyer says of his request would let him bind a place for years. */
   (
-    | { state: 'asking' }
+    | { state: 'asking'; quoteBySeconds: number }
     | ({ state: 'quoting' } & Between)
     | ({ state: 'invoiced' } & Between & { invoice: string })
     /** The outgoing payment may be in flight: nothing is given back before it has surely failed. */
