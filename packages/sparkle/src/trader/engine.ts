@@ -112,10 +112,10 @@ export class Engine {
 
   /**
    * Tells a trade what happened. One that another instance holds hears it when it comes here, and with `isAsked` its holder is
-   * asked to give it up; one that ends before that need not hear it.
+   * asked to give it up, and this waits for it; one that ends before that need not hear it.
    */
-  tell(tradeId: string, event: (at: Moment) => TradeEvent, { isAsked }: Pick<Told, 'isAsked'>): Promise<void> {
-    return this.#tell(tradeId, { event: async () => event(await this.#moment()), isAsked }, isElsewhere);
+  tell(tradeId: string, event: (at: Moment) => TradeEvent, told: Omit<Told, 'event'>): Promise<void> {
+    return this.#tell(tradeId, { event: async () => event(await this.#moment()), ...told }, isElsewhere);
   }
 
   async #tell(tradeId: string, told: Told, mayWait: (error: unknown) => boolean): Promise<void> {
@@ -126,7 +126,9 @@ export class Engine {
       const heard = this.#waiting.add(tradeId, told);
       // It may have come to us since it refused.
       this.#lookLater(tradeId);
-      await heard;
+      // That may be in days: whoever waited would keep his market from counting what came after it as handled.
+      if (told.isAsked) return heard;
+      void heard.catch((late: unknown) => this.#unable(tradeId, late));
     }
   }
 

@@ -225,6 +225,22 @@ describe('two instances of one trader on one PostgreSQL', { skip: withoutPostgre
     assert.deepEqual(shop.errors, []);
   });
 
+  run('the wrong one does not hold up its mailbox for as long as a trade lives elsewhere', async (shop) => {
+    const { market } = shop.on.parts.seller;
+    let taken = 0;
+    const counting = { ...market };
+    counting.inbox = (me, receive) => market.inbox(me, async (letter) => receive(letter).then(() => void (taken += 1)));
+    const anna = await shop.instance('anna', STILL);
+    shop.on.nodes.buyer.crash();
+    const tradeId = await shop.sale(anna);
+    await play(shop.on, [anna], async () => (await anna.trade(tradeId))?.state === 'invoiced');
+    await shop.instance('bert', STILL, { market: counting });
+    await until('the letter that came before to be taken', () => taken > 0);
+    assert.equal((await anna.trade(tradeId))?.state, 'invoiced');
+    assert.deepEqual(await shop.stores[1]?.live(), []);
+    assert.deepEqual(shop.errors, []);
+  });
+
   run('a preimage that only the wrong one has seen is not lost with its holder (R7)', async (shop) => {
     const anna = await shop.instance('anna', STILL);
     const { tradeId, cycle } = await shop.left(anna);

@@ -302,7 +302,7 @@ export class Trader {
     if (trade === undefined && message.op === 'trade_request') return this.#answer(message, tradeId);
     if (trade === undefined || !counterpartiesOf(trade).includes(from)) return;
     // Every instance has the letter: its holder reads his own.
-    await this.#engine.tell(tradeId, (at) => ({ type: 'message', at, message }), { isAsked: false });
+    await this.#engine.tell(tradeId, (at) => ({ type: 'message', at, message }), { isAsked: false, from });
   }
 
   /** Anyone may send anything: what cannot be read, or is signed by another, is noted and dropped. */

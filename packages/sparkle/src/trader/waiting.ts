@@ -1,7 +1,16 @@
 import type { TradeEvent } from '../protocol/trade/event.ts';
 
-/** `isAsked`: whoever has it to tell cannot wait until its holder is gone, so the trade is asked for. */
-export type Told = { event: () => Promise<TradeEvent>; isAsked: boolean };
+/**
+ * `isAsked`: whoever has it to tell cannot wait until its holder is gone, so the trade is asked for. `from`: who signed it, when
+ * it is a letter.
+ */
+export type Told = { event: () => Promise<TradeEvent>; isAsked: boolean; from?: string };
+
+/**
+ * Of one sender for one trade, which has about ten: memory is not a counterparty's to fill. The oldest gives way, because its
+ * holder has most surely handled that one.
+ */
+const MOST_WAITING_LETTERS = 20;
 
 type Waiter = Told & { resolve: () => void; reject: (error: unknown) => void };
 
@@ -9,12 +18,21 @@ type Waiter = Told & { resolve: () => void; reject: (error: unknown) => void };
 export class Waiting {
   readonly #waiters = new Map<string, Set<Waiter>>();
 
-  /** Settles when the trade was told, or has ended without it. */
+  /** Settles when the trade was told, or has ended without it; of too many letters of one sender the oldest settles untold. */
   add(tradeId: string, told: Told): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiters = this.#waiters.get(tradeId) ?? new Set();
       this.#waiters.set(tradeId, waiters.add({ ...told, resolve, reject }));
+      if (told.from !== undefined) this.#bound(tradeId, told.from);
     });
+  }
+
+  #bound(tradeId: string, sender: string): void {
+    const letters = [...(this.#waiters.get(tradeId) ?? [])].filter(({ from }) => from === sender);
+    for (const oldest of letters.slice(0, -MOST_WAITING_LETTERS)) {
+      oldest.resolve();
+      this.#drop(tradeId, oldest);
+    }
   }
 
   trades(): string[] {
