@@ -45,13 +45,17 @@ export class Aftermath {
     return stop;
   }
 
-  /** Looks at every open checkout: what could not be followed up is, and what never became a trade is closed when it is over. */
+  /**
+   * Looks at every open checkout: what could not be followed up is, and what never became
+   * a trade, or was passed on, is closed when it is over.
+   */
   async catchUp(): Promise<void> {
     const { checkouts, trader, nowSeconds } = this.#parts;
     for (const { tradeId, checkoutId, expiresAt } of await checkouts.pending()) {
       const trade = await trader.trade(tradeId);
       if (isSale(trade)) await this.#follow(trade);
-      else if (trade === undefined && expiresAt <= nowSeconds()) await checkouts.close(checkoutId);
+      else if (trade === undefined ? expiresAt <= nowSeconds() : trade.state === 'ended')
+        await checkouts.close(checkoutId);
     }
   }
 

@@ -37,7 +37,12 @@ const checkoutOf = (row: Row): Checkout => ({
   state: row.state === 'open' ? 'open' : 'closed',
 });
 
-/** The checkouts that were ever prepared. */
+const PASSED_ON = 'passed on to ';
+
+/** What stands for the offer in the checkout of a sale that is passed on; no offer of ours has such a name. */
+export const passedOnTo = (sellerId: string): string => `${PASSED_ON}${sellerId}`;
+
+/** The checkouts that were ever prepared, and those that keep the place of a payment that is passed on. */
 export class Checkouts {
   readonly #tables: Kysely<ExchangeTables>;
 
@@ -66,7 +71,14 @@ export class Checkouts {
     return this.#one({ column: 'checkout_id', value: checkoutId });
   }
 
-  byTrade(tradeId: string): Promise<Checkout | undefined> {
+  /** That of a sale of our own: one that is passed on is its seller's, and known here by its place alone. */
+  async byTrade(tradeId: string): Promise<Checkout | undefined> {
+    const found = await this.withPlace(tradeId);
+    return found?.offerId.startsWith(PASSED_ON) === true ? undefined : found;
+  }
+
+  /** The same, or that of a trade that is passed on. */
+  withPlace(tradeId: string): Promise<Checkout | undefined> {
     return this.#one({ column: 'trade_id', value: tradeId });
   }
 

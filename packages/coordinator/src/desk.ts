@@ -14,8 +14,8 @@ import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Answer, Trader } from 'sparkle-protocol/trader/trader';
-import type { Checkout, Checkouts } from './checkouts.ts';
-import type { Forwards } from './forwards.ts';
+import { type Checkout, type Checkouts, passedOnTo } from './checkouts.ts';
+import { forwardPricing, type Forwards } from './forwards.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Price, Quotes } from './quotes.ts';
 import {
@@ -68,6 +68,9 @@ type Entry = {
   named: InvoiceRequestWire;
   caller: Caller;
 };
+
+/** What a checkout is made of. */
+type Wanted = Omit<Entry, 'named' | 'caller' | 'item'> & { item: Pick<Item, 'offerId' | 'inscriptionId'> };
 
 type Opening = { checkout: Checkout; item: Item; price: Price; keys: Keys; caller: Caller };
 
@@ -144,34 +147,50 @@ export class Desk {
    */
   async answerTo(request: TradeRequest): Promise<Answer | undefined> {
     const { inscriptionId, offerSats, signed } = request;
-    const { listings, quotes, checkouts, forwards, limits } = this.#parts;
+    const { listings, quotes, forwards, limits } = this.#parts;
     const { claimWindowBlocks } = limits;
     if (signed === undefined) return undefined;
     if ((await listings.find(inscriptionId)) === undefined) {
       const forward = await forwards.forwardFor(request);
-      if (forward !== undefined) return forward;
+      if (forward !== undefined) {
+        const item = { inscriptionId, offerId: passedOnTo(forward.sellerId) };
+        const pricing = forwardPricing(forward);
+        await this.#seat({ item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning' }, signed);
+        return forward;
+      }
     }
     const item = await listings.open(inscriptionId);
     await this.#assertFresh(signed.tradeId);
     const { pricing, price } = await quotes.agreedTotal(item, offerSats);
     await this.#assertAffordable(item, price);
-    const checkout = this.#newCheckout({
-      item,
-      pricing,
-      totalSats: offerSats,
-      ordAddress: '',
-      rail: 'lightning',
-    });
-    // A request that comes again, because its first answer was lost, is the same checkout.
-    const known = await checkouts.byTrade(signed.tradeId);
-    if (known?.offerId !== item.offerId || known.totalSats !== offerSats) {
-      await checkouts.add({ ...checkout, tradeId: signed.tradeId });
-      await this.#takePlace(checkout, keyName(signed.from)).catch(async (error: unknown) => {
-        await checkouts.remove(checkout.checkoutId);
-        throw error;
-      });
+    const asked = { item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning' } as const;
+    const { expiresAt } = await this.#seat(asked, signed);
+    return offerOf({ item, price, expiresAt, claimWindowBlocks });
+  }
+
+  /**
+   * The checkout of a buyer who asks over the market, with one of his places. A request that comes again, because its
+   * first answer was lost, is the same checkout; one that was made without keys takes its place now.
+   */
+  async #seat(asked: Wanted, { tradeId, from }: { tradeId: string; from: string }): Promise<Checkout> {
+    const { checkouts, trader } = this.#parts;
+    const checkout = { ...this.#newCheckout(asked), tradeId };
+    const known = await checkouts.withPlace(tradeId);
+    const isKnown = known?.offerId === checkout.offerId && known.totalSats === checkout.totalSats;
+    // Whose trade has begun has his place, or had it until the trade was over.
+    if (isKnown && (await trader.trade(tradeId)) !== undefined) return checkout;
+    if (isKnown) {
+      if (known.state === 'closed')
+        throw new SparkleError('too_late', `the checkout was open until ${known.expiresAt}; it is too late`);
+      await this.#takePlace(known, keyName(from));
+      return checkout;
     }
-    return offerOf({ item, price, expiresAt: checkout.expiresAt, claimWindowBlocks });
+    await checkouts.add(checkout);
+    await this.#takePlace(checkout, keyName(from)).catch(async (error: unknown) => {
+      await checkouts.remove(checkout.checkoutId);
+      throw error;
+    });
+    return checkout;
   }
 
   /** The invoice of a checkout whose buyer names his keys only now, or named them before. */
@@ -201,7 +220,7 @@ export class Desk {
     });
   }
 
-  #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Omit<Entry, 'named' | 'caller'>): Checkout {
+  #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Wanted): Checkout {
     const { nowSeconds, newId } = this.#parts;
     const createdAt = nowSeconds();
     return {
@@ -298,7 +317,8 @@ export class Desk {
       offer: offerOf({ item, price, expiresAt: checkout.expiresAt, claimWindowBlocks }),
     });
     await accepted.catch(async (error: unknown) => {
-      await checkouts.leavePlace(checkout.checkoutId);
+      // Of two who ask at once one begins: the place is that of his trade.
+      if ((await trader.trade(checkout.tradeId)) === undefined) await checkouts.leavePlace(checkout.checkoutId);
       throw error;
     });
   }

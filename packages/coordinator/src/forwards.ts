@@ -1,4 +1,4 @@
-import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import type { PricingWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
@@ -6,10 +6,10 @@ import type { Forward } from 'sparkle-protocol/protocol/trade/terms';
 import { inFlightSats } from 'sparkle-protocol/trader/forward';
 import type { Store } from 'sparkle-protocol/store/store';
 import type { Offers } from './hub-offers.ts';
-import { assertPricing, type Fees, type Pricing, pricingOf, pricingWire, totalSats } from './pricing.ts';
+import { type Fees, leastSellerSats, type Pricing, pricingOf, pricingWire, totalSats } from './pricing.ts';
 
 export type ForwardsParts = {
-  offers: Pick<Offers, 'page'>;
+  offers: Pick<Offers, 'forwarded'>;
   store: Pick<Store, 'liveAnywhere'>;
   fees: Fees;
   limits: { minTradeSats: bigint; maxTradeSats: bigint; forwardSats: bigint; quoteTtlSeconds: number };
@@ -20,6 +20,10 @@ export type ForwardsParts = {
 
 /** Of what a forward brings, the part that the way to the seller may cost: the rest is the market's in any case. */
 const MOST_ROUTE_PERCENT = 50n;
+
+/** What the buyer of a forward pays, part by part. */
+export const forwardPricing = ({ sellerSats, totalSats: total }: Forward): PricingWire =>
+  pricingWire({ sellerSats, royaltySats: 0n, marketFeeSats: total - sellerSats, l1FeeSats: 0n });
 
 type Passed = { offer: OfferWire; pricing: Pricing };
 
@@ -36,14 +40,11 @@ export class Forwards {
 
   /** What an inscription costs that somebody else sells through us, from who asks least; `undefined` when nobody does. */
   async quote(inscriptionId: string): Promise<QuoteWire | undefined> {
-    const [cheapest] = await this.#passed(inscriptionId);
+    const cheapest = await this.#passed(inscriptionId);
     if (cheapest === undefined) return undefined;
     const { pricing, offer } = cheapest;
     const quote = { pricing: pricingWire(pricing), max_total_sats: Number(totalSats(pricing)) };
-    const { minTradeSats: minTotalSats, maxTradeSats: maxTotalSats, quoteTtlSeconds } = this.#parts.limits;
-    const rules = { ours: pricing, minTotalSats, maxTotalSats };
-    assertPricing({ pricing: quote.pricing, maxTotalSats: quote.max_total_sats }, rules);
-    const expires_at = Math.min(this.#parts.nowSeconds() + quoteTtlSeconds, offer.expires_at);
+    const expires_at = Math.min(this.#parts.nowSeconds() + this.#parts.limits.quoteTtlSeconds, offer.expires_at);
     return { inscription_id: inscriptionId, ...quote, expires_at };
   }
 
@@ -52,11 +53,10 @@ export class Forwards {
    * sells this through us. Throws `bad_amount` for another price, `busy` when as much is under way as may be.
    */
   async forwardFor({ inscriptionId, offerSats }: TradeRequest): Promise<Forward | undefined> {
-    const all = await this.#passed(inscriptionId);
-    const [cheapest] = all;
-    if (cheapest === undefined) return undefined;
-    const found = all.find(({ pricing }) => totalSats(pricing) === offerSats);
+    const found = await this.#passed(inscriptionId, offerSats);
     if (found === undefined) {
+      const cheapest = await this.#passed(inscriptionId);
+      if (cheapest === undefined) return undefined;
       const asked = totalSats(cheapest.pricing);
       throw new SparkleError('bad_amount', `offer_sats must be what is quoted, ${asked}; got ${offerSats}`, {
         field: 'offer_sats',
@@ -78,17 +78,22 @@ export class Forwards {
     throw new SparkleError('busy', 'the coordinator passes on as much as it may at one time; try again soon');
   }
 
-  /** All offers of this inscription that may be passed on, the cheapest first. Signatures were checked when they came. */
-  async #passed(inscription_id: string): Promise<Passed[]> {
+  /**
+   * The cheapest offer of this inscription that may be passed on, or the one for which a buyer pays exactly `exactSats`.
+   * What the operator's limits leave out is nobody's offer here. Signatures were checked when they came; who has the
+   * inscription nobody can tell.
+   */
+  async #passed(inscriptionId: string, exactSats?: bigint): Promise<Passed | undefined> {
     const { offers, fees, limits, forwarderId } = this.#parts;
-    if (limits.forwardSats === 0n) return [];
-    const { offers: found } = await offers.page({ inscription_id, mode: 'hold-first', limit: '200' });
-    return found
-      .filter(({ forward, seller }) => forward === true && seller !== forwarderId)
-      .map((offer) => {
-        const sellerSats = BigInt(offer.price_sats);
-        return { offer, pricing: pricingOf({ sellerSats, royaltySats: 0n, fees, l1FeeSats: 0n }) };
-      })
-      .toSorted((a, b) => a.offer.price_sats - b.offer.price_sats);
+    const { minTradeSats, maxTradeSats, forwardSats } = limits;
+    if (forwardSats === 0n) return undefined;
+    const least = (totalSats: bigint) => leastSellerSats({ totalSats, fees });
+    const range = { minSats: least(minTradeSats), maxSats: least(maxTradeSats + 1n) - 1n };
+    if (exactSats !== undefined && (exactSats < minTradeSats || exactSats > maxTradeSats)) return undefined;
+    const exact = exactSats === undefined ? {} : { exactSats: least(exactSats) };
+    const offer = await offers.forwarded({ inscriptionId, ...range, ...exact, notOf: forwarderId });
+    if (offer === undefined) return undefined;
+    const pricing = pricingOf({ sellerSats: BigInt(offer.price_sats), royaltySats: 0n, fees, l1FeeSats: 0n });
+    return exactSats === undefined || totalSats(pricing) === exactSats ? { offer, pricing } : undefined;
   }
 }

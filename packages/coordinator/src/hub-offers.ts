@@ -16,9 +16,20 @@ export type OfferOptions = {
   mostOffers: number;
 };
 
+/** Prices of sellers, in sats, both bounds included; `notOf` is a seller who does not count. */
+export type ForwardedQuery = {
+  inscriptionId: string;
+  minSats: bigint;
+  maxSats: bigint;
+  exactSats?: bigint;
+  notOf: string;
+};
+
 export const offerLimits = { mostOffers: 1_000 } as const;
 
 const PAGE = 50;
+/** What the canonical words of an offer hold that may be passed on: within a string the quotes would have been escaped. */
+const FORWARDED = ['%"forward":true%', '%"modes":[%"hold-first"%'];
 const CURSOR = /^o([1-9][0-9]{0,15})$/;
 
 /**
@@ -73,6 +84,42 @@ export class Offers {
     const offers = rows.slice(0, limit).map(({ body }) => offerSchema.parse(JSON.parse(body)));
     const last = rows[limit - 1];
     return { offers, ...(rows.length > limit && last !== undefined && { next_cursor: `o${last.created_seq}` }) };
+  }
+
+  /**
+   * The cheapest offer of an inscription that may be passed on, the oldest of equals, from `minSats` to `maxSats`; with
+   * `exactSats` the one at that price. Of each seller the cheapest counts alone, so that one key asks one price. No page
+   * ends here: what others offer, however often, hides nobody's.
+   */
+  async forwarded(of: ForwardedQuery): Promise<OfferWire | undefined> {
+    const { inscriptionId, minSats, maxSats, exactSats, notOf } = of;
+    const { database, clock } = this.#options;
+    const now = clock.nowSeconds();
+    const row = await database.tables
+      .selectFrom('advert')
+      .select('body')
+      .where('inscription_id', '=', inscriptionId)
+      .where('price_sats', '>=', Number(exactSats ?? minSats))
+      .where('price_sats', '<=', Number(exactSats ?? maxSats))
+      .where('seller_id', '!=', notOf)
+      .where('expires_at', '>', now)
+      .where(({ and, eb }) => and(FORWARDED.map((words) => eb('body', 'like', words))))
+      .where(({ not, exists, selectFrom }) => {
+        const cheaper = selectFrom('advert as own')
+          .select('own.created_seq')
+          .where('own.inscription_id', '=', inscriptionId)
+          .whereRef('own.seller_id', '=', 'advert.seller_id')
+          .where('own.price_sats', '>=', Number(minSats))
+          .whereRef('own.price_sats', '<', 'advert.price_sats')
+          .where('own.expires_at', '>', now)
+          .where(({ and, eb }) => and(FORWARDED.map((words) => eb('own.body', 'like', words))));
+        return not(exists(cheaper));
+      })
+      .orderBy('price_sats')
+      .orderBy('created_seq')
+      .limit(1)
+      .executeTakeFirst();
+    return row === undefined ? undefined : offerSchema.parse(JSON.parse(row.body));
   }
 
   /** Throws away what is over. */

@@ -7,6 +7,7 @@ import { royaltySats } from 'sparkle-protocol/protocol/metadata';
 import {
   assertPricing,
   checkPricing,
+  leastSellerSats,
   marketFeeSats,
   type Pricing,
   pricingOf,
@@ -151,5 +152,18 @@ test('more bitcoin than there is cannot be asked for', () => {
   assert.throws(
     () => totalSats(huge),
     (error) => error instanceof SparkleError && error.code === 'bad_amount',
+  );
+});
+
+test('the price found for what a buyer pays is the least that comes to it with the fee', () => {
+  const small = fc.record({ fixedSats: fc.bigInt({ min: 0n, max: 5_000n }), bps });
+  fc.assert(
+    fc.property(small, fc.bigInt({ min: 0n, max: 1_000_000n }), (each, asked) => {
+      const paid = (sellerSats: bigint) =>
+        totalSats(pricingOf({ sellerSats, royaltySats: 0n, fees: each, l1FeeSats: 0n }));
+      const found = leastSellerSats({ totalSats: asked, fees: each });
+      assert.ok(paid(found) >= asked);
+      assert.ok(found === 0n || paid(found - 1n) < asked);
+    }),
   );
 });

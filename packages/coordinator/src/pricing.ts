@@ -41,6 +41,13 @@ export function pricingOf(of: { sellerSats: bigint; royaltySats: bigint; fees: F
   return pricing;
 }
 
+/** The least price at which what a buyer pays, with the fee and nothing else, is `totalSats` or more. */
+export function leastSellerSats({ totalSats, fees }: { totalSats: bigint; fees: Fees }): bigint {
+  const rest = totalSats - fees.fixedSats;
+  // What is paid is fixedSats + ceil(price * (1 + bps)): at the price one below, that is still under `totalSats`.
+  return rest <= 0n ? 0n : ((rest - 1n) * 10_000n) / (10_000n + BigInt(fees.bps)) + 1n;
+}
+
 /** The sum of all parts: what the invoice is for. Throws `bad_amount`. */
 export const totalSats = (pricing: Pricing): bigint => sumSats(PARTS.map((part) => pricing[part]));
 

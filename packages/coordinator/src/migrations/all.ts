@@ -5,6 +5,7 @@ import { adverts, type AdvertTables } from './0003-adverts.ts';
 import { updates, type UpdateTables } from './0004-updates.ts';
 import { outgoing, type OutgoingTables } from './0005-outgoing.ts';
 import { buyers } from './0006-buyers.ts';
+import { forwarded } from './0007-forwarded.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
@@ -20,5 +21,6 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0004_updates': updates(columnsOf[dialect]),
     '0005_outgoing': outgoing(columnsOf[dialect]),
     '0006_buyers': buyers(),
+    '0007_forwarded': forwarded(),
   },
 });
