@@ -13,6 +13,7 @@ import { Trader } from 'sparkle-protocol/trader/trader';
 import { WebSocket } from 'ws';
 import { type Database, openDatabase } from '../packages/coordinator/src/database.ts';
 import { Ledger } from '../packages/coordinator/src/ledger.ts';
+import { noPressureLimits } from '../packages/coordinator/src/limits.ts';
 import { createLog } from '../packages/coordinator/src/log.ts';
 import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
 import { freePorts } from '../scripts/ports.mjs';
@@ -53,7 +54,7 @@ export class House {
       ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers, limits } },
       ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
       // The node, the buyer and the seller share the machine with it: nobody is sent away because it is slow.
-      pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 0, sampleMilliseconds: 1_000 },
+      pressure: noPressureLimits,
       ...change,
     });
     house.url = await house.service.app.listen({ host: '127.0.0.1', port });

@@ -14,6 +14,7 @@ import { buildListing } from 'sparkle-protocol/protocol/listing';
 import { keyPath, payoutAddress, signed } from 'sparkle-protocol/protocol/listing.suite';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { type Database, openDatabase } from '../../packages/coordinator/src/database.ts';
+import { noPressureLimits } from '../../packages/coordinator/src/limits.ts';
 import { createLog } from '../../packages/coordinator/src/log.ts';
 import { Service } from '../../packages/coordinator/src/service.ts';
 import { config } from '../../world/house.ts';
@@ -44,8 +45,6 @@ export type Tamper = {
 };
 export type Bought = { quote: QuoteWire; keys: TradeKeys; prepared: PreparedWire };
 
-/** A busy machine is no reason to refuse a test. */
-const pressure = { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 8_000_000_000, sampleMilliseconds: 60_000 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
@@ -91,7 +90,8 @@ export class Booth {
       ...{ chain: chain.control.peer(), wallet, clock, database: booth.#database, seed: seeds.coordinator },
       ...{ lightning: booth.nodes.coordinator.lightning, ordinals: memoryOrdinals({ chain }) },
       config: { ...config, fees, api: { ...config.api, publicUrl: booth.url }, listers: 'anyone' },
-      ...{ log: createLog({ level: 'silent' }), version: '2.0.0', tickMilliseconds: 60_000, pressure },
+      ...{ log: createLog({ level: 'silent' }), version: '2.0.0' },
+      ...{ tickMilliseconds: 60_000, pressure: noPressureLimits },
     });
     return booth;
   }

@@ -99,7 +99,7 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   installGate(app, parts.token);
   const { metrics, health, liveTrades, reserve, deadLetters, backup } = parts;
 
-  const trades = async () => viewsOf(await liveTrades(), (await health()).bitcoin.block_height ?? undefined);
+  const trades = async (now = health()) => viewsOf(await liveTrades(), (await now).bitcoin.block_height ?? undefined);
 
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/admin/trades', async () => ({ trades: await trades() }));
@@ -111,8 +111,10 @@ export function adminApp(parts: AdminParts): FastifyInstance {
     return reply.headers({ 'content-length': bytes }).type('application/octet-stream').send(stream);
   });
   app.get('/', async (_, reply) => {
-    const [reserves, live, letters] = await Promise.all([known(reserve()), known(trades()), known(deadLetters.list())]);
-    const view = { health: await health(), reserve: reserves, trades: live, deadLetters: letters };
+    const now = health();
+    const asked = [known(reserve()), known(trades(now)), known(deadLetters.list())] as const;
+    const [reserves, live, letters] = await Promise.all(asked);
+    const view = { health: await now, reserve: reserves, trades: live, deadLetters: letters };
     return reply.headers(pageHeaders).send(statusPage(view));
   });
   return app;

@@ -12,6 +12,7 @@ import { type Database, openDatabase } from './database.ts';
 import { Hub } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
+import { noPressureLimits } from './limits.ts';
 import { createLog } from './log.ts';
 import { openapiText } from './openapi.ts';
 import { Webhooks } from './webhooks.ts';
@@ -44,7 +45,7 @@ describe('the public API', () => {
       auth: new Auth({ ...authLimits, database, clock, publicUrl }),
       ...{ desk: nothing(), trades: nothing(), delivery: nothing() },
       ops: { health: async () => nothing(), waitingFor: async () => [] },
-      pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 0, sampleMilliseconds: 1_000 },
+      pressure: noPressureLimits,
       webhooks: new Webhooks({ tables: database.tables, clock, log, guard: nothing() }),
     } satisfies AppParts);
     await app.ready();

@@ -11,7 +11,7 @@ import type { Desk } from './desk.ts';
 import type { Hub } from './hub.ts';
 import { installDraining } from './drain.ts';
 import { installIdempotency } from './idempotency.ts';
-import { installLimits, serverOptions } from './limits.ts';
+import { installLimits, type LimitParts, serverOptions } from './limits.ts';
 import { installMetrics, type Metrics } from './metrics.ts';
 import { installOpenapi } from './openapi.ts';
 import { installProblems } from './problem.ts';
@@ -43,7 +43,7 @@ export type AppParts = {
   metrics?: Metrics;
   webhooks?: Webhooks;
   /** When it is said that there is too much to do; `PRESSURE` unless given. */
-  pressure?: Parameters<typeof installLimits>[1]['pressure'];
+  pressure?: LimitParts['pressure'];
 };
 
 /**

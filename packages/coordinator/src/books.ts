@@ -95,25 +95,28 @@ export class Books {
     const trade = await this.#parts.store.load(tradeId);
     if (trade?.role === 'forwarder' && trade.state === 'ended') return this.#forwarded(trade);
     if (!isSale(trade)) return;
-    for (const sent of await this.#parts.outgoing.of(tradeId)) if (sent.state === 'sent') await this.#look(trade, sent);
+    const all = await this.#parts.outgoing.of(tradeId);
+    for (const sent of all) if (sent.state === 'sent') sent.state = await this.#look(trade, sent);
     const isPaid = await this.#settled(trade);
-    const lock = (await this.#parts.outgoing.of(tradeId)).find(
-      ({ kind, state }) => kind === 'lock' && state === 'booked',
-    );
-    if (lock !== undefined && (await this.#spent(trade, lock)) && isPaid)
+    const lock = all.find(({ kind, state }) => kind === 'lock' && state === 'booked');
+    if (lock !== undefined && (await this.#spent(trade, lock, all)) && isPaid)
       await this.#parts.outgoing.mark(lock, 'closed');
   }
 
-  /** What became of a transaction: it is buried, or one that spends the same output is. */
-  async #look(trade: HoldSeller, sent: Sent): Promise<void> {
+  /** What became of a transaction: it is buried and booked, or one that spends the same output is, or neither yet. */
+  async #look(trade: HoldSeller, sent: Sent): Promise<Sent['state']> {
     const { chain, outgoing, ledger, nowSeconds } = this.#parts;
     const found = await chain.transaction(sent.txid);
-    if (found?.block !== undefined) {
-      if (!(await this.#isFinal(found.block))) return;
-      const spent = await this.#prevouts(sent.raw);
-      await ledger.book(bookingOf({ trade, sent, spent, at: nowSeconds() }));
-      await outgoing.mark(sent, 'booked');
-    } else if (await this.#isReplaced(trade, sent)) await outgoing.mark(sent, 'dead');
+    if (found?.block === undefined) {
+      if (!(await this.#isReplaced(trade, sent))) return 'sent';
+      await outgoing.mark(sent, 'dead');
+      return 'dead';
+    }
+    if (!(await this.#isFinal(found.block))) return 'sent';
+    const spent = await this.#prevouts(sent.raw);
+    await ledger.book(bookingOf({ trade, sent, spent, at: nowSeconds() }));
+    await outgoing.mark(sent, 'booked');
+    return 'booked';
   }
 
   /** Answers whether there is nothing more to come: the payment is booked, or the trade has ended without it. */
@@ -145,13 +148,13 @@ export class Books {
   }
 
   /** Answers whether what spent the lock is booked: a refund of ours by itself, anything else is the buyer's claim. */
-  async #spent(trade: HoldSeller, lock: Sent): Promise<boolean> {
-    const { chain, outgoing, ledger, nowSeconds } = this.#parts;
+  async #spent(trade: HoldSeller, lock: Sent, all: readonly Sent[]): Promise<boolean> {
+    const { chain, ledger, nowSeconds } = this.#parts;
     const { tradeId, terms } = trade;
     const outpoint = `${lock.txid}:${lockOutput(trade, lock.raw)}`;
     const spender = await chain.spender(outpoint, searchFromHeight(terms));
     if (spender?.block === undefined || !(await this.#isFinal(spender.block))) return false;
-    const ours = (await outgoing.of(tradeId)).find(({ txid }) => txid === spender.txid);
+    const ours = all.find(({ txid }) => txid === spender.txid);
     if (ours !== undefined) return ours.state === 'booked';
     await ledger.book(deliveredBooking({ tradeId, at: nowSeconds(), terms }));
     return true;

@@ -27,29 +27,31 @@ async function lookAtPhrase({ rescuePhraseFile: file }: Config): Promise<string>
   return `${file} holds one`;
 }
 
-async function lookAtBitcoin(config: Config): Promise<string> {
-  const { chain } = openBitcoin(config);
-  try {
-    assertNetwork('Bitcoin node', await chain.network(), config);
-    await chain.transaction(NO_TXID);
-    const { height } = await chain.tip();
-    return `${config.network}, height ${height}, every transaction is indexed`;
-  } finally {
-    await chain.close();
-  }
-}
+/** The same over the Bitcoin node, whose connection ends with the look. */
+const overBitcoin =
+  (look: (config: Config, bitcoin: ReturnType<typeof openBitcoin>) => Promise<string>): Look =>
+  async (config) => {
+    const bitcoin = openBitcoin(config);
+    try {
+      return await look(config, bitcoin);
+    } finally {
+      await bitcoin.chain.close();
+    }
+  };
 
-async function lookAtWallet(config: Config): Promise<string> {
-  const { chain, wallet } = openBitcoin(config);
-  try {
-    const coins = await wallet.coins();
-    const sats = coins.reduce((sum, { valueSats }) => sum + valueSats, 0n);
-    const few = coins.length < FEWEST_COINS ? `; a fill takes ${FEWEST_COINS}: nothing can be sold yet` : '';
-    return `${config.bitcoin.wallet} has ${coins.length} coins of together ${sats} sats${few}`;
-  } finally {
-    await chain.close();
-  }
-}
+const lookAtBitcoin = overBitcoin(async (config, { chain }) => {
+  assertNetwork('Bitcoin node', await chain.network(), config);
+  await chain.transaction(NO_TXID);
+  const { height } = await chain.tip();
+  return `${config.network}, height ${height}, every transaction is indexed`;
+});
+
+const lookAtWallet = overBitcoin(async (config, { wallet }) => {
+  const coins = await wallet.coins();
+  const sats = coins.reduce((sum, { valueSats }) => sum + valueSats, 0n);
+  const few = coins.length < FEWEST_COINS ? `; a fill takes ${FEWEST_COINS}: nothing can be sold yet` : '';
+  return `${config.bitcoin.wallet} has ${coins.length} coins of together ${sats} sats${few}`;
+});
 
 async function lookAtLightning(config: Config): Promise<string> {
   const lightning = await openLightning(config, { info() {}, warn() {}, error() {} });
@@ -64,16 +66,11 @@ async function lookAtLightning(config: Config): Promise<string> {
   }
 }
 
-async function lookAtOrdinals(config: Config): Promise<string> {
-  if (config.ordUrl === undefined) return 'traced through the Bitcoin node; ORD_URL is not given';
-  const { chain } = openBitcoin(config);
-  try {
-    const { height, runes } = await ordOrdinals(ordOptions(config.ordUrl, chain)).health();
-    return `ord at height ${height}, ${runes ? 'with' : 'without'} runes`;
-  } finally {
-    await chain.close();
-  }
-}
+const lookAtOrdinals = overBitcoin(async ({ ordUrl }, { chain }) => {
+  if (ordUrl === undefined) return 'traced through the Bitcoin node; ORD_URL is not given';
+  const { height, runes } = await ordOrdinals(ordOptions(ordUrl, chain)).health();
+  return `ord at height ${height}, ${runes ? 'with' : 'without'} runes`;
+});
 
 const LOOKS: readonly (readonly [string, Look])[] = [
   ['rescue phrase', lookAtPhrase],

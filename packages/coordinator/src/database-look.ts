@@ -3,7 +3,7 @@ import SqliteDatabase from 'better-sqlite3';
 import { Client } from 'pg';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
-import { type MigrationSet, tradeTables } from 'sparkle-protocol/store/migrations';
+import { type MigrationSet, newerSteps, tradeTables } from 'sparkle-protocol/store/migrations';
 import { explained } from 'sparkle-protocol/store/postgres-errors';
 import { postgresTradeTables } from 'sparkle-protocol/store/postgres-migrations';
 import { clientConfig, survive } from 'sparkle-protocol/store/postgres-pool';
@@ -18,15 +18,13 @@ const PATIENCE_MILLISECONDS = 10_000;
 /** Throws `schema_mismatch` where the next start would; else in words how the database stands. */
 async function judge(ask: Ask, sets: readonly MigrationSet[], network: NetworkName): Promise<string> {
   const taken: string[] = [];
-  for (const { table, steps } of sets)
-    for (const step of await ask(table, 'name')) {
-      if (!Object.hasOwn(steps, step))
-        throw new SparkleError(
-          'schema_mismatch',
-          `the database must be of a schema this version knows; it has ${step}`,
-        );
-      taken.push(step);
-    }
+  for (const set of sets) {
+    const ran = await ask(set.table, 'name');
+    const [newer] = newerSteps(set, ran);
+    if (newer !== undefined)
+      throw new SparkleError('schema_mismatch', `the database must be of a schema this version knows; it has ${newer}`);
+    taken.push(...ran);
+  }
   const [came] = await ask('about', 'value', `name = 'network'`);
   if (came !== undefined && came !== network)
     throw new SparkleError('schema_mismatch', `the database must be of network ${network}; it is of ${came}`);

@@ -48,7 +48,7 @@ async function forwards(offers: OfferWire[], { limits = {}, live = [] }: Options
   }
   const parts: ForwardsParts = {
     offers: new Offers({ database, clock: handClock(NOW), network: 'regtest', mostOffers: 1_000 }),
-    store: { liveAnywhere: async () => live },
+    store: { committed: async () => live },
     fees: { fixedSats: 1_000n, bps: 100 },
     limits: {
       ...{ minTradeSats: 10_000n, maxTradeSats: 1_000_000n, forwardSats: 200_000n, quoteTtlSeconds: 90 },

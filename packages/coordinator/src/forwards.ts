@@ -10,7 +10,7 @@ import { type Fees, leastSellerSats, type Pricing, pricingOf, pricingWire, total
 
 export type ForwardsParts = {
   offers: Pick<Offers, 'forwarded'>;
-  store: Pick<Store, 'liveAnywhere'>;
+  store: Pick<Store, 'committed'>;
   fees: Fees;
   limits: { minTradeSats: bigint; maxTradeSats: bigint; forwardSats: bigint; quoteTtlSeconds: number };
   /** The coordinator's own trader: nobody is passed on to himself. */
@@ -73,8 +73,7 @@ export class Forwards {
 
   async #assertRoom(sats: bigint): Promise<void> {
     const { store, limits } = this.#parts;
-    const others = (await store.liveAnywhere()).reduce((sum, trade) => sum + inFlightSats(trade), 0n);
-    if (others + sats <= limits.forwardSats) return;
+    if ((await inFlightSats(store)) + sats <= limits.forwardSats) return;
     throw new SparkleError('busy', 'the coordinator passes on as much as it may at one time; try again soon');
   }
 

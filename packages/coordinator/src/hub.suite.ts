@@ -20,7 +20,7 @@ import { Hub, type HubOptions } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
 import { installIdempotency } from './idempotency.ts';
-import { installLimits, serverOptions } from './limits.ts';
+import { installLimits, noPressureLimits, serverOptions } from './limits.ts';
 import { installProblems } from './problem.ts';
 import { authRoutes } from './routes/auth.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -60,7 +60,6 @@ export function handClock(nowSeconds: number): Clock & { now: number } {
 
 const MANY = 1_000_000;
 const ratesPerMinute = { quote: MANY, create: MANY, read: MANY, auth: MANY };
-const pressure = { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 8_000_000_000, sampleMilliseconds: 1_000 };
 const callerOf = ({ known, ip }: FastifyRequest): string =>
   known !== undefined && 'party' in known.identity ? known.identity.party : ip;
 let requests = 0;
@@ -118,7 +117,13 @@ export class Service {
     installProblems(app);
     installAuth(app);
     // As in the whole service: what is shown here holds behind its limits, too.
-    await installLimits(app, { ratesPerMinute, corsOrigins: [], publicUrl: this.url, pressure, callerOf });
+    await installLimits(app, {
+      ratesPerMinute,
+      corsOrigins: [],
+      publicUrl: this.url,
+      pressure: noPressureLimits,
+      callerOf,
+    });
     installIdempotency(app, { tables: database.tables, clock, retentionSeconds: 60, callerOf });
     await installSockets(app);
     await app.register(authRoutes(auth));

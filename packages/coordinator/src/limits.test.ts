@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
-import { installLimits, type LimitParts, rateClassOf, serverOptions } from './limits.ts';
+import { installLimits, type LimitParts, noPressureLimits, rateClassOf, serverOptions } from './limits.ts';
 import { MOST_DEPTH } from './limits-json.ts';
 import { createLog } from './log.ts';
 import { installProblems, type Problem } from './problem.ts';
@@ -10,7 +10,7 @@ const PARTS: LimitParts = {
   ratesPerMinute: { quote: 4, create: 3, read: 5, auth: 2 },
   corsOrigins: ['https://market.example'],
   publicUrl: 'https://coordinator.example',
-  pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 8 * 2 ** 30, sampleMilliseconds: 1000 },
+  pressure: noPressureLimits,
   callerOf: ({ headers }) => headers['x-caller'] as string | undefined,
 };
 

@@ -18,6 +18,9 @@ declare module 'fastify' {
   }
 }
 
+/** Nobody is sent away: for tests and demos, whose parts share a slow machine. */
+export const noPressureLimits = { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 0, sampleMilliseconds: 1_000 };
+
 export type LimitParts = {
   ratesPerMinute: Readonly<Record<Exclude<RateClass, 'unlimited'>, number>>;
   corsOrigins: readonly string[];

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { openDatabase } from './database.ts';
 import { installDraining } from './drain.ts';
 import { installIdempotency } from './idempotency.ts';
-import { installLimits, serverOptions } from './limits.ts';
+import { installLimits, noPressureLimits, serverOptions } from './limits.ts';
 import { createLog } from './log.ts';
 import { createMetrics, installMetrics } from './metrics.ts';
 import { installOpenapi } from './openapi.ts';
@@ -40,7 +40,7 @@ async function service(context: TestContext, create = 1_000_000) {
     ratesPerMinute: { quote: 1_000_000, create, read: 1_000_000, auth: 1_000_000 },
     corsOrigins: [],
     publicUrl: 'http://127.0.0.1',
-    pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 8 * 2 ** 30, sampleMilliseconds: 1000 },
+    pressure: noPressureLimits,
     callerOf: ({ headers }) => headers['x-caller'] as string | undefined,
   });
   const parts = { tables: database.tables, clock: systemClock(), retentionSeconds: 3600 };

@@ -12,7 +12,7 @@ import type { Log } from 'sparkle-protocol/trader/log';
 import { assertNodeCan } from 'sparkle-protocol/trader/needs';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { Aftermath } from './aftermath.ts';
-import { type AppParts, createApp } from './app.ts';
+import { createApp } from './app.ts';
 import { Auth, authLimits } from './auth.ts';
 import { Books } from './books.ts';
 import { Checkouts } from './checkouts.ts';
@@ -26,6 +26,7 @@ import { Hub } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
 import { Ledger } from './ledger.ts';
+import type { LimitParts } from './limits.ts';
 import { Listings } from './listings.ts';
 import type { Metrics } from './metrics.ts';
 import { notingStore, Outgoing } from './outgoing.ts';
@@ -53,7 +54,7 @@ export type ServiceParts = {
   tickMilliseconds: number;
   metrics?: Metrics;
   webhooks?: Webhooks;
-  pressure?: NonNullable<AppParts['pressure']>;
+  pressure?: LimitParts['pressure'];
 };
 
 const LISTING_SECONDS = 30 * 24 * 3600;

@@ -143,6 +143,10 @@ export const migrations: Readonly<Record<string, Migration>> = {
 /** Tables with numbered steps of their own in a database; `table` is the one that remembers which steps ran. */
 export type MigrationSet = { table: string; steps: Readonly<Record<string, Migration>> };
 
+/** Of the steps that ran in a database those that this version does not know: a newer program was there. */
+export const newerSteps = ({ steps }: MigrationSet, ran: readonly string[]): string[] =>
+  ran.filter((name) => !Object.hasOwn(steps, name));
+
 export const tradeTables: MigrationSet = { table: 'kysely_migration', steps: migrations };
 
 /** Runs the steps of the set that have not run, in order. The transaction, if there is one, is the caller's. */

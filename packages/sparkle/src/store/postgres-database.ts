@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
-import { type MigrationSet, migrateSet } from './migrations.ts';
+import { type MigrationSet, migrateSet, newerSteps } from './migrations.ts';
 import { type PostgresTables, postgresTradeTables } from './postgres-migrations.ts';
 import { boundedPool, type Reach } from './postgres-pool.ts';
 
@@ -59,10 +59,14 @@ async function exists(db: Kysely<PostgresTables>, what: ReturnType<typeof sql>):
   return rows[0]?.there === true;
 }
 
-async function assertKnown(db: Kysely<PostgresTables>, { table, steps }: MigrationSet): Promise<void> {
+async function assertKnown(db: Kysely<PostgresTables>, set: MigrationSet): Promise<void> {
+  const { table } = set;
   if (!(await exists(db, sql`to_regclass(${`sparkle.${table}`})`))) return;
   const { rows } = await sql<{ name: string }>`select name from ${sql.table(table)} order by name`.execute(db);
-  const unknown = rows.map(({ name }) => name).filter((name) => !Object.hasOwn(steps, name));
+  const unknown = newerSteps(
+    set,
+    rows.map(({ name }) => name),
+  );
   if (unknown.length > 0) throw mismatch('of a schema this version knows', `newer: ${unknown.join(', ')}`);
 }
 

@@ -6,7 +6,7 @@ import { SparkleError } from '../protocol/errors.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import { SqliteGroupDialect } from './sqlite-dialect.ts';
 import { SqliteGroup } from './sqlite-group.ts';
-import { applicationId, type MigrationSet, migrateSet, type Tables, tradeTables } from './migrations.ts';
+import { applicationId, type MigrationSet, migrateSet, newerSteps, type Tables, tradeTables } from './migrations.ts';
 
 /** Which file, which network its trades are on, and what else a program keeps in it beside the trades. */
 export type SqliteFile = { path: string; network: NetworkName; further?: MigrationSet };
@@ -67,7 +67,7 @@ function inspect(of: SqliteFile): void {
       throw mismatch(path, 'a Sparkle database', 'that of another program');
     const unknown = setsOf(of)
       .filter(({ table }) => tables.includes(table))
-      .flatMap(({ table, steps }) => executedMigrations(db, table).filter((name) => !Object.hasOwn(steps, name)));
+      .flatMap((set) => newerSteps(set, executedMigrations(db, set.table)));
     if (unknown.length > 0) throw mismatch(path, 'of a schema this version knows', `newer: ${unknown.join(', ')}`);
     const came = String(db.prepare(`select value from about where name = 'network'`).pluck().get());
     if (came !== network) throw mismatch(path, `of network ${network}`, `of ${came}`);

@@ -4,6 +4,7 @@ import { SparkleError } from '../protocol/errors.ts';
 import type { Effect } from '../protocol/trade/effect.ts';
 import type { Forwarder } from '../protocol/trade/state.ts';
 import type { Trade } from '../protocol/trade/step.ts';
+import type { Store } from '../store/store.ts';
 import type { Parts } from './engine.ts';
 import { freshHeight } from './tip.ts';
 
@@ -58,7 +59,7 @@ async function assertOurs({ store, clock }: Parts, { key, checkedAt }: { key: st
 /** What is in flight is bound in our channels and may be lost with a bug of ours: not more than the operator said. */
 async function assertAffordable({ store, mostForwardedSats }: Parts, tradeId: string): Promise<void> {
   if (mostForwardedSats === undefined) return;
-  const sats = (await store.liveAnywhere()).reduce((sum, trade) => sum + inFlightSats(trade), 0n);
+  const sats = await inFlightSats(store);
   if (sats <= mostForwardedSats) return;
   const sentence = `payments passed on may come to ${mostForwardedSats} sats; with that of ${tradeId} it would be ${sats}`;
   throw new SparkleError('refused', sentence, { reason: 'forward_limit' });
@@ -66,9 +67,12 @@ async function assertAffordable({ store, mostForwardedSats }: Parts, tradeId: st
 
 const IN_FLIGHT: readonly Forwarder['state'][] = ['paying', 'announced', 'unsent'];
 
-/** What a trade has in flight to a seller, or is about to, as the buyer paid it: the way there may cost as much. */
-export const inFlightSats = (trade: Trade): bigint =>
+const sentSats = (trade: Trade): bigint =>
   trade.role === 'forwarder' && IN_FLIGHT.includes(trade.state) ? trade.totalSats : 0n;
+
+/** What all trades have in flight to sellers, or are about to, as the buyers paid it: the way there may cost as much. */
+export const inFlightSats = async (store: Pick<Store, 'committed'>): Promise<bigint> =>
+  (await store.committed()).reduce((sum, trade) => sum + sentSats(trade), 0n);
 
 /** A forwarder's invoice is not given back beside a payment that may yet be taken: the node is asked once more. */
 export async function cancel(parts: Parts, tradeId: string, { paymentHash }: Do<'cancel_invoice'>): Promise<void> {
