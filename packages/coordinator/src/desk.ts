@@ -9,11 +9,12 @@ import type {
 } from 'sparkle-protocol/market/checkout-wire';
 import { readKnownInvoice } from 'sparkle-protocol/protocol/bolt11';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { readMessage, type TradeRequest } from 'sparkle-protocol/protocol/messages';
+import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Answer, Trader } from 'sparkle-protocol/trader/trader';
+import { keysIn, keysMissing } from './buyer-keys.ts';
 import { type Checkout, type Checkouts, passedOnTo } from './checkouts.ts';
 import { forwardPricing, type Forwards } from './forwards.ts';
 import type { Item, Listings } from './listings.ts';
@@ -28,7 +29,8 @@ import {
   offerOf,
   requestOf,
 } from './sale-terms.ts';
-import { type Stage, stageOf, type Transfer, transactionsOf } from './stages.ts';
+import { type Stage, stageOf } from './stages.ts';
+import { seenOf } from './transfers.ts';
 
 export type DeskParts = {
   trader: Pick<Trader, 'id' | 'accept' | 'trade' | 'lookAt'>;
@@ -117,7 +119,7 @@ export class Desk {
     const { quotes, checkouts } = this.#parts;
     const { item, named, totalSats, pricing, caller } = of;
     const price = await quotes.agreed({ item, named: pricing, totalSats });
-    const wanted = this.#keysIn(named, { item, totalSats });
+    const wanted = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
     const made = this.#newCheckout(of);
     const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
     await this.#assertFresh(checkout.tradeId);
@@ -137,7 +139,7 @@ export class Desk {
     const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
     const totalSats = BigInt(total);
     // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
-    if (this.#keysIn(named, { item, totalSats }) === undefined) throw keysMissing();
+    if (keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() }) === undefined) throw keysMissing();
     return this.#enter({ item, pricing, totalSats, ordAddress: '', rail: 'lightning', named, caller });
   }
 
@@ -204,7 +206,7 @@ export class Desk {
     const { quotes } = this.#parts;
     const { totalSats } = checkout;
     const price = await quotes.agreed({ item, named: checkout.pricing, totalSats });
-    const keys = this.#keysIn(named, { item, totalSats });
+    const keys = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
     if (keys === undefined || (keys.tradeId ?? tradeId) !== tradeId) throw keysMissing();
     await this.#open({ checkout, item, price, keys, caller });
     const bolt11 = await this.#invoiceOf(tradeId);
@@ -248,7 +250,7 @@ export class Desk {
   /** The same for the holder of a trade's token. */
   async stage(checkout: Checkout): Promise<Stage> {
     const trade = await this.#parts.trader.trade(checkout.tradeId);
-    if (isSale(trade)) return stageOf(trade, await this.#seen(trade));
+    if (isSale(trade)) return stageOf(trade, await seenOf(this.#parts.chain, trade));
     return { status: checkout.expiresAt <= this.#parts.nowSeconds() ? 'expired' : 'pending_payment' };
   }
 
@@ -256,54 +258,6 @@ export class Desk {
     const checkout = await this.#parts.checkouts.byTrade(tradeId);
     if (checkout === undefined) throw unknownCheckout('id');
     return checkout;
-  }
-
-  async #seen(trade: HoldSeller): Promise<{ lock: Transfer | undefined; delivery: Transfer | undefined }> {
-    const { lockTxid, lockVout = 0, deliveryTxid } = transactionsOf(trade);
-    return {
-      lock: lockTxid === undefined ? undefined : await this.#transfer({ txid: lockTxid, vout: lockVout }),
-      delivery: deliveryTxid === undefined ? undefined : await this.#transfer({ txid: deliveryTxid, vout: 0 }),
-    };
-  }
-
-  async #transfer({ txid, vout }: { txid: string; vout: number }): Promise<Transfer | undefined> {
-    const { chain } = this.#parts;
-    const found = await chain.transaction(txid);
-    if (found === undefined) return undefined;
-    const confirmations = found.block === undefined ? 0 : (await chain.tip()).height - found.block.height + 1;
-    return { txid, vout, confirmations: Math.max(0, confirmations) };
-  }
-
-  /** Who buys, as far as he has said. A signed request is taken at its word, the two fields speak for the claim key alone. */
-  #keysIn(buyer: InvoiceRequestWire, { item, totalSats }: { item: Item; totalSats: bigint }): Keys | undefined {
-    if (buyer.trade_request !== undefined) return this.#signedKeys(buyer.trade_request, { item, totalSats });
-    const { payment_hash: paymentHash, claim_key: claimKey } = buyer;
-    if (paymentHash === undefined && claimKey === undefined) return undefined;
-    if (paymentHash !== undefined && claimKey !== undefined) return { paymentHash, claimKey, from: claimKey };
-    const field = paymentHash === undefined ? 'payment_hash' : 'claim_key';
-    throw new SparkleError('bad_message', 'payment_hash and claim_key must be given together; one is missing', {
-      field,
-    });
-  }
-
-  #signedKeys(text: string, { item, totalSats }: { item: Item; totalSats: bigint }): Keys & { tradeId: string } {
-    const { message, signedBy } = readMessage(text, { nowSeconds: this.#parts.nowSeconds() });
-    const { signed } = message;
-    const isRequest = message.op === 'trade_request' && signed !== undefined && signedBy === signed.from;
-    if (!isRequest || message.signed?.paymentHash === undefined)
-      throw new SparkleError('bad_message', 'trade_request must be a signed request with a payment hash; it is not', {
-        field: 'trade_request',
-      });
-    if (message.inscriptionId !== item.inscriptionId || message.offerSats !== totalSats)
-      throw new SparkleError(
-        'bad_amount',
-        `trade_request must be for ${item.inscriptionId} at ${totalSats} sats; it is not`,
-        {
-          field: 'trade_request',
-        },
-      );
-    const { tradeId, from, paymentHash } = message.signed;
-    return { tradeId, from, paymentHash, claimKey: message.claimKey };
   }
 
   async #open(of: Opening): Promise<void> {
@@ -390,11 +344,6 @@ export class Desk {
 
 const noInvoice = (): SparkleError =>
   new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
-
-const keysMissing = (): SparkleError =>
-  new SparkleError('bad_message', 'payment_hash and claim_key of this trade must be given; they are not', {
-    field: 'payment_hash',
-  });
 
 const unknownCheckout = (field: string): SparkleError =>
   new SparkleError('not_found', `${field} must be that of a checkout; there is none`, { field });

@@ -1,0 +1,46 @@
+import type { InvoiceRequestWire } from 'sparkle-protocol/market/checkout-wire';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { readMessage } from 'sparkle-protocol/protocol/messages';
+import type { Item } from './listings.ts';
+import type { Keys } from './sale-terms.ts';
+
+/** What a signed request must be for. */
+export type SaleAsked = { item: Pick<Item, 'inscriptionId'>; totalSats: bigint; nowSeconds: number };
+
+/**
+ * Who buys, as far as he has said. A signed request is taken at its word, the two fields speak for the claim key alone.
+ * Throws `bad_message`, and `bad_amount` for a request that is signed for something else.
+ */
+export function keysIn(buyer: InvoiceRequestWire, asked: SaleAsked): Keys | undefined {
+  if (buyer.trade_request !== undefined) return signedKeys(buyer.trade_request, asked);
+  const { payment_hash: paymentHash, claim_key: claimKey } = buyer;
+  if (paymentHash === undefined && claimKey === undefined) return undefined;
+  if (paymentHash !== undefined && claimKey !== undefined) return { paymentHash, claimKey, from: claimKey };
+  const field = paymentHash === undefined ? 'payment_hash' : 'claim_key';
+  throw new SparkleError('bad_message', 'payment_hash and claim_key must be given together; one is missing', { field });
+}
+
+function signedKeys(text: string, { item, totalSats, nowSeconds }: SaleAsked): Keys & { tradeId: string } {
+  const { message, signedBy } = readMessage(text, { nowSeconds });
+  const { signed } = message;
+  const isRequest = message.op === 'trade_request' && signed !== undefined && signedBy === signed.from;
+  if (!isRequest || message.signed?.paymentHash === undefined)
+    throw new SparkleError('bad_message', 'trade_request must be a signed request with a payment hash; it is not', {
+      field: 'trade_request',
+    });
+  if (message.inscriptionId !== item.inscriptionId || message.offerSats !== totalSats)
+    throw new SparkleError(
+      'bad_amount',
+      `trade_request must be for ${item.inscriptionId} at ${totalSats} sats; it is not`,
+      {
+        field: 'trade_request',
+      },
+    );
+  const { tradeId, from, paymentHash } = message.signed;
+  return { tradeId, from, paymentHash, claimKey: message.claimKey };
+}
+
+export const keysMissing = (): SparkleError =>
+  new SparkleError('bad_message', 'payment_hash and claim_key of this trade must be given; they are not', {
+    field: 'payment_hash',
+  });

@@ -1,0 +1,21 @@
+import type { Chain } from 'sparkle-protocol/chain/chain';
+import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import { type Seen, type Transfer, transactionsOf } from './stages.ts';
+
+type Source = Pick<Chain, 'tip' | 'transaction'>;
+
+/** What the chain says now about the transactions of a trade. */
+export async function seenOf(chain: Source, trade: HoldSeller): Promise<Seen> {
+  const { lockTxid, lockVout = 0, deliveryTxid } = transactionsOf(trade);
+  return {
+    lock: lockTxid === undefined ? undefined : await transfer(chain, { txid: lockTxid, vout: lockVout }),
+    delivery: deliveryTxid === undefined ? undefined : await transfer(chain, { txid: deliveryTxid, vout: 0 }),
+  };
+}
+
+async function transfer(chain: Source, { txid, vout }: { txid: string; vout: number }): Promise<Transfer | undefined> {
+  const found = await chain.transaction(txid);
+  if (found === undefined) return undefined;
+  const confirmations = found.block === undefined ? 0 : (await chain.tip()).height - found.block.height + 1;
+  return { txid, vout, confirmations: Math.max(0, confirmations) };
+}
