@@ -74,6 +74,16 @@ const buyers = async () => {
 };
 const tooMany = { code: 'too_many_holds' };
 
+test('a buyer gets no invoice for a listing that took the place of the one that he was quoted, or asked for', async () => {
+  const to = desk({ isOurs: true, accept: async () => assert.fail('a trade was opened') });
+  const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
+  const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o0' } as const;
+  await checkouts.add({ ...body, ...times, checkoutId: 'c1', tradeId: tradeIdOf(1), pricing, totalSats: 90_000n });
+  await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'too_late' });
+  await assert.rejects(to.begin({ ...item, offerId: 'o0' }, named, caller), { code: 'too_late' });
+  assert.deepEqual(await buyers(), [null]);
+});
+
 describe('the places of one buyer', () => {
   test('are taken by payments that are passed on, once for each, and are free when these have ended', async () => {
     const to = desk({ isOurs: false });

@@ -72,7 +72,9 @@ type Entry = {
 };
 
 /** What a checkout is made of. */
-type Wanted = Omit<Entry, 'named' | 'caller' | 'item'> & { item: Pick<Item, 'offerId' | 'inscriptionId'> };
+type Wanted = Omit<Entry, 'named' | 'caller' | 'item'> & { item: Listed };
+
+type Listed = Pick<Item, 'offerId' | 'inscriptionId'>;
 
 type Opening = { checkout: Checkout; item: Item; price: Price; keys: Keys; caller: Caller };
 
@@ -133,9 +135,9 @@ export class Desk {
     return this.#prepared(checkout);
   }
 
-  /** A checkout at today's price, for a buyer who asks for nothing but the invoice. */
-  async begin(inscriptionId: string, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire> {
-    const item = await this.#parts.listings.open(inscriptionId);
+  /** A checkout of one listing at today's price, for a buyer who asks for nothing but the invoice. */
+  async begin(listed: Listed, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire> {
+    const item = await this.#stillListed(listed);
     const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
     const totalSats = BigInt(total);
     // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
@@ -202,7 +204,7 @@ export class Desk {
     if (known !== undefined) return { bolt11: known };
     if (checkout.expiresAt <= this.#parts.nowSeconds())
       throw new SparkleError('too_late', `the checkout was open until ${checkout.expiresAt}; it is too late`);
-    const item = await this.#parts.listings.open(checkout.inscriptionId);
+    const item = await this.#stillListed(checkout);
     const { quotes } = this.#parts;
     const { totalSats } = checkout;
     const price = await quotes.agreed({ item, named: checkout.pricing, totalSats });
@@ -212,6 +214,16 @@ export class Desk {
     const bolt11 = await this.#invoiceOf(tradeId);
     if (bolt11 !== undefined) return { bolt11 };
     throw noInvoice();
+  }
+
+  /** What was listed anew since is another item, whose price, output and payee this buyer has not seen. */
+  async #stillListed({ offerId, inscriptionId }: Listed): Promise<Item> {
+    const item = await this.#parts.listings.open(inscriptionId);
+    if (item.offerId === offerId) return item;
+    throw new SparkleError(
+      'too_late',
+      'the listing must be the one that was asked for; it is over, and another is open',
+    );
   }
 
   /** A buyer names his trade himself: by the name of a listing he would stand in its seller's place. */

@@ -109,7 +109,7 @@ export class Trades {
   /** Somebody wants to buy what a seller's id names: a trade of his own begins. `undefined` when the id names no listing. */
   async buy(id: string, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire | undefined> {
     const item = await this.#parts.listings.byId(id);
-    return item === undefined ? undefined : this.#parts.desk.begin(item.inscriptionId, named, caller);
+    return item === undefined ? undefined : this.#parts.desk.begin(item, named, caller);
   }
 
   async #stageOf(item: Item): Promise<Pick<TradeStateWire, 'status' | 'transfer' | 'reason'>> {
