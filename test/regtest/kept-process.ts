@@ -59,6 +59,11 @@ export class KeptProcess {
     return this.#child?.pid ?? 0;
   }
 
+  /** The end of what it has printed. */
+  get said(): string {
+    return this.#said;
+  }
+
   get running(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
