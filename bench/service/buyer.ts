@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { PrepareWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import { checkoutBody } from '../../test/coordinator/buyer-http.ts';
 
 const ADDRESS = 'bcrt1pf2ggd8tnu9c5gc4lg7eur7hvgw5ev3dkdp8aqpvaat9e074q2xqq4ux4mm';
 /** x of the generator: a point of the curve like any other. */
@@ -12,11 +13,8 @@ export function buyerOf(quote: QuoteWire): {
   key(): Record<string, string>;
 } {
   return {
-    body: () => ({
-      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: quote.inscription_id, network: 'lightning' },
-      buyer: { ord_address: ADDRESS, payment_hash: randomBytes(32).toString('hex'), claim_key: CLAIM_KEY },
-      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
-    }),
+    body: () =>
+      checkoutBody(quote, { address: ADDRESS, paymentHash: randomBytes(32).toString('hex'), claimKey: CLAIM_KEY }),
     // Limits are per address; behind a proxy that is trusted it is the one named here.
     from: () => ({ 'x-forwarded-for': `10.${randomBytes(3).join('.')}` }),
     key: () => ({ 'idempotency-key': randomBytes(16).toString('hex') }),

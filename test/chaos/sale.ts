@@ -1,16 +1,9 @@
-import type {
-  CheckoutStateWire,
-  PreparedWire,
-  PrepareWire,
-  ProofWire,
-  QuoteWire,
-} from 'sparkle-protocol/market/checkout-wire';
+import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { decodeInvoice } from 'sparkle-protocol/protocol/bolt11';
-import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
-import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
 import type { Owner } from '../../world/owner.ts';
+import { buyerWith, checkoutBody, claimOf, listingBody, termsIn } from '../coordinator/buyer-http.ts';
 import type { Inscribed } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
 import type { Answer, Given, Stage } from './stage.ts';
@@ -22,7 +15,6 @@ const PAY = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
 
 type Draw = (below: number) => number;
 type Bought = { keys: TradeKeys; checkout: PreparedWire; totalSats: bigint };
-type Terms = Parameters<typeof buildLock>[0] & { claimKey: string };
 
 let lastKey = 0;
 
@@ -50,7 +42,7 @@ export class Sale {
     this.address = await this.#stage.regtest.address('buyer');
     const bought = await this.#paid(inscribed);
     if (this.walksAway) return;
-    const raw = await this.#claim(bought, inscribed);
+    const raw = await this.#claim(bought);
     const finalize = { payment_preimage: bought.keys.preimage, claim: raw };
     await this.#insist('POST', `/v1/trade/${bought.checkout.trade_id}/finalize`, {
       ...{ body: finalize, token: bought.checkout.token },
@@ -77,10 +69,8 @@ export class Sale {
   async #list(owner: Owner, inscribed: Inscribed): Promise<void> {
     const { psbt, payoutAddress } = await owner.list(inscribed, ASKED_SATS);
     this.payoutAddress = payoutAddress;
-    const body = {
-      ...{ inscription_id: inscribed.inscriptionId, price_sats: Number(ASKED_SATS) },
-      ...{ seller_address: payoutAddress, psbt },
-    };
+    const { inscriptionId } = inscribed;
+    const body = listingBody({ inscriptionId, priceSats: ASKED_SATS, payoutAddress, psbt });
     await until(
       'the item is listed',
       async () => {
@@ -95,11 +85,7 @@ export class Sale {
   async #prepared({ inscriptionId }: Inscribed): Promise<Bought | undefined> {
     const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (lastKey += 1) });
     const quote = await this.#insist<QuoteWire>('POST', '/v1/quote', { body: { inscription_id: inscriptionId } });
-    const body: PrepareWire = {
-      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
-      buyer: { ord_address: this.address, payment_hash: keys.paymentHash, claim_key: keys.claim.public },
-      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
-    };
+    const body = checkoutBody(quote, buyerWith(keys, this.address));
     const { status, body: checkout } = await this.#ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
     if (status !== 200 || checkout.invoice === null) return undefined;
     const bought = { keys, checkout, totalSats: BigInt(quote.max_total_sats) };
@@ -145,14 +131,14 @@ export class Sale {
   }
 
   /** The claim, built when the lock on this side's chain is the one of the terms, worth what it must be, and in a block. */
-  async #claim(bought: Bought, { inscriptionId }: Inscribed): Promise<string> {
+  async #claim(bought: Bought): Promise<string> {
     const { keys, checkout } = bought;
-    let terms: Terms | undefined;
+    let terms: ReturnType<typeof termsIn>;
     let lockOutpoint = '';
     const isDeep = async (): Promise<boolean> => {
       const path = `/v1/trade/${checkout.trade_id}/proof`;
       const proof = await this.#insist<ProofWire>('GET', path, { token: checkout.token });
-      terms = termsIn(proof, bought, inscriptionId);
+      terms = termsIn(proof, keys);
       lockOutpoint = proof.lock?.outpoint ?? '';
       const [txid, vout] = lockOutpoint.split(':');
       type Output = { scriptPubKey: { hex: string }; confirmations: number } | null;
@@ -163,19 +149,6 @@ export class Sale {
     };
     await until('the lock is in a block', isDeep, PATIENCE);
     if (terms === undefined) throw new Error('no terms');
-    const { raw } = buildClaim({
-      ...{ terms: terms as never, lockOutpoint, destination: this.address, claimSecret: keys.claim.secret },
-      ...{ preimage: keys.preimage, auxRand: new Uint8Array(32), feerateSatVb: 2, maxFeeSats: 10_000n },
-    });
-    return raw;
+    return claimOf({ keys, address: this.address }, { terms, lockOutpoint });
   }
-}
-
-function termsIn(proof: ProofWire, { keys }: Bought, inscriptionId: string): Terms | undefined {
-  const [first] = proof.messages;
-  if (first === undefined) return undefined;
-  const quote = readMessage(first, { nowSeconds: 0 }).message as TradeQuote;
-  const { paymentHash, claim } = keys;
-  const bound = { paymentHash, claimKey: claim.public, inscriptionId };
-  return { ...quote.signed, refundHeight: quote.refundHeight, ...bound } as Terms;
 }

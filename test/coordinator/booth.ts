@@ -19,6 +19,7 @@ import { createLog } from '../../packages/coordinator/src/log.ts';
 import { Service } from '../../packages/coordinator/src/service.ts';
 import { config } from '../../world/house.ts';
 import { commitOutput, commitSats, revealTransaction } from '../regtest/inscribe.ts';
+import { buyerWith, checkoutBody, listingBody } from './buyer-http.ts';
 
 export const ASKED_SATS = 60_000n;
 const NOW = 1_800_000_000;
@@ -167,10 +168,7 @@ export class Booth {
       ...{ network: 'regtest', inscriptionId, offsetSats: 0n, priceSats, payoutAddress },
       source: { outpoint, valueSats: POSTAGE_SATS, script: addressScript(keyPath.address, 'regtest') },
     });
-    return {
-      ...{ inscription_id: inscriptionId, price_sats: Number(priceSats), seller_address: payoutAddress },
-      psbt: signed(unsigned, keyPath),
-    };
+    return listingBody({ inscriptionId, priceSats, payoutAddress, psbt: signed(unsigned, keyPath) });
   }
 
   async listed(text: string, priceSats = ASKED_SATS): Promise<Inscribed & { tradeId: string; token: string }> {
@@ -190,11 +188,7 @@ export class Booth {
     const { status, answer: quote } = await this.ask<QuoteWire>('POST', '/v1/quote', asked, tamper);
     assert.equal(status, 200, JSON.stringify(quote));
     const keys = this.keys();
-    const buyer = { ord_address: keyPath.address, payment_hash: keys.paymentHash, claim_key: keys.claim.public };
-    const body = {
-      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet', buyer },
-      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
-    };
+    const body = checkoutBody(quote, buyerWith(keys, keyPath.address));
     const made = await this.ask<PreparedWire>('POST', '/api/checkout/prepare', { body }, tamper);
     assert.equal(made.status, 200, JSON.stringify(made.answer));
     return { quote, keys, prepared: made.answer };

@@ -4,18 +4,10 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type {
-  CheckoutStateWire,
-  PreparedWire,
-  PrepareWire,
-  ProofWire,
-  QuoteWire,
-} from 'sparkle-protocol/market/checkout-wire';
+import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
-import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
-import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
 import type { MonthWire } from '../../packages/coordinator/src/ledger-report.ts';
 import { freePorts } from '../../scripts/ports.mjs';
 import { Owner } from '../../world/owner.ts';
@@ -25,6 +17,7 @@ import { driverOver } from '../regtest/lnd-driver.ts';
 import { type Lnd, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
 import { program as partProgram, withoutLnd, withoutPostgres } from '../regtest/parts.ts';
 import { type Postgres, startPostgres } from '../regtest/postgres.ts';
+import { buyerWith, checkoutBody, claimOf, listingBody, termsIn } from './buyer-http.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
@@ -157,12 +150,7 @@ describe(
       await mine(1);
       const { psbt, payoutAddress } = await owner.list(inscribed, ASKED_SATS);
       const { inscriptionId } = inscribed;
-      const body = {
-        inscription_id: inscriptionId,
-        price_sats: Number(ASKED_SATS),
-        seller_address: payoutAddress,
-        psbt,
-      };
+      const body = listingBody({ inscriptionId, priceSats: ASKED_SATS, payoutAddress, psbt });
       const { status, body: answer } = await ask('POST', '/v1/trade', { body });
       assert.equal(status, 201, JSON.stringify(answer));
       return { inscriptionId, payoutAddress };
@@ -171,40 +159,25 @@ describe(
     async function prepared(inscriptionId: string, index: number) {
       const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index });
       const { body: quote } = await ask<QuoteWire>('POST', '/v1/quote', { body: { inscription_id: inscriptionId } });
-      const body: PrepareWire = {
-        ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
-        buyer: {
-          ord_address: await regtest.rpc<string>('getnewaddress', ['', 'bech32m'], 'buyer'),
-          ...{ payment_hash: keys.paymentHash, claim_key: keys.claim.public },
-        },
-        ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
-      };
+      const address = await regtest.address('buyer');
+      const body = checkoutBody(quote, buyerWith(keys, address));
       const { body: checkout, status } = await ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
       assert.equal(status, 200, JSON.stringify(checkout));
-      return { keys, checkout, address: body.buyer.ord_address };
+      return { keys, checkout, address };
     }
 
-    async function claimed(
-      { keys, checkout, address }: Awaited<ReturnType<typeof prepared>>,
-      inscriptionId: string,
-    ): Promise<string> {
+    async function claimed({ keys, checkout, address }: Awaited<ReturnType<typeof prepared>>): Promise<string> {
       const { body: proof } = await ask<ProofWire>('GET', `/v1/trade/${checkout.trade_id}/proof`, {
         token: checkout.token,
       });
-      const quote = readMessage(proof.messages[0] ?? '', { nowSeconds: 0 }).message as TradeQuote;
-      const terms = {
-        ...{ ...quote.signed, refundHeight: quote.refundHeight, paymentHash: keys.paymentHash, inscriptionId },
-        claimKey: keys.claim.public,
-      };
-      const [txid, vout] = (proof.lock?.outpoint ?? '').split(':');
+      const terms = termsIn(proof, keys);
+      assert.ok(terms !== undefined && proof.lock !== undefined);
+      const [txid, vout] = proof.lock.outpoint.split(':');
       const found = await regtest.rpc<{ scriptPubKey: { hex: string } }>('gettxout', [txid, Number(vout)]);
       assert.equal(found.scriptPubKey.hex, buildLock(terms).script);
-      const claim = buildClaim({
-        ...{ terms, lockOutpoint: `${txid}:${vout}`, destination: address, claimSecret: keys.claim.secret },
-        ...{ preimage: keys.preimage, auxRand: new Uint8Array(32), feerateSatVb: 2, maxFeeSats: 10_000n },
-      });
+      const claim = claimOf({ keys, address }, { terms, lockOutpoint: proof.lock.outpoint });
       const path = `/v1/trade/${checkout.trade_id}/finalize`;
-      const body = { payment_preimage: keys.preimage, claim: claim.raw };
+      const body = { payment_preimage: keys.preimage, claim };
       let answer: Answer<{ txid: string }> | undefined;
       // What the killed process had in hand is its successor's once its lease has run out.
       await until(
@@ -231,7 +204,7 @@ describe(
       await program.end('SIGKILL');
       await mine(1);
       await start();
-      const txid = await claimed(bought, inscriptionId);
+      const txid = await claimed(bought);
       const { transfer, payment } = await reaches(checkout, 'confirmed');
       assert.equal(transfer?.txid, txid);
       assert.equal(payment?.received_sats, checkout.payment_request.amount_sats);

@@ -9,8 +9,6 @@ import type {
   ProofWire,
   QuoteWire,
 } from 'sparkle-protocol/market/checkout-wire';
-import { buildClaim } from 'sparkle-protocol/protocol/claim';
-import { readMessage, type TradeQuote } from 'sparkle-protocol/protocol/messages';
 import { identityKey, rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { House, type HouseLimits } from '../../world/house.ts';
 import { ldkNodes } from '../../world/nodes.ts';
@@ -18,6 +16,7 @@ import { Owner } from '../../world/owner.ts';
 import { createWorld, type World } from '../../world/world.ts';
 import type { Inscribed } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
+import { buyerWith, checkoutBody, claimOf, listingBody, termsIn } from './buyer-http.ts';
 
 export const ASKED_SATS = 60_000n;
 export const PATIENCE = { patienceMilliseconds: 60_000 };
@@ -85,10 +84,8 @@ export class Shop {
   async listed(text: string): Promise<{ inscribed: Inscribed; payoutAddress: string; tradeId: string; token: string }> {
     const inscribed = await this.owner.inscribe(text);
     const { psbt, payoutAddress } = await this.owner.list(inscribed, ASKED_SATS);
-    const body = {
-      ...{ inscription_id: inscribed.inscriptionId, price_sats: Number(ASKED_SATS) },
-      ...{ seller_address: payoutAddress, psbt },
-    };
+    const { inscriptionId } = inscribed;
+    const body = listingBody({ inscriptionId, priceSats: ASKED_SATS, payoutAddress, psbt });
     const { status, answer } = await this.house.ask<{ trade_id: string; token: string }>('POST', '/v1/trade', { body });
     assert.equal(status, 201, JSON.stringify(answer));
     return { inscribed, payoutAddress, tradeId: answer.trade_id, token: answer.token };
@@ -105,16 +102,8 @@ export class Shop {
   async asked(inscriptionId: string): Promise<{ quote: QuoteWire; keys: TradeKeys; body: PrepareWire }> {
     const quote = await this.quoted(inscriptionId);
     const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (this.#index += 1) });
-    const body = {
-      ...{ p: 'sparkle' as const, op: 'checkout' as const, version: 1, inscription_id: inscriptionId },
-      network: 'ln-mainnet' as const,
-      buyer: {
-        ord_address: await this.world.buyer.wallet.address(),
-        ...{ payment_hash: keys.paymentHash, claim_key: keys.claim.public },
-      },
-      ...{ max_total_sats: quote.max_total_sats, pricing: quote.pricing },
-    };
-    return { quote, keys, body };
+    const buyer = buyerWith(keys, await this.world.buyer.wallet.address());
+    return { quote, keys, body: checkoutBody(quote, buyer) };
   }
 
   async prepared(inscriptionId: string): Promise<Bought> {
@@ -162,19 +151,13 @@ export class Shop {
   }
 
   /** A claim of the right form for the lock of this trade, whose signature is somebody else's. */
-  async forgedClaim({ quote, keys, checkout }: Bought): Promise<string> {
-    const { messages, lock } = await this.proof(checkout);
-    const offered = readMessage(messages[0] ?? '', { nowSeconds: 0 }).message as TradeQuote;
-    const other = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: 1_000 });
-    const terms = {
-      ...{ ...offered.signed, refundHeight: offered.refundHeight, inscriptionId: quote.inscription_id },
-      ...{ paymentHash: keys.paymentHash, claimKey: other.claim.public },
-    };
-    const { raw } = buildClaim({
-      ...{ terms, lockOutpoint: lock?.outpoint ?? '', destination: await this.world.buyer.wallet.address() },
-      ...{ claimSecret: other.claim.secret, preimage: keys.preimage, auxRand: new Uint8Array(32) },
-      ...{ feerateSatVb: 2, maxFeeSats: 10_000n },
-    });
-    return raw;
+  async forgedClaim({ keys, checkout }: Bought): Promise<string> {
+    const proof = await this.proof(checkout);
+    const { claim } = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: 1_000 });
+    const forger = { ...keys, claim };
+    const terms = termsIn(proof, forger);
+    assert.ok(terms !== undefined && proof.lock !== undefined);
+    const address = await this.world.buyer.wallet.address();
+    return claimOf({ keys: forger, address }, { terms, lockOutpoint: proof.lock.outpoint });
   }
 }
