@@ -11,7 +11,10 @@ export const subjects = {
     files: ['checks', 'checks-invoice', 'checks-lock', 'checks-rule', 'checks-terms'],
     tests: testsOf('checks', 'checks-accept', 'checks-lock', 'checks-request'),
   },
-  deadlines: { files: ['deadlines'], tests: testsOf('deadlines', 'deadlines-refusals', 'deadlines-safety') },
+  deadlines: {
+    files: ['deadlines', 'deadlines-fees', 'deadlines-rule'],
+    tests: testsOf('deadlines', 'deadlines-fees', 'deadlines-refusals', 'deadlines-safety'),
+  },
   listing: {
     files: ['listing', 'listing-psbt', 'listing-signature', 'fill', 'fill-promises'],
     tests: testsOf('listing', 'listing-refusals', 'fill', 'fill-promises', 'fill-vectors'),

@@ -51,7 +51,8 @@ export async function openWallet({ world, house, port }: { world: World; house: 
     if (status !== 200) return answer;
     const priceSats = BigInt(answer.max_total_sats);
     const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats });
-    const tradeId = await trader.buy({ ...wanted, sellerId: house.service.trader.id });
+    const forwarded = answer.forward === undefined ? {} : { forwarded: answer.forward };
+    const tradeId = await trader.buy({ ...wanted, ...forwarded, sellerId: house.service.trader.id });
     const { max_total_sats, pricing } = answer;
     return {
       ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },

@@ -67,10 +67,10 @@ describe(
       assert.equal((await house.ask(asked.method, asked.path, asked)).status, 404);
       await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }), { forward: true });
       const { answer: quote } = await house.ask<QuoteWire>(asked.method, asked.path, asked);
-      assert.equal(quote.max_total_sats, 51_500);
+      assert.deepEqual([quote.max_total_sats, quote.forward], [51_500, true]);
       const before = await Promise.all(['seller', 'middle', 'buyer'].map(owned));
       const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats: 51_500n });
-      const tradeId = await buyer.buy({ ...wanted, sellerId: house.service.trader.id });
+      const tradeId = await buyer.buy({ ...wanted, sellerId: house.service.trader.id, forwarded: true });
       const isOver = async () => {
         await goOn();
         const needsBlock = (await buyer.trade(tradeId))?.state === 'claiming';
@@ -104,7 +104,7 @@ describe(
       await world.mine(0);
       await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }), { forward: true });
       const wanted = purchase(world, inscribed.inscriptionId, { mode: 'hold-first', priceSats: 51_499n });
-      const tradeId = await buyer.buy({ ...wanted, sellerId: house.service.trader.id });
+      const tradeId = await buyer.buy({ ...wanted, sellerId: house.service.trader.id, forwarded: true });
       const isRefused = async () => (await buyer.trade(tradeId))?.state === 'ended';
       await until('the refusal', isRefused, PATIENCE);
       const trade = await buyer.trade(tradeId);

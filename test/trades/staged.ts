@@ -65,7 +65,11 @@ export class Staged {
     });
     const wanted = purchase(world, inscribed.inscriptionId, { mode, priceSats });
     through?.onSale(inscribed.inscriptionId);
-    const other = through && { sellerId: through.sellerId, priceSats: priceSats + through.feeSats };
+    const other = through && {
+      sellerId: through.sellerId,
+      priceSats: priceSats + through.feeSats,
+      forwarded: true as const,
+    };
     const tradeId = await world.buyer.trader.buy({ ...wanted, routeCapBlocks, ...other });
     return new Staged({ world, inscribed, tradeId, priceSats, before });
   }

@@ -70,6 +70,7 @@ describe('sales of others that are passed on', () => {
       pricing: { seller_sats: 90_000, creator_royalty_sats: 0, market_fee_sats: 1_900, estimated_l1_fee_sats: 0 },
       max_total_sats: 91_900,
       expires_at: NOW + 90,
+      forward: true,
     });
   });
 

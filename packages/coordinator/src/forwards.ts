@@ -45,7 +45,7 @@ export class Forwards {
     const { pricing, offer } = cheapest;
     const quote = { pricing: pricingWire(pricing), max_total_sats: Number(totalSats(pricing)) };
     const expires_at = Math.min(this.#parts.nowSeconds() + this.#parts.limits.quoteTtlSeconds, offer.expires_at);
-    return { inscription_id: inscriptionId, ...quote, expires_at };
+    return { inscription_id: inscriptionId, ...quote, expires_at, forward: true };
   }
 
   /**

@@ -131,6 +131,8 @@ export const quoteSchema = z.strictObject({
   pricing: pricingShape,
   max_total_sats: sats,
   expires_at: unixSeconds,
+  /** Somebody else sells it through the coordinator: the payment may be held for longer, and who buys must have agreed. */
+  forward: z.optional(z.literal(true, 'must be true, or absent')),
 });
 
 const hexText = (mostBytes: number) => z.string().check(z.maxLength(2 * mostBytes), z.regex(/^(?:[0-9a-f]{2})*$/));

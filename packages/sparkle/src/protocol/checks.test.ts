@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { encodeInvoice, type InvoiceTerms } from './bolt11.ts';
-import { checkQuote } from './checks.ts';
+import { checkPaidQuote, checkQuote } from './checks.ts';
 import {
   billed,
   buyer,
@@ -273,6 +274,23 @@ test('a quote is held to its bounds and not to less', () => {
   passes({ quoteHeight: height + 1 }, { refundHeight: height + 100 });
   passes({ finalCltv: 243 }, { refundHeight: height + 171, invoice: invoice({ minFinalCltv: 243 }) });
   assert.deepEqual(quoted({ want: wanted({ expiresAt: nowSeconds + 1 }) }), []);
+});
+
+test("a forwarder's final CLTV is taken by who asked a forwarder, before he pays and after, and by nobody else", () => {
+  const asked = fc.record({ window: fc.integer({ min: 72, max: 144 }), isLong: fc.boolean(), isAsked: fc.boolean() });
+  fc.assert(
+    fc.property(asked, ({ window, isLong, isAsked }) => {
+      const finalCltv = 27 + window + 72 + (isLong ? 80 + 144 : 0);
+      const rest = { refundHeight: height + 27 + window, invoice: invoice({ minFinalCltv: finalCltv }) };
+      const given = {
+        want: isAsked ? { ...holdWant, forwarded: true as const } : holdWant,
+        quote: quoteWith({ finalCltv }, rest),
+      };
+      const codes = isLong && !isAsked ? ['wrong_heights'] : [];
+      assert.deepEqual(codesOf(quoted(given)), codes);
+      assert.deepEqual(codesOf(checkPaidQuote(given)), codes);
+    }),
+  );
 });
 
 test('the buyer may ask for more confirmations and postage than the rules', () => {

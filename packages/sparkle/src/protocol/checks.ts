@@ -135,7 +135,7 @@ export function checkQuote(check: {
   const failures = broken([
     ...saidRules(want, quote),
     currentRule(terms, check.height),
-    ...heightRules(terms),
+    ...heightRules(want, terms),
     notExpired({ code: 'quote_expired', what: 'the quote', expiresAt: quote.signed.expiresAt, nowSeconds }),
     notExpired({ code: 'want_expired', what: 'the wish to buy', expiresAt: want.expiresAt, nowSeconds }),
     ...tipRules(terms, check),
@@ -151,7 +151,7 @@ export function checkQuote(check: {
  */
 export function checkPaidQuote({ want, quote }: { want: Want; quote: TradeQuote }): Failure[] {
   const terms = termsOfQuote(want, quote);
-  const failures = broken([...saidRules(want, quote), ...heightRules(terms)]);
+  const failures = broken([...saidRules(want, quote), ...heightRules(want, terms)]);
   const bill = billFailures({ text: quote.invoice, terms, routeCapBlocks: holdRouteCapBlocks(terms) });
   return [...failures, ...builds(terms, failures), ...bill];
 }
@@ -172,13 +172,13 @@ const currentRule = ({ quoteHeight }: Terms, height: number): Rule => ({
   detail: { quoteHeight, height },
 });
 
-function heightRules(terms: Terms): Rule[] {
+function heightRules({ forwarded }: Want, terms: Terms): Rule[] {
   const { quoteHeight, refundHeight, finalCltv, confirmations } = terms;
   const lastLock = lastLockHeight(terms);
   return [
     {
       code: 'wrong_heights',
-      holds: areHoldFirstHeights(terms),
+      holds: areHoldFirstHeights({ ...terms, isForwarded: forwarded === true }),
       sentence: `refund_locktime and final_cltv must follow from quote_height ${quoteHeight}; got ${refundHeight} and ${finalCltv}`,
       detail: { quoteHeight, refundHeight, finalCltv },
     },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as deadlines from './deadlines.ts';
+import * as fees from './deadlines-fees.ts';
 
 const q = 900_000;
 const R = 900_099;
@@ -31,10 +32,10 @@ const functions: [name: string, call: (at: never) => unknown, good: Record<strin
   ['invoiceCancelHeight', deadlines.invoiceCancelHeight, { refundHeight: R, routeCapBlocks: 432 }],
   ['refundIsNear', deadlines.refundIsNear, { height: q, refundHeight: R }],
   ['leastRouteCap', deadlines.leastRouteCap, { minFinalCltv: 18, hintBlocks: 0 }],
-  ['claimFeePlan', deadlines.claimFeePlan, { height: q, refundHeight: R }],
-  ['refundFeePlan', deadlines.refundFeePlan, { height: R, refundHeight: R, expiryHeight: R + 72 }],
-  ['lockFeePlan', deadlines.lockFeePlan, { height: q, startedHeight: q }],
-  ['lockBumpIsDue', deadlines.lockBumpIsDue, { height: q, plannedAt: q }],
+  ['claimFeePlan', fees.claimFeePlan, { height: q, refundHeight: R }],
+  ['refundFeePlan', fees.refundFeePlan, { height: R, refundHeight: R, expiryHeight: R + 72 }],
+  ['lockFeePlan', fees.lockFeePlan, { height: q, startedHeight: q }],
+  ['lockBumpIsDue', fees.lockBumpIsDue, { height: q, plannedAt: q }],
 ];
 /** What an argument must be at least, where that is not 0, and at most, where that is not the last height. */
 const bounds: Record<string, [number, number]> = {
@@ -71,13 +72,13 @@ test('a price and a feerate that are none are refused and named', () => {
     detail: { field: 'priceSats', value: 0n },
   };
   assert.throws(() => deadlines.confirmationsFor(0n), price);
-  assert.throws(() => deadlines.depositSats({ priceSats: 0n, feerateSatVb: 1 }), price);
+  assert.throws(() => fees.depositSats({ priceSats: 0n, feerateSatVb: 1 }), price);
   const feerate = (field: string) => ({
     code: 'bad_amount',
     message: `${field} must be a feerate of 0 or more; got -1`,
     detail: { field, value: -1 },
   });
-  assert.throws(() => deadlines.depositSats({ priceSats: 1n, feerateSatVb: -1 }), feerate('feerateSatVb'));
+  assert.throws(() => fees.depositSats({ priceSats: 1n, feerateSatVb: -1 }), feerate('feerateSatVb'));
   const plan = { height: q, refundHeight: R, maxFeeSats: 1n, previousSatVb: -1 };
-  assert.throws(() => deadlines.claimFeePlan(plan), feerate('previousSatVb'));
+  assert.throws(() => fees.claimFeePlan(plan), feerate('previousSatVb'));
 });

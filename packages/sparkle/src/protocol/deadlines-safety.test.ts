@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import * as deadlines from './deadlines.ts';
+import * as fees from './deadlines-fees.ts';
 
 const height = fc.integer({ min: 0, max: 499_000_000 });
 const window = fc.integer({ min: 72, max: 144 });
@@ -47,6 +48,27 @@ test("forward: an outgoing payment within the cap ends 80 blocks before the inco
       // The way to the seller has room for hops, and what he holds is safe for him as if the buyer had paid him.
       assert.ok(cap >= deadlines.leastRouteCap({ minFinalCltv: finalCltv, hintBlocks: 80 }));
       assert.ok(deadlines.holdGapIsSafe({ expiryHeight: height + finalCltv, refundHeight }));
+    }),
+  );
+});
+
+test("hold-first: whatever heights are recognised, the sats of who asked no forwarder are held for no longer than the seller's gap needs", () => {
+  const distance = fc.integer({ min: 95, max: 175 });
+  const exact = fc.record({ left: distance, finalCltv: fc.integer({ min: 0, max: 700 }) });
+  const near = fc.record({ left: distance, extra: fc.constantFrom(71, 72, 73, 295, 296, 297) });
+  const asked = fc.oneof(
+    exact,
+    near.map(({ left, extra }) => ({ left, finalCltv: left + extra })),
+  );
+  fc.assert(
+    fc.property(height, asked, (quoteHeight, { left, finalCltv }) => {
+      const heights = { quoteHeight, refundHeight: quoteHeight + left, finalCltv };
+      const direct = deadlines.areHoldFirstHeights(heights);
+      const forwarded = deadlines.areHoldFirstHeights({ ...heights, isForwarded: true });
+      assert.ok(!direct || finalCltv === heights.refundHeight - quoteHeight + 72);
+      assert.ok(!direct || finalCltv <= 243);
+      assert.ok(!forwarded || finalCltv <= 243 + 80 + 144);
+      assert.ok(!direct || forwarded);
     }),
   );
 });
@@ -114,10 +136,10 @@ test('lock-first: a lock that confirms in its budget leaves the buyer an hour of
 test('urgency never falls as a deadline nears', () => {
   const heights = { height: fc.integer({ min: 1000, max: 2000 }), step: fc.integer({ min: 0, max: 300 }) };
   const plans = [
-    (at: number) => deadlines.claimFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
-    (at: number) => deadlines.refundFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
-    (at: number) => deadlines.refundFeePlan({ height: at, refundHeight: 1500, expiryHeight: 1572, maxFeeSats: 1n }),
-    (at: number) => deadlines.lockFeePlan({ height: at, startedHeight: 1500, maxFeeSats: 1n }),
+    (at: number) => fees.claimFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
+    (at: number) => fees.refundFeePlan({ height: at, refundHeight: 1500, maxFeeSats: 1n }),
+    (at: number) => fees.refundFeePlan({ height: at, refundHeight: 1500, expiryHeight: 1572, maxFeeSats: 1n }),
+    (at: number) => fees.lockFeePlan({ height: at, startedHeight: 1500, maxFeeSats: 1n }),
   ];
   fc.assert(
     fc.property(fc.record(heights), ({ height: at, step }) => {

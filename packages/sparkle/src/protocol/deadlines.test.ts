@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import * as deadlines from './deadlines.ts';
 
 const q = 900_000;
 const R = 900_099;
 const refuses = (code: string, call: () => unknown): void => assert.throws(call, { name: 'SparkleError', code });
-
-const height = fc.integer({ min: 0, max: 499_000_000 });
 
 test('hold-first: R is q + 99 and F is 171 with the usual claim window', () => {
   assert.deepEqual(deadlines.holdFirstHeights({ quoteHeight: q }), { refundHeight: q + 99, finalCltv: 171 });
@@ -37,19 +34,19 @@ test('hold-first: a claim window puts R at the wanted distance, and never nearer
 });
 
 test('hold-first: only heights that the rule makes of q are recognised', () => {
-  const same = (refundHeight: number, finalCltv: number) =>
-    deadlines.areHoldFirstHeights({ quoteHeight: q, refundHeight, finalCltv });
+  const same = (refundHeight: number, finalCltv: number, isForwarded?: boolean) =>
+    deadlines.areHoldFirstHeights({ quoteHeight: q, refundHeight, finalCltv, ...(isForwarded && { isForwarded }) });
   assert.equal(same(q + 98, 170), false);
   assert.equal(same(q + 99, 171), true);
   assert.equal(same(q + 171, 243), true);
   assert.equal(same(q + 172, 244), false);
   assert.equal(same(q + 99, 170), false);
   assert.equal(same(q + 99, 172), false);
-  assert.deepEqual(
-    [394, 395, 396].map((front) => same(q + 99, front)),
-    [false, true, false],
-  );
-  assert.equal(same(q + 171, 467), true);
+  const fronts = (isForwarded: boolean) => [171, 394, 395, 396].map((front) => same(q + 99, front, isForwarded));
+  assert.deepEqual(fronts(true), [true, false, true, false]);
+  assert.deepEqual(fronts(false), [true, false, false, false]);
+  assert.equal(same(q + 171, 467, true), true);
+  assert.equal(same(q + 171, 467), false);
   refuses('bad_height', () => same(0, 171));
   refuses('bad_height', () => same(q + 99, 171.5));
   refuses('bad_height', () => deadlines.areHoldFirstHeights({ quoteHeight: -1, refundHeight: 98, finalCltv: 171 }));
@@ -193,149 +190,6 @@ test('the numbers that are no function of anything', () => {
   assert.deepEqual(deadlines.tradeLimits, { minSats: 10_000n, maxSats: 10_000_000n });
 });
 
-type Urgency = [targetBlocks: number, multiplierPercent: number];
-const urgency = ({ targetBlocks, multiplierPercent }: ReturnType<typeof deadlines.claimFeePlan>): Urgency => [
-  targetBlocks,
-  multiplierPercent,
-];
-
-test('a claim becomes more urgent 72, 36, 18 and 6 blocks before R', () => {
-  const at = (left: number) =>
-    urgency(deadlines.claimFeePlan({ height: R - left, refundHeight: R, maxFeeSats: 5000n }));
-  assert.deepEqual([99, 73].map(at), [
-    [12, 100],
-    [12, 100],
-  ]);
-  assert.deepEqual([72, 37].map(at), [
-    [6, 100],
-    [6, 100],
-  ]);
-  assert.deepEqual([36, 19].map(at), [
-    [3, 100],
-    [3, 100],
-  ]);
-  assert.deepEqual([18, 7].map(at), [
-    [2, 150],
-    [2, 150],
-  ]);
-  assert.deepEqual([6, 0, -50].map(at), [
-    [1, 200],
-    [1, 200],
-    [1, 200],
-  ]);
-});
-
-test('a claim aims at a third of the blocks left, 6 to 12, until R - 72', () => {
-  fc.assert(
-    fc.property(height, fc.integer({ min: 73, max: 4100 }), (at, left) => {
-      const third = Math.floor((left - 6) / 3);
-      const { targetBlocks } = deadlines.claimFeePlan({ height: at, refundHeight: at + left, maxFeeSats: 1n });
-      assert.equal(targetBlocks, Math.min(12, Math.max(6, third)));
-    }),
-  );
-});
-
-test('a refund against a held payment becomes more urgent as the guardian height nears', () => {
-  const expiryHeight = R + 72;
-  const guardian = R + 48;
-  const at = (left: number) =>
-    urgency(deadlines.refundFeePlan({ height: guardian - left, refundHeight: R, expiryHeight, maxFeeSats: 5000n }));
-  assert.deepEqual([48, 37].map(at), [
-    [6, 100],
-    [6, 100],
-  ]);
-  assert.deepEqual([36, 25].map(at), [
-    [3, 100],
-    [3, 100],
-  ]);
-  assert.deepEqual([24, 13].map(at), [
-    [2, 150],
-    [2, 150],
-  ]);
-  assert.deepEqual([12, 0, -30].map(at), [
-    [1, 200],
-    [1, 200],
-    [1, 200],
-  ]);
-});
-
-test('a refund that nobody races only does not linger', () => {
-  const at = (past: number) =>
-    urgency(deadlines.refundFeePlan({ height: R + past, refundHeight: R, maxFeeSats: 5000n }));
-  assert.deepEqual([0, 71].map(at), [
-    [12, 100],
-    [12, 100],
-  ]);
-  assert.deepEqual([72, 143].map(at), [
-    [6, 100],
-    [6, 100],
-  ]);
-  assert.deepEqual([144, 1000].map(at), [
-    [3, 100],
-    [3, 100],
-  ]);
-});
-
-test('a lock is hurried every three blocks', () => {
-  const at = (past: number) =>
-    urgency(deadlines.lockFeePlan({ height: q + past, startedHeight: q, maxFeeSats: 5000n }));
-  assert.deepEqual([0, 2].map(at), [
-    [6, 100],
-    [6, 100],
-  ]);
-  assert.deepEqual([3, 5].map(at), [
-    [3, 100],
-    [3, 100],
-  ]);
-  assert.deepEqual([6, 8].map(at), [
-    [2, 150],
-    [2, 150],
-  ]);
-  assert.deepEqual([9, 12, 30].map(at), [
-    [1, 200],
-    [1, 200],
-    [1, 200],
-  ]);
-  const due = (past: number) => deadlines.lockBumpIsDue({ height: q + past, plannedAt: q });
-  assert.deepEqual([2, 3, 4].map(due), [false, true, true]);
-});
-
-test('a replacement pays at least one sat/vB or a tenth more, and the cap passes through', () => {
-  const floor = (previousSatVb: number) =>
-    deadlines.claimFeePlan({ height: q, refundHeight: R, maxFeeSats: 77n, previousSatVb }).floorSatVb;
-  assert.equal(floor(0), 1);
-  assert.equal(floor(2), 3);
-  assert.equal(floor(10), 11);
-  assert.equal(floor(20), 22);
-  for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) refuses('bad_amount', () => floor(bad));
-  const first = deadlines.claimFeePlan({ height: q, refundHeight: R, maxFeeSats: 77n });
-  assert.deepEqual(first, { targetBlocks: 12, multiplierPercent: 100, floorSatVb: 1, maxFeeSats: 77n });
-});
-
-test('every plan keeps the bounds it was given', () => {
-  const bounds = { maxFeeSats: 5n, previousSatVb: 20 };
-  const plans = [
-    deadlines.claimFeePlan({ height: q, refundHeight: R, ...bounds }),
-    deadlines.refundFeePlan({ height: q, refundHeight: R, ...bounds }),
-    deadlines.refundFeePlan({ height: q, refundHeight: R, expiryHeight: R + 72, ...bounds }),
-    deadlines.lockFeePlan({ height: q, startedHeight: q, ...bounds }),
-  ];
-  for (const plan of plans) assert.deepEqual([plan.floorSatVb, plan.maxFeeSats], [22, 5n]);
-});
-
-test('the bond is the largest of one percent, 1000 sats and the cost of walking away, rounded up', () => {
-  const bond = (priceSats: bigint, feerateSatVb: number) => deadlines.depositSats({ priceSats, feerateSatVb });
-  assert.equal(bond(10_000n, 0), 1000n);
-  assert.equal(bond(100_000n, 2), 1000n);
-  assert.equal(bond(100_001n, 2), 1001n);
-  assert.equal(bond(100_100n, 2), 1001n);
-  assert.equal(bond(10_000n, 10), 4200n);
-  assert.equal(bond(10_000n, 2.501), 1051n);
-  assert.equal(bond(10_000_000n, 30), 100_000n);
-  refuses('bad_amount', () => bond(0n, 1));
-  for (const bad of [-0.1, Number.NaN, Number.POSITIVE_INFINITY]) refuses('bad_amount', () => bond(10_000n, bad));
-});
-
 test('a tip is fresh for 60 minutes by its own time, and never from far in the future', () => {
   const fresh = (age: number) =>
     deadlines.tipIsFresh({ tipTimeSeconds: 1_700_000_000, nowSeconds: 1_700_000_000 + age, network: 'signet' });
@@ -357,8 +211,6 @@ test('0 is a height, but not a refund height', () => {
     () => deadlines.routeCapFor({ height: 0, refundHeight: 0 }),
     () => deadlines.lastPayHeight({ refundHeight: 0, routeCapBlocks: 0 }),
     () => deadlines.holdGapIsSafe({ expiryHeight: 72, refundHeight: 0 }),
-    () => deadlines.claimFeePlan({ height: 0, refundHeight: 0, maxFeeSats: 1n }),
-    () => deadlines.refundFeePlan({ height: 0, refundHeight: 0, maxFeeSats: 1n }),
   ])
     refuses('bad_height', call);
 });

@@ -1,13 +1,9 @@
-import { SparkleError } from './errors.ts';
+import { blocks, checkPrice, refund } from './deadlines-rule.ts';
 import type { NetworkName } from './network.ts';
-import type { FeePlan } from './trade/effect.ts';
 import type { Terms } from './trade/terms.ts';
 
 // Every rule in blocks or seconds, and nobody else does arithmetic on heights. Heights are absolute, all else is blocks
 // unless the name says so; each function throws `bad_height` for what is not a height, naming the argument.
-
-/** BIP 65: from 500,000,000 on a locktime is Unix seconds. */
-const LAST_HEIGHT = 499_999_999;
 
 /** From this many confirmations on, a claim, a refund or an abort is taken for final (R1). */
 export const FINAL_CONFIRMATIONS = 6;
@@ -80,25 +76,6 @@ const TIP_FRESH_SECONDS = 60 * 60;
 /** Bitcoin Core accepts a block up to two hours ahead of its clock; one further ahead means that our clock is wrong. */
 const TIP_AHEAD_SECONDS = 2 * 60 * 60;
 
-function blocks(field: string, value: number, { least = 0, most = LAST_HEIGHT } = {}): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  const sentence = `${field} must be an integer from ${least} to ${most}; got ${value}`;
-  throw new SparkleError('bad_height', sentence, { field, value });
-}
-
-/** BIP 65: a locktime of 0 locks nothing. */
-const refund = (refundHeight: number): number => blocks('refundHeight', refundHeight, { least: 1 });
-
-function checkPrice(value: bigint): void {
-  if (value > 0n) return;
-  throw new SparkleError('bad_amount', `priceSats must be above 0; got ${value}`, { field: 'priceSats', value });
-}
-
-function checkFeerate(field: string, value: number): void {
-  if (Number.isFinite(value) && value >= 0) return;
-  throw new SparkleError('bad_amount', `${field} must be a feerate of 0 or more; got ${value}`, { field, value });
-}
-
 /**
  * R and F of a hold-first trade quoted at height q: R = q + 12 + 15 + W, F = (R - q) + 72 (design 2).
  * `claimWindowBlocks` W is 72 unless given, 72..144.
@@ -125,18 +102,22 @@ export function claimWindowFor({ leastDistance }: { leastDistance: number }): nu
   return Math.max(CLAIM_WINDOW_BLOCKS, blocks('leastDistance', leastDistance, { most }) - before);
 }
 
-/** Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows; F may be a forwarder's. */
+/**
+ * Whether R and F are what `holdFirstHeights` makes of q, for any claim window that it allows. F may be a forwarder's for
+ * who asked one, and for nobody else: it keeps his sats for more than twice as long.
+ */
 export function areHoldFirstHeights({
   quoteHeight,
   refundHeight,
   finalCltv,
-}: Pick<Terms, 'quoteHeight' | 'refundHeight' | 'finalCltv'>): boolean {
+  isForwarded = false,
+}: Pick<Terms, 'quoteHeight' | 'refundHeight' | 'finalCltv'> & { isForwarded?: boolean }): boolean {
   const distance = refund(refundHeight) - blocks('quoteHeight', quoteHeight);
   const window = distance - PAY_WINDOW_BLOCKS - LOCKED_BLOCKS;
   const allowed = window >= CLAIM_WINDOW_BLOCKS && window <= MAX_CLAIM_WINDOW_BLOCKS;
   const direct = distance + HOLD_GAP_BLOCKS;
   const asked = blocks('finalCltv', finalCltv);
-  return allowed && (asked === direct || asked === forwardFinalCltv({ finalCltv: direct }));
+  return allowed && (asked === direct || (isForwarded && asked === forwardFinalCltv({ finalCltv: direct })));
 }
 
 /** Whether an invoice asks for exactly F, or for the few blocks more that a node adds by itself. */
@@ -264,129 +245,6 @@ export const invoiceWindowIsRight = (at: { secondsLeft: number; windowSeconds: n
 export function confirmationsFor(priceSats: bigint): number {
   checkPrice(priceSats);
   return LOCKED_PRICE_STEPS.find(({ belowSats }) => priceSats < belowSats)?.confirmations ?? FINAL_CONFIRMATIONS;
-}
-
-/**
- * From `from` on (blocks after some start) a transaction aims at `targetBlocks` with this multiplier. The last step
- * that applies counts.
- */
-type FeeStep = { from: number; targetBlocks: number; multiplierPercent: number };
-
-/** Blocks relative to R (swaps 4.1.6): clamp((R - 6 - h) / 3, 6..12) is 12 wherever h < R - 72. */
-const CLAIM_STEPS: readonly FeeStep[] = [
-  { from: -72, targetBlocks: 6, multiplierPercent: 100 },
-  { from: -36, targetBlocks: 3, multiplierPercent: 100 },
-  { from: -18, targetBlocks: 2, multiplierPercent: 150 },
-  { from: -6, targetBlocks: 1, multiplierPercent: 200 },
-];
-
-/** Blocks relative to the guardian height: buried, not just confirmed, must the refund be by then. */
-const HELD_REFUND_STEPS: readonly FeeStep[] = [
-  { from: -36, targetBlocks: 3, multiplierPercent: 100 },
-  { from: -24, targetBlocks: 2, multiplierPercent: 150 },
-  { from: -12, targetBlocks: 1, multiplierPercent: 200 },
-];
-
-/** Blocks relative to R: in lock-first nobody races a refund, it should only not linger. */
-const PLAIN_REFUND_STEPS: readonly FeeStep[] = [
-  { from: 72, targetBlocks: 6, multiplierPercent: 100 },
-  { from: 144, targetBlocks: 3, multiplierPercent: 100 },
-];
-
-const LOCK_BUMP_BLOCKS = 3;
-/** Blocks relative to the first broadcast: the lock has 12. */
-const LOCK_STEPS: readonly FeeStep[] = [
-  { from: LOCK_BUMP_BLOCKS, targetBlocks: 3, multiplierPercent: 100 },
-  { from: 2 * LOCK_BUMP_BLOCKS, targetBlocks: 2, multiplierPercent: 150 },
-  { from: 3 * LOCK_BUMP_BLOCKS, targetBlocks: 1, multiplierPercent: 200 },
-];
-
-type Bounds = { maxFeeSats: bigint; previousSatVb?: number };
-
-/**
- * BIP 125 asks a replacement for more than the old fee and the relay fee of its own size: one sat/vB more, or a
- * tenth.
- */
-function floorSatVb(previousSatVb: number | undefined): number {
-  if (previousSatVb === undefined) return 1;
-  checkFeerate('previousSatVb', previousSatVb);
-  return Math.max(previousSatVb + 1, previousSatVb * 1.1);
-}
-
-function feePlan(at: Bounds & { steps: readonly FeeStep[]; firstTarget: number; position: number }): FeePlan {
-  const step = at.steps.findLast(({ from }) => at.position >= from);
-  return {
-    targetBlocks: step?.targetBlocks ?? at.firstTarget,
-    multiplierPercent: step?.multiplierPercent ?? 100,
-    floorSatVb: floorSatVb(at.previousSatVb),
-    maxFeeSats: at.maxFeeSats,
-  };
-}
-
-/**
- * How urgent a claim is at this height; `previousSatVb` is the feerate it replaces. Throws `bad_amount` for a feerate
- * that is none.
- */
-export function claimFeePlan({
-  height,
-  refundHeight,
-  ...bounds
-}: Bounds & { height: number; refundHeight: number }): FeePlan {
-  const position = blocks('height', height) - refund(refundHeight);
-  return feePlan({ ...bounds, steps: CLAIM_STEPS, firstTarget: 12, position });
-}
-
-/**
- * How urgent a refund is at this height. `expiryHeight` is the held payment's in hold-first, where the refund must be
- * buried before it; absent in lock-first. Throws `bad_amount` for a feerate that is none.
- */
-export function refundFeePlan({
-  height,
-  refundHeight,
-  expiryHeight,
-  ...bounds
-}: Bounds & { height: number; refundHeight: number; expiryHeight?: number }): FeePlan {
-  const sinceRefund = blocks('height', height) - refund(refundHeight);
-  if (expiryHeight === undefined)
-    return feePlan({ ...bounds, steps: PLAIN_REFUND_STEPS, firstTarget: 12, position: sinceRefund });
-  return feePlan({
-    ...bounds,
-    steps: HELD_REFUND_STEPS,
-    firstTarget: 6,
-    position: height - guardianHeight({ expiryHeight }),
-  });
-}
-
-/**
- * How urgent a lock, its child or its abort is, `startedHeight` being that of the first broadcast. Throws
- * `bad_amount` for a feerate that is none.
- */
-export function lockFeePlan({
-  height,
-  startedHeight,
-  ...bounds
-}: Bounds & { height: number; startedHeight: number }): FeePlan {
-  const position = blocks('height', height) - blocks('startedHeight', startedHeight);
-  return feePlan({ ...bounds, steps: LOCK_STEPS, firstTarget: 6, position });
-}
-
-/** Whether an unconfirmed lock has waited long enough since its last fee decision. */
-export const lockBumpIsDue = ({ height, plannedAt }: { height: number; plannedAt: number }): boolean =>
-  blocks('height', height) - blocks('plannedAt', plannedAt) >= LOCK_BUMP_BLOCKS;
-
-/** Virtual bytes of a lock and its refund: what a buyer who walks away costs the seller. */
-const WALK_AWAY_VBYTES = 350;
-
-/**
- * The buyer's bond in lock-first, in sats: max(1 %, 1000, 350 vB at 1.2 times the feerate), rounded up. Throws
- * `bad_amount`.
- */
-export function depositSats({ priceSats, feerateSatVb }: { priceSats: bigint; feerateSatVb: number }): bigint {
-  checkPrice(priceSats);
-  checkFeerate('feerateSatVb', feerateSatVb);
-  const percent = (priceSats + 99n) / 100n;
-  const cost = BigInt(Math.ceil((WALK_AWAY_VBYTES * 12 * feerateSatVb) / 10));
-  return [percent, cost].reduce((most, sats) => (sats > most ? sats : most), 1000n);
 }
 
 /**

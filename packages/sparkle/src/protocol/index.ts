@@ -5,6 +5,7 @@ export * from './checks.ts';
 export * from './checks-delivery.ts';
 export { buildClaim, type ClaimSigning, completeClaim, type PresignedClaim, presignClaim } from './claim.ts';
 export * from './deadlines.ts';
+export * from './deadlines-fees.ts';
 export * from './descriptor.ts';
 export * from './errors.ts';
 export { buildFillAbort, buildFillTransaction, type FillRequest } from './fill.ts';

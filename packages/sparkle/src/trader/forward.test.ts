@@ -22,7 +22,7 @@ async function three(change: (on: Stage) => void = () => {}) {
   const forwarder = passing();
   for (const trader of [seller, buyer, forwarder]) await trader.start();
   await seller.sell(on.offer);
-  const purchase: Purchase = { ...on.purchase(forwarder.id, 'hold-first'), priceSats: 91_000n };
+  const purchase: Purchase = { ...on.purchase(forwarder.id, 'hold-first'), priceSats: 91_000n, forwarded: true };
   return { on, seller, buyer, forwarder, passing, forward, purchase };
 }
 
@@ -47,6 +47,16 @@ describe('a forwarder between two traders over memory', () => {
     const bought = await buyer.trade(tradeId);
     assert.ok(bought?.role === 'buyer' && 'terms' in bought && bought.terms !== undefined);
     assert.deepEqual([bought.terms.sellerId, bought.terms.finalCltv], [forwarder.id, 395]);
+  });
+
+  test('a buyer who did not ask a forwarder pays no invoice that holds his sats for one', async () => {
+    const { on, seller, buyer, forwarder, purchase } = await three();
+    const { forwarded: _forwarded, ...direct } = purchase;
+    const tradeId = await buyer.buy(direct);
+    await play(on, [seller, buyer, forwarder], async () => (await outcomeOf(buyer, tradeId)) !== undefined);
+    const bought = await buyer.trade(tradeId);
+    assert.deepEqual(bought?.state === 'ended' && [bought.outcome, bought.codes], ['refused', ['wrong_heights']]);
+    assert.deepEqual(balances(on), [0n, 0n, 0n]);
   });
 
   test('what cannot be passed on returns to the buyer', async () => {

@@ -31,6 +31,8 @@ export type Purchase = {
   /** Cap on the whole outgoing route in blocks (lock-first); see `deadlines.lockFirstNeed`. */
   routeCapBlocks: number;
   expiresAt: number;
+  /** `sellerId` is a coordinator that passes the sale on (its quote says so): the payment may be held for longer. */
+  forwarded?: true;
 };
 
 /** What a seller says of an offer; who and where he is his trader knows. */

@@ -1,5 +1,6 @@
 import { checkAccept, checkLock, checkPay, type Failure, termsOfAccept } from '../checks.ts';
-import { claimFeePlan, lastPayHeight } from '../deadlines.ts';
+import { lastPayHeight } from '../deadlines.ts';
+import { claimFeePlan } from '../deadlines-fees.ts';
 import { completeClaim } from '../claim.ts';
 import type { TradeAccept } from '../messages.ts';
 import { isPreimageOf } from '../preimage.ts';

@@ -1,4 +1,5 @@
-import { claimFeePlan, FINAL_CONFIRMATIONS, lastRevealHeight, mayReveal } from '../deadlines.ts';
+import { FINAL_CONFIRMATIONS, lastRevealHeight, mayReveal } from '../deadlines.ts';
+import { claimFeePlan } from '../deadlines-fees.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
 import type { TradeEvent } from './event.ts';

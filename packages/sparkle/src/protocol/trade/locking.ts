@@ -1,4 +1,5 @@
-import { FINAL_CONFIRMATIONS, lastLockHeight, lastPayHeight, lockBumpIsDue, lockFeePlan } from '../deadlines.ts';
+import { FINAL_CONFIRMATIONS, lastLockHeight, lastPayHeight } from '../deadlines.ts';
+import { lockBumpIsDue, lockFeePlan } from '../deadlines-fees.ts';
 import type { KeyedEffect, OnlyWhile, Version } from './effect.ts';
 import { keyed } from './machine.ts';
 import type { LockVersion, Seller } from './state.ts';

@@ -1,4 +1,5 @@
-import { FINAL_CONFIRMATIONS, refundFeePlan } from '../deadlines.ts';
+import { FINAL_CONFIRMATIONS } from '../deadlines.ts';
+import { refundFeePlan } from '../deadlines-fees.ts';
 import { findPreimage } from '../spend.ts';
 import type { KeyedEffect } from './effect.ts';
 import { keyed } from './machine.ts';

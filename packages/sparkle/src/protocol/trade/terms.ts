@@ -65,6 +65,11 @@ export type Want = {
   /** Most sats the buyer spends on getting his claim confirmed. */
   maxClaimFeeSats: bigint;
   expiresAt: number;
+  /**
+   * Whoever is asked stands between the buyer and the seller (`Forward`): the buyer has chosen that, and with it that his
+   * sats may be held for the way to the seller too. Nobody's quote makes it so.
+   */
+  forwarded?: true;
 } & ({ mode: 'hold-first'; paymentHash: string } | { mode: 'lock-first' });
 
 /**
