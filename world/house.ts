@@ -23,7 +23,13 @@ const PHRASE = 'legal winner thank year wave sausage worth useful legal winner t
 
 export type HouseLimits = ServiceParts['config']['limits'];
 
-type Opening = { port?: number; listers?: ServiceParts['config']['listers']; limits?: HouseLimits };
+type Opening = {
+  port?: number;
+  listers?: ServiceParts['config']['listers'];
+  limits?: HouseLimits;
+  /** An empty database; a SQLite file of its own unless given. */
+  databaseUrl?: string;
+};
 
 /** A coordinator over the coins and the Lightning node of one of the world's parties, with a database of its own. */
 export class House {
@@ -37,10 +43,16 @@ export class House {
 
   static async open(
     party: Party,
-    { port: wanted, listers = 'anyone', limits = houseLimits, ...change }: Partial<ServiceParts> & Opening = {},
+    {
+      port: wanted,
+      listers = 'anyone',
+      limits = houseLimits,
+      databaseUrl,
+      ...change
+    }: Partial<ServiceParts> & Opening = {},
   ): Promise<House> {
     const house = new House();
-    const url = `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
+    const url = databaseUrl ?? `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
     const database = await openDatabase({ url, network: 'regtest' });
     house.ledger = new Ledger(database);
     house.database = database;

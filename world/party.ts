@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bitcoindChain } from 'sparkle-protocol/chain/bitcoind';
 import { bitcoindWallet } from 'sparkle-protocol/chain/bitcoind-wallet';
-import type { Chain } from 'sparkle-protocol/chain/chain';
+import type { BlockSource, Chain } from 'sparkle-protocol/chain/chain';
 import type { Wallet } from 'sparkle-protocol/chain/wallet';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import type { Market } from 'sparkle-protocol/market/market';
@@ -34,7 +34,7 @@ export const accessOf = ({ node }: Regtest): NodeAccess => ({
 /** One side of a trade with everything that is its own: keys, coins, node, database. */
 export type Party = {
   name: Name;
-  chain: Chain;
+  chain: Chain & BlockSource;
   wallet: Wallet;
   lightning: Lightning;
   ordinals: Ordinals;
