@@ -83,12 +83,14 @@ export const forwarderSamples: Samples<Trade, TradeEvent> = {
       'abort of the buyer': abortBy(buyerId),
       'out of time': see(pending, incoming, late),
       'hold gone': see(pending, canceled),
+      'lock announced by the seller': heard(announcement, HEIGHT + 1),
     },
     'paying announced': {
-      'lock announced by the seller': heard(announcement, HEIGHT + 1),
       'node refuses to pay': failed('forward_payment', 'no_route'),
     },
-    announced: { 'claim seen': looked(HEIGHT + 1, { invoice: incoming, lock: spentBy(claimFor(holdTerms), 0) }) },
+    'announced unsent': {
+      'claim seen': looked(HEIGHT + 1, { invoice: incoming, lock: spentBy(claimFor(holdTerms), 0) }),
+    },
     unsent: { 'surely not sent': see(unknown) },
     returning: {
       'payment to the seller settled after all': see(settled),

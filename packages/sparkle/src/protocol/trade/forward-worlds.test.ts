@@ -6,6 +6,7 @@ import type { Effect } from './effect.ts';
 import type { TradeEvent } from './event.ts';
 import { announcement, at, HEIGHT, heard, invoiceFor, looked, NOW, offer, quote, ready } from './fixtures.suite.ts';
 import { abortBy, buyerId, completeBy, failed, forwarder, front, incoming, preimage } from './forward.suite.ts';
+import { lookOf } from './look.ts';
 import type { Forwarder } from './state.ts';
 import { step } from './step.ts';
 import type { InvoiceView, PaymentView } from './view.ts';
@@ -126,9 +127,10 @@ function happenings(world: World): World[] {
 }
 
 function messages(world: World): World[] {
-  const said: TradeEvent[] = [heard(quote), abortBy(buyerId), abortBy(offer.sellerId)];
-  // Nobody locks before he is paid, and nobody shows the preimage before that.
-  const later = world.out === 'pending' || world.out === 'settled' ? [heard(announcement), completeBy(buyerId)] : [];
+  // A seller may name a lock whenever he likes, paid or not.
+  const said: TradeEvent[] = [heard(quote), abortBy(buyerId), abortBy(offer.sellerId), heard(announcement)];
+  // Nobody shows the preimage before a lock, and nobody locks before he is paid.
+  const later = world.out === 'pending' || world.out === 'settled' ? [completeBy(buyerId)] : [];
   const asked: TradeEvent = { type: 'abort_requested', at: at(HEIGHT), reason: 'asked' };
   return [...said, ...later, asked, { type: 'restarted', at: at(HEIGHT) } as const].map((event) => tell(world, event));
 }
@@ -140,6 +142,22 @@ function next(world: World): World[] {
 }
 
 const nameOf = (world: World): string => encodeState(world);
+
+/** What a seller says who was paid, or is about to be: his buyer waits until R for nothing when he does not hear it. */
+function assertPassedOn(world: World): void {
+  const { trade, out } = world;
+  if (out !== 'pending' || !['paying', 'announced', 'unsent'].includes(trade.state)) return;
+  const { effects } = step(trade, heard(announcement));
+  const told = effects.some(({ effect }) => effect.do === 'send' && effect.to === buyerId);
+  assert.ok(told, `a lock that the buyer does not hear of: ${trade.state} ${out}`);
+}
+
+/** Where the lock was said to be is known until the trade is decided: the claim may be all that shows the preimage. */
+function assertRemembered(before: World, after: World): void {
+  const isUndecided = ['paying', 'announced', 'unsent'].includes(after.trade.state);
+  if (lookOf(before.trade).lock === undefined || !isUndecided) return;
+  assert.ok(lookOf(after.trade).lock, `a lock that is forgotten: ${before.trade.state} -> ${after.trade.state}`);
+}
 
 function assertSafe(before: World, after: World): void {
   const where = `${before.trade.state} ${before.held} ${before.out} -> ${after.trade.state} ${after.held} ${after.out}`;
@@ -156,7 +174,7 @@ function assertSafe(before: World, after: World): void {
   assert.ok(after.out !== 'settled' || after.held === 'settled', `ended out of pocket: ${where}`);
 }
 
-test('in every order of events, failures, lost answers and restarts a forwarder pays once, keeps no payment and loses none', () => {
+test('in every order of events, failures, lost answers and restarts a forwarder pays once, keeps no payment, loses none and passes every lock on', () => {
   const start: World = {
     ...{ trade: forwarder.asking, held: 'none', out: 'unknown', order: false, due: [], keys: [], time: 0, seen: false },
   };
@@ -166,8 +184,10 @@ test('in every order of events, failures, lost answers and restarts a forwarder 
   for (let world = queue.pop(); world !== undefined; world = queue.pop()) {
     const name = nameOf(world);
     if (world.trade.state === 'ended') ended.push(name);
+    assertPassedOn(world);
     for (const after of next(world)) {
       assertSafe(world, after);
+      assertRemembered(world, after);
       const to = nameOf(after);
       const known = from.get(to);
       if (known === undefined) queue.push(after);

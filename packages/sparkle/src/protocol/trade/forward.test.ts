@@ -109,7 +109,13 @@ describe('the forwarder, before anything is paid out', () => {
     const { effects } = step(forwarder.quoting, ready(invoiceFor(front)));
     const [sent] = effects.map(({ effect }) => effect);
     assert.ok(sent?.do === 'send' && sent.message.op === 'trade_quote' && sent.to === buyerId);
-    const want = { ...wantOf('hold-first'), priceSats: 91_000n, buyerId, sellerId: forwarderId };
+    const want = {
+      ...wantOf('hold-first'),
+      priceSats: 91_000n,
+      buyerId,
+      sellerId: forwarderId,
+      forwarded: true as const,
+    };
     assert.deepEqual(checkQuote({ want, quote: sent.message, height: HEIGHT, nowSeconds: NOW }), []);
   });
 
@@ -212,6 +218,7 @@ describe('the forwarder, with a payment under way', () => {
   test('the preimage is also learned from the claim in the chain, and from the buyer who says it', () => {
     const claim = looked(HEIGHT + 1, { invoice: incoming, payment: pending, lock: spentBy(claimFor(holdTerms), 0) });
     assert.equal(stateAfter(forwarder.announced, claim), 'settling');
+    assert.equal(stateAfter(told(forwarder.unsent, heard(announcement)), claim), 'settling');
     for (const trade of out) assert.equal(stateAfter(trade, completeBy(buyerId)), 'settling');
   });
 
@@ -233,11 +240,31 @@ describe('the forwarder, with a payment under way', () => {
     assert.deepEqual(lookOf(forwarder.announced).lock?.outpoint, `${announcement.fundingTxid}:0`);
   });
 
+  test('a seller who was paid after all, although the node refused, reaches the buyer with his lock, and his word proves no payment', () => {
+    const lock = {
+      outpoint: `${announcement.fundingTxid}:0`,
+      fromHeight: lookOf(forwarder.announced).lock?.fromHeight,
+    };
+    assert.deepEqual(receivers(forwarder.unsent, heard(announcement)), [buyerId]);
+    assert.equal(lookOf(forwarder.unsent).lock, undefined);
+    const late = told(forwarder.unsent, heard(announcement));
+    const refusedLate = told(forwarder.announced, failed('forward_payment', 'too_late', 1));
+    for (const trade of [late, refusedLate]) {
+      assert.deepEqual([trade.state, lookOf(trade).lock], ['unsent', lock]);
+      assert.deepEqual(
+        forwardedBy(trade).map(({ op }) => op),
+        ['trade_quote', 'trade_accept'],
+      );
+      assert.deepEqual(receivers(trade, heard(announcement, HEIGHT + 1)), [buyerId]);
+    }
+    assert.equal(stateAfter(late, see(unknown)), 'returning');
+  });
+
   test("an announcement that differs from the quote, or is not the seller's, goes no further", () => {
     const bad = heard({ ...announcement, refundHeight: announcement.refundHeight + 1 });
     const foreign =
       announcement.signed && heard({ ...announcement, signed: { ...announcement.signed, from: buyerId } });
-    for (const event of [bad, foreign]) assert.equal(event && stateAfter(forwarder.paying, event), 'paying');
+    for (const event of [bad, foreign]) for (const trade of out) assert.deepEqual(event && deeds(trade, event), []);
   });
 
   test('a buyer who leaves is told of to the seller, who alone can say whether it is too late', () => {

@@ -150,9 +150,7 @@ function worries(trade: Out, { payment, invoice }: View, height: number): KeyedE
 function heard(trade: Out, { message, at }: Event<'message'>): After {
   switch (message.op) {
     case 'trade_accept':
-      return isFromSeller(trade, message) && trade.state !== 'unsent'
-        ? announce(trade, message, at.height)
-        : stay(trade);
+      return isFromSeller(trade, message) ? announce(trade, message, at.height) : stay(trade);
     case 'trade_complete':
       // Sent once the claim is public; its hash is proof enough, whoever sends it.
       return isPreimageOf(message.preimage, trade.want.paymentHash) ? settle(trade, message.preimage) : stay(trade);
@@ -167,22 +165,28 @@ function heard(trade: Out, { message, at }: Event<'message'>): After {
 
 type Accept = Extract<TradeMessage, { op: 'trade_accept' }>;
 
-/** Where the lock is: the buyer looks at it himself, so only what nobody could have agreed to is kept from him. */
-function announce(trade: In<'paying' | 'announced'>, accept: Accept, height: number): After {
+/**
+ * Where the lock is: the buyer looks at it himself, so only what nobody could have agreed to is kept from him. What a seller
+ * says proves no payment: of one that was refused, the node alone says whether it left before.
+ */
+function announce(trade: Out, accept: Accept, height: number): After {
   if (checkAnnouncement({ terms: trade.terms, accept }).length > 0) return stay(trade);
   const { front, invoice, want } = trade;
   const message = passedOn(accept, { front, invoice, expiresAt: want.expiresAt });
-  return go(
-    { ...base(trade), ...between(trade), ...incoming(trade), state: 'announced', accept },
-    keyed(trade, `announce/${height}`, { do: 'send', to: trade.buyerId, message }),
-  );
+  const next: Out =
+    trade.state === 'unsent'
+      ? { ...trade, accept }
+      : { ...base(trade), ...between(trade), ...incoming(trade), state: 'announced', accept };
+  return go(next, keyed(trade, `announce/${height}`, { do: 'send', to: trade.buyerId, message }));
 }
 
 /** A refusal says that nothing leaves now; whether something left before, when an answer was lost, the next looks must say. */
 function refused(trade: In<'paying' | 'announced'>, { effect, code, attempts }: Event<'effect_failed'>): After {
   if (effect !== 'forward_payment') return stay(trade);
   const sureAtSeconds = attempts === 0 ? 0 : expiresAt(trade.sellerInvoice) + paymentLagSeconds;
-  return stay({ ...base(trade), ...between(trade), ...incoming(trade), state: 'unsent', codes: [code], sureAtSeconds });
+  const announced = trade.state === 'announced' ? { accept: trade.accept } : {};
+  const next = { ...base(trade), ...between(trade), ...incoming(trade), ...announced };
+  return stay({ ...next, state: 'unsent', codes: [code], sureAtSeconds });
 }
 
 /** The preimage goes into the store first and to the node second. */

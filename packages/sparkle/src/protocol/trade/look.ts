@@ -91,13 +91,14 @@ function forwarder(trade: Forwarder): Look {
     case 'canceling':
       return { invoice };
     case 'paying':
-    case 'unsent':
     case 'returning':
     case 'settling':
       return { invoice, payment: invoice };
+    case 'unsent':
     case 'announced': {
-      const { fundingTxid, fundingVout } = trade.accept;
-      return { invoice, payment: invoice, lock: since(trade.terms, `${fundingTxid}:${fundingVout}`) };
+      const { accept, terms } = trade;
+      const lock = accept && { lock: since(terms, `${accept.fundingTxid}:${accept.fundingVout}`) };
+      return { invoice, payment: invoice, ...lock };
     }
   }
 }

@@ -64,7 +64,8 @@ export function forwardedBy(trade: Forwarder): TradeMessage[] {
   if (!('invoice' in trade)) return [];
   const { front, invoice, want } = trade;
   const quote = quoteOf(front, want, invoice);
-  return 'accept' in trade ? [quote, passedOn(trade.accept, { front, invoice, expiresAt: want.expiresAt })] : [quote];
+  const accept = 'accept' in trade ? trade.accept : undefined;
+  return accept === undefined ? [quote] : [quote, passedOn(accept, { front, invoice, expiresAt: want.expiresAt })];
 }
 
 /** All that a seller in hold-first has told the buyer so far and that still stands; whoever lost it may have it again. */

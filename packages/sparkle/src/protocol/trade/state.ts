@@ -116,8 +116,11 @@ export type Forwarder = ForwarderBase &
     | ({ state: 'paying' } & Between & Incoming)
     /** The seller has named his lock, and the buyer has been told. */
     | ({ state: 'announced' } & Between & Incoming & { accept: TradeAccept })
-    /** The node refused to pay; what is held goes back once it is sure that nothing is in flight: `unknown` is that from a time on. */
-    | ({ state: 'unsent' } & Between & Incoming & { codes: string[]; sureAtSeconds: number })
+    /**
+     * The node refused to pay; what is held goes back once it is sure that nothing is in flight: `unknown` is that from a time
+     * on. An order whose answer was lost may have left all the same: then the seller names his lock here too.
+     */
+    | ({ state: 'unsent' } & Between & Incoming & { codes: string[]; sureAtSeconds: number; accept?: TradeAccept })
     /** The outgoing payment has surely failed: the incoming one is given back. */
     | ({ state: 'returning' } & Between & Incoming & { outcome: Outcome; codes: string[] })
     /** The preimage is known and stored: the incoming payment is settled whatever becomes of the outgoing one. */
