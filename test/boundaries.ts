@@ -18,13 +18,13 @@ const CODECS = ['@noble/', '@scure/', 'zod'];
 /** Room -> what it may import besides itself. The drawing in docs/README.md is this table; a longer name wins. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocol: CODECS,
-  chain: ['protocol/', ...CODECS, 'node:', 'zeromq'],
+  chain: ['protocol/', ...CODECS, 'node:', 'p-limit', 'zeromq'],
   lightning: ['protocol/', ...CODECS, 'node:'],
   'lightning/ldk': ['protocol/', ...CODECS, 'node:', 'lightningdevkit', 'better-sqlite3', 'chain/chain'],
   'lightning/lnd': ['protocol/', ...CODECS, 'node:', 'lightning'],
   'lightning/nwc': ['protocol/', ...CODECS, 'node:', 'nostr-tools', 'ws'],
   'lightning/spark': ['protocol/', ...CODECS, 'node:', '@buildonspark/spark-sdk'],
-  ordinals: ['protocol/', ...CODECS, 'chain/chain'],
+  ordinals: ['protocol/', ...CODECS, 'p-limit', 'chain/chain'],
   market: ['protocol/', ...CODECS],
   store: ['protocol/', 'node:', 'kysely', 'better-sqlite3', 'pg'],
   trader: ['protocol/', ...CODECS, 'node:', 'pino', ...PORTS],

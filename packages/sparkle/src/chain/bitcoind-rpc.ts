@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
-import { inTurns } from './turns.ts';
 
 /**
  * How to reach a Bitcoin node. `url` carries no credentials; they come from the node's cookie file, which it writes anew
@@ -125,7 +125,7 @@ function readReply({ status, text }: Reply, method: string): RpcAnswer {
 /** JSON-RPC to a Bitcoin node. Throws `bad_config` for a URL that is none. */
 export function bitcoindRpc(options: BitcoindRpcOptions): BitcoindRpc {
   const url = readUrl(options.url);
-  const turn = inTurns(MAX_IN_FLIGHT);
+  const turn = pLimit(MAX_IN_FLIGHT);
   const poster = new Poster(url);
   let login: string | undefined;
   let requests = 0;

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { SparkleError } from '../protocol/errors.ts';
 import { readHeader, workOf, type Header, type HeaderFault } from '../protocol/header.ts';
 import { checkNextHeader, PERIOD_BLOCKS, periodStart } from '../protocol/header-rules.ts';
@@ -5,7 +6,6 @@ import type { NetworkName } from '../protocol/network.ts';
 import type { Checkpoint } from './electrum-checkpoints.ts';
 import { unavailable } from './electrum-socket.ts';
 import { changing, dishonest, Misfit, type Lie } from './electrum-trouble.ts';
-import { inTurns } from './turns.ts';
 
 /** A block as a server announces it: 80 bytes of header in hex. */
 type Announced = { height: number; raw: string };
@@ -57,7 +57,7 @@ const workOfAll = (headers: readonly Header[]): bigint => headers.reduce((sum, {
  */
 export class HeaderChain {
   readonly #options: HeaderChainOptions;
-  readonly #turn = inTurns(1);
+  readonly #turn = pLimit(1);
   /** Without a gap; the first stands at the start of a period. */
   #kept: Header[] = [];
   #base = 0;

@@ -1,9 +1,9 @@
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
 import { networks, type NetworkName } from '../protocol/network.ts';
 import { ElectrumSession, type ElectrumAnswer, type ElectrumNotice } from './electrum-session.ts';
 import { openSocket, readTarget, unavailable, type ElectrumServer, type Target } from './electrum-socket.ts';
-import { inTurns } from './turns.ts';
 
 export type ElectrumLinkOptions = ElectrumServer & {
   network: NetworkName;
@@ -32,7 +32,7 @@ function rateLimited({ code, words }: { code: number; words: string }): boolean 
 export class ElectrumLink {
   readonly #options: ElectrumLinkOptions;
   readonly #target: Target;
-  readonly #turn = inTurns(MOST_IN_FLIGHT);
+  readonly #turn = pLimit(MOST_IN_FLIGHT);
   readonly #listeners = new Set<(notice: ElectrumNotice | 'lost') => void>();
   #session: ElectrumSession | undefined;
   #opening: Promise<ElectrumSession> | undefined;

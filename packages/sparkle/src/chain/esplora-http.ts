@@ -1,6 +1,6 @@
+import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
-import { inTurns } from './turns.ts';
 
 export type EsploraHttpOptions = {
   /** Where the API begins, for example `https://esplora.example/api`; without credentials and query. */
@@ -139,7 +139,7 @@ class Http implements EsploraHttp {
   readonly host: string;
   private readonly base: string;
   private readonly options: EsploraHttpOptions;
-  private readonly turn = inTurns(MAX_IN_FLIGHT);
+  private readonly turn = pLimit(MAX_IN_FLIGHT);
   private readonly pause = new Pause();
   /** Each request has its own: one signal for all, combined with theirs, would keep a trace of every request. */
   private readonly underWay = new Set<AbortController>();

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import type { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
 
@@ -51,23 +52,6 @@ function readUrl(text: string): string {
       field: 'url',
     });
   return url.href.replace(/\/$/, '');
-}
-
-/** At most `limit` pieces of work at a time, the others wait in order. */
-function inTurns(limit: number): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
 }
 
 /** The body as text, given up at the limit: who answers without end must not fill our memory. */
@@ -133,7 +117,7 @@ type Request = { path: string; method: 'GET' } | { path: string; method: 'POST';
 function sender(options: OrdClientOptions): (request: Request) => Promise<Reply> {
   const { credentials, timeoutMilliseconds, maxAnswerBytes } = options;
   const base = readUrl(options.url);
-  const turn = inTurns(options.maxInFlight);
+  const turn = pLimit(options.maxInFlight);
   // ord compares the header as a whole: with anything added it answers with a page.
   const always: Record<string, string> = { accept: 'application/json' };
   if (credentials !== undefined)
