@@ -4,7 +4,7 @@ import { bitcoindWallet } from 'sparkle-protocol/chain/bitcoind-wallet';
 import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { ordOrdinals } from 'sparkle-protocol/ordinals/ord';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
-import type { Trader } from 'sparkle-protocol/trader/trader';
+import type { Purchase, Trader } from 'sparkle-protocol/trader/trader';
 import { ordOptions } from '../../packages/coordinator/src/drivers.ts';
 import { guest, House } from '../../world/house.ts';
 import { Owner } from '../../world/owner.ts';
@@ -89,12 +89,15 @@ describe(
     };
 
     /** Returns when the buyer's trade has ended as traded, with his sats gone and the inscription, as ord has it, his. */
-    async function bought({ inscriptionId }: Inscribed, of: { sellerId: string; priceSats: bigint }): Promise<string> {
-      const { priceSats, sellerId } = of;
+    async function bought(
+      { inscriptionId }: Inscribed,
+      of: Pick<Purchase, 'sellerId' | 'priceSats' | 'forwarded'>,
+    ): Promise<string> {
+      const { priceSats } = of;
       const before = await world.buyer.lightning.balance();
       const tradeId = await buyer.buy({
         ...purchase(world, inscriptionId, { mode: 'hold-first', priceSats }),
-        sellerId,
+        ...of,
       });
       const isOver = async (): Promise<boolean> => {
         const trade = await buyer.trade(tradeId);
@@ -130,7 +133,8 @@ describe(
       await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: ASKED_SATS }), { forward: true });
       const priceSats = await quoted(inscribed);
       assert.equal(priceSats, ASKED_SATS + 1_500n);
-      const tradeId = await bought(inscribed, { sellerId: house.service.trader.id, priceSats });
+      const of = { sellerId: house.service.trader.id, priceSats, forwarded: true } as const;
+      const tradeId = await bought(inscribed, of);
       assert.equal((await house.service.trader.trade(tradeId))?.role, 'forwarder');
     });
 
