@@ -107,6 +107,7 @@ export class Service {
     const app = await createApp({ ...parts, ...shop, auth, hub, newId: newId(clock), feed, ops });
     const stops = [
       () => app.close(),
+      () => shop.satProofs.close(),
       () => (stopSweeping(), stopHearing(), stopFollowing(), stopTelling(), stopBooks()),
       () => trader.stop(),
       () => aftermath.idle(),
@@ -206,9 +207,10 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
     issueToken,
     nowSeconds,
   });
-  const delivery = new Delivery({ trader, chain, satProofs: new SatProofs({ chain, clock }) });
+  const satProofs = new SatProofs({ chain, clock });
+  const delivery = new Delivery({ trader, chain, satProofs });
   const after = { trader, chain, ordinals, listings, checkouts, log, relistSeconds: RELIST_SECONDS, nowSeconds };
-  return { listings, checkouts, desk, trades, delivery, aftermath: new Aftermath(after) };
+  return { listings, checkouts, desk, trades, delivery, satProofs, aftermath: new Aftermath(after) };
 }
 
 /** Whether a trade of this offer has built its lock: then what it spends was spent by us. */

@@ -10,6 +10,8 @@ import { refusedWith } from './suite-hands.ts';
 /** A name for a block or a transaction that is a hash in form. */
 const name = (letter: string): string => letter.repeat(64);
 
+const named = (height: number): string => height.toString(16).padStart(64, '0');
+
 const spendOf = (txid: string): string =>
   writeTransaction({
     ...{ version: 2, lockTime: 0 },
@@ -89,6 +91,40 @@ describe('spend search', () => {
     const { search, tip } = tree({ a: [name('e')] });
     assert.equal(await search.find({ outpoint, fromHeight: 3, tip: tip('d', 4) }), undefined);
     assert.equal((await search.find({ outpoint, fromHeight: 1, tip: tip('d', 4) }))?.block.height, 1);
+  });
+
+  test('a search that is ended stops at the next block, and the next one goes on from there', async () => {
+    const links = new Map(Array.from({ length: 60 }, (_, height) => [named(height), named(height - 1)]));
+    const fetched: string[] = [];
+    let end = new AbortController();
+    const search = new SpendSearch(async (hash) => {
+      fetched.push(hash);
+      if (fetched.length % 20 === 0) end.abort(new SparkleError('busy', 'it took too long'));
+      return blockAfter(links.get(hash) ?? '', hash === named(5) ? [spendOf(name('e'))] : []);
+    });
+    const find = (height: number) =>
+      search.find({ outpoint, fromHeight: 1, tip: { hash: named(height), height }, signal: end.signal });
+    await assert.rejects(find(50), refusedWith('busy'));
+    assert.deepEqual([fetched.length, fetched.at(-1)], [20, named(31)]);
+    end = new AbortController();
+    await assert.rejects(find(52), refusedWith('busy'));
+    assert.deepEqual([fetched.length, fetched[20], fetched[22], fetched.at(-1)], [40, named(52), named(30), named(13)]);
+    end = new AbortController();
+    assert.equal((await find(52))?.block.height, 5);
+    assert.equal(new Set(fetched).size, fetched.length - 1);
+  });
+
+  test('a search that is ended on one branch leaves nothing behind that hides a spend on another', async () => {
+    const end = new AbortController();
+    const { fetched, search, tip } = tree({ 1: [name('e')] });
+    const asked = search.find({ outpoint, fromHeight: 1, tip: tip('d', 4), signal: end.signal });
+    end.abort(new SparkleError('busy', 'it took too long'));
+    await assert.rejects(asked, refusedWith('busy'));
+    assert.deepEqual(fetched, ['d']);
+    const ask = (letter: string, height: number) => search.find({ outpoint, fromHeight: 1, tip: tip(letter, height) });
+    assert.equal((await ask('3', 5))?.block.hash, name('1'));
+    assert.equal(await ask('d', 4), undefined);
+    assert.equal((await ask('3', 5))?.block.hash, name('1'));
   });
 
   test('a block that cannot be fetched is asked for again next time', async () => {

@@ -5,20 +5,25 @@ import { readOutpoint } from '../protocol/inscription.ts';
 /** What is kept of a block once it was read: enough to know which outpoints it does not spend, 4 bytes per input. */
 type Digest = { previous: string; fingerprints: Uint32Array };
 
-/** What was found out about an outpoint: everything from block `upTo` down to `fromHeight` was looked at. */
-type Finding = { upTo: string; fromHeight: number; spend?: { block: string; raw: string } };
+/** A block by its place. */
+type Place = { height: number; hash: string };
+
+/** What was found out about an outpoint: of the blocks from `upTo` down to the one above `below` only the last may spend it, by `spend`. */
+type Finding = { upTo: Place; below: Place; spend?: Spend };
 
 /** 32 MB of fingerprints, about 1,000 full blocks. */
 const MAX_FINGERPRINTS = 8_000_000;
 const MAX_FINDINGS = 10_000;
 
-type Spend = { raw: string; block: { height: number; hash: string } };
+type Spend = { raw: string; block: Place };
 
 type SpendQuestion = {
   outpoint: string;
   fromHeight: number;
   /** The end of the chain that the answer is about. */
   tip: Pick<Tip, 'height' | 'hash'>;
+  /** Ends the search, with its reason; what was looked through is remembered. */
+  signal?: AbortSignal | undefined;
 };
 
 /** Takes out what was put in first. A Map keeps the order of insertion. */
@@ -46,23 +51,36 @@ export class SpendSearch {
   }
 
   /** The transaction that spends the outpoint in a block from `fromHeight` up to the tip. */
-  async find({ outpoint, fromHeight, tip }: SpendQuestion): Promise<Spend | undefined> {
+  async find({ outpoint, fromHeight, tip, signal }: SpendQuestion): Promise<Spend | undefined> {
     const wire = wireOutpoint(readOutpoint(outpoint));
     const before = this.findings.get(outpoint);
-    const lookedAt = before !== undefined && before.fromHeight <= fromHeight ? before.upTo : undefined;
-    let hash = tip.hash;
-    for (let height = tip.height; height >= fromHeight && height >= 0; height -= 1) {
-      if (before?.spend?.block === hash) return { raw: before.spend.raw, block: { height, hash } };
-      if (lookedAt === hash && before?.spend === undefined) break;
-      const { previous, fingerprints } = await this.digest(hash);
-      const raw = mayHold(fingerprints, wire) ? spenderIn(await this.readBlock(hash), wire) : undefined;
-      if (raw !== undefined) {
-        this.note(outpoint, { upTo: tip.hash, fromHeight, spend: { block: hash, raw } });
-        return { raw, block: { height, hash } };
+    const upTo: Place = { hash: tip.hash, height: tip.height };
+    let at = upTo;
+    let isNews = before === undefined;
+    while (at.height >= fromHeight && at.height >= 0) {
+      if (before !== undefined && (at.hash === before.upTo.hash || at.hash === before.spend?.block.hash)) {
+        if (before.spend !== undefined) return before.spend.block.height >= fromHeight ? before.spend : undefined;
+        // Below a block there is one chain only: what was looked through under it need not be again.
+        at = before.below;
+        isNews = true;
+        continue;
       }
-      hash = previous;
+      if (signal?.aborted === true) {
+        // What reaches less deep than what is known already is not worth more, unless that was of another branch.
+        if (isNews || at.height < (before?.upTo.height ?? 0)) this.note(outpoint, { upTo, below: at });
+        signal.throwIfAborted();
+      }
+      const { previous, fingerprints } = await this.digest(at.hash);
+      const raw = mayHold(fingerprints, wire) ? spenderIn(await this.readBlock(at.hash), wire) : undefined;
+      const below = { hash: previous, height: at.height - 1 };
+      if (raw !== undefined) {
+        const spend = { raw, block: at };
+        this.note(outpoint, { upTo, below, spend });
+        return spend;
+      }
+      at = below;
     }
-    this.note(outpoint, { upTo: tip.hash, fromHeight });
+    this.note(outpoint, { upTo, below: at });
     return undefined;
   }
 
@@ -90,6 +108,7 @@ export class SpendSearch {
   }
 
   private note(outpoint: string, finding: Finding): void {
+    if (finding.below.hash === finding.upTo.hash) return;
     this.findings.delete(outpoint);
     this.findings.set(outpoint, finding);
     if (this.findings.size > MAX_FINDINGS) takeOldest(this.findings);

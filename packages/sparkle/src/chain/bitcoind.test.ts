@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { addressOf, startRegtest, withoutBitcoind, type Regtest } from '../../../../test/regtest/bitcoind.ts';
 import { chainHands } from '../../../../test/regtest/chain-hands.ts';
 import { txidOf } from '../protocol/draft.ts';
-import type { SparkleError } from '../protocol/errors.ts';
+import { SparkleError } from '../protocol/errors.ts';
 import { bitcoindChain, type BitcoindChainOptions } from './bitcoind.ts';
 import { bitcoindWallet } from './bitcoind-wallet.ts';
 import type { Chain } from './chain.ts';
@@ -129,6 +129,8 @@ describe('bitcoind', { skip: withoutBitcoind }, () => {
     const { raw, txid } = spendOwn({ inputs, outputs: [{ script: ownScript, sats: 49_000n }] });
     await chain.broadcast([raw]);
     const [hash] = await regtest.mine(1);
+    const ended = AbortSignal.abort(new SparkleError('busy', 'it takes too long'));
+    await assert.rejects(chain.spender(outpoint, height, ended), refusedWith('busy'));
     assert.deepEqual(await chain.spender(outpoint, height), { txid, raw, block: { height: height + 1, hash } });
     await chain.broadcast([raw]);
   });

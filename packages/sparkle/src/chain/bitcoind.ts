@@ -72,7 +72,7 @@ async function knownBlock(rpc: BitcoindRpc, hash: string): Promise<RawBlock> {
 
 function spenderSearch(rpc: BitcoindRpc, lookup: BitcoindLookup): Chain['spender'] {
   const search = new SpendSearch((hash) => knownBlock(rpc, hash));
-  return async (outpoint, fromHeight) => {
+  return async (outpoint, fromHeight, signal) => {
     const place = readOutpoint(outpoint);
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       // Most outpoints asked for are unspent, and then no block needs to be read.
@@ -82,7 +82,7 @@ function spenderSearch(rpc: BitcoindRpc, lookup: BitcoindLookup): Chain['spender
       const found = spending?.spendingtxid === undefined ? undefined : await lookup.transaction(spending.spendingtxid);
       if (found !== undefined) return found;
       const tip = await lookup.tip();
-      const spend = await search.find({ outpoint, fromHeight, tip });
+      const spend = await search.find({ outpoint, fromHeight, tip, signal });
       if (spend !== undefined) return { txid: txidOf(spend.raw), ...spend };
       // A reorg between the two looks may have put the spender back into the mempool.
       if (tip.hash === before && spending?.spendingtxid === undefined) return undefined;

@@ -36,9 +36,10 @@ export interface Chain {
   unspent(outpoint: string): Promise<UnspentOutput | undefined>;
   /**
    * The transaction that spends `outpoint`, in the best chain (searched from `fromHeight` on) or in the mempool;
-   * `undefined` while nothing spends it. Always right after a reorg, an eviction or a replacement.
+   * `undefined` while nothing spends it. Always right after a reorg, an eviction or a replacement. A source that searches
+   * blocks may take hours; it ends when `signal` does, by throwing the signal's reason.
    */
-  spender(outpoint: string, fromHeight: number): Promise<ChainTransaction | undefined>;
+  spender(outpoint: string, fromHeight: number, signal?: AbortSignal): Promise<ChainTransaction | undefined>;
   /** Feerate in sat/vB expected to confirm within `targetBlocks`; never below the node's relay minimum. */
   feerate(targetBlocks: number): Promise<number>;
   /**

@@ -187,6 +187,16 @@ describe('quorum', () => {
     await assert.rejects(chain.tip(), refusal('chain_unavailable', { reason: 'lagging' }));
   });
 
+  test('the sources of a search hear when it shall end', async () => {
+    const { a, b, outpoint } = three();
+    const heard: (AbortSignal | undefined)[] = [];
+    const hearing = (chain: Chain) =>
+      saying(chain, { spender: async (_outpoint, _height, signal) => void heard.push(signal) });
+    const { signal } = new AbortController();
+    await quorumOver([hearing(a), hearing(b)], { agree: 2 }).spender(outpoint, 0, signal);
+    assert.deepEqual(heard, [signal, signal]);
+  });
+
   test('a transaction in a block that only one source has is waiting still', async () => {
     const { a, b, control, outpoint } = three();
     const behind = await b.tip();

@@ -100,9 +100,9 @@ class Quorum {
     return this.asOfTip(`transaction ${txid}`, async (chain, tip) => asOf(tip, await chain.transaction(txid)));
   }
 
-  spender(outpoint: string, fromHeight: number): Promise<ChainTransaction | undefined> {
+  spender(...[outpoint, fromHeight, signal]: Parameters<Chain['spender']>): Promise<ChainTransaction | undefined> {
     return this.asOfTip(`the spender of ${outpoint}`, async (chain, tip) => {
-      const found = await chain.spender(outpoint, fromHeight);
+      const found = await chain.spender(outpoint, fromHeight, signal);
       // A source that hides a claim, or shows it without its witness, must not hide the preimage in it too.
       if (found !== undefined) this.hints.onSpender(found);
       return asOf(tip, found);
@@ -183,9 +183,9 @@ export function quorumChain(options: QuorumOptions): Chain {
       readOutpoint(outpoint);
       return quorum.unspent(outpoint);
     },
-    async spender(outpoint, fromHeight) {
+    async spender(outpoint, fromHeight, signal) {
       readOutpoint(outpoint);
-      return quorum.spender(outpoint, fromHeight);
+      return quorum.spender(outpoint, fromHeight, signal);
     },
     async feerate(targetBlocks) {
       const range = { min: 1, max: Number.MAX_SAFE_INTEGER };

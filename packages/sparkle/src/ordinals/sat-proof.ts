@@ -15,6 +15,8 @@ export type SatProofRequest = {
   lastRaw: string;
   /** How many transactions may be looked at before it is given up with `not_indexed`. */
   maxTransactions: number;
+  /** Ends the search, with its reason. */
+  signal?: AbortSignal;
 };
 
 /**
@@ -23,9 +25,9 @@ export type SatProofRequest = {
  * a proof cannot show (through a fee) or that is too big to be sent.
  */
 export async function fetchSatProof(wanted: SatProofRequest): Promise<SatProof> {
-  const { chain, blocks, inscriptionId, lastRaw, maxTransactions } = wanted;
+  const { chain, blocks, inscriptionId, lastRaw, maxTransactions, signal } = wanted;
   const transactions = new Transactions({ chain, blocks });
-  const budget: Budget = { left: maxTransactions };
+  const budget: Budget = { left: maxTransactions, signal };
   const last = readTransaction(lastRaw);
   const ends = new Set(last.inputs.map(outpointText));
   const trace = new ForwardTrace({ chain, transactions, network: await chain.network() });

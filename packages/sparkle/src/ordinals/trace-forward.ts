@@ -47,7 +47,7 @@ export class ForwardTrace {
 
   /** Where it went from there in a block; `undefined` while nothing confirmed spends it. */
   async next({ txid, vout, offsetSats, block }: Hop, budget: Budget): Promise<Hop | undefined> {
-    const spender = await this.chain.spender(`${txid}:${vout}`, block.height);
+    const spender = await this.chain.spender(`${txid}:${vout}`, block.height, budget.signal);
     if (spender?.block === undefined) return undefined;
     const { transaction } = await this.transactions.content(spender.txid, budget);
     const inputIndex = transaction.inputs.findIndex((input) => input.txid === txid && input.vout === vout);

@@ -6,8 +6,8 @@ import type { BlockSource, Chain } from '../chain/chain.ts';
 type Place = { height: number; hash: string };
 type Found = { transaction: Transaction; block: Place | undefined };
 
-/** How many transactions one question may still look at; a trace that needs more is given up. */
-export type Budget = { left: number };
+/** How many transactions one question may still look at; a trace that needs more, or longer than `signal`, is given up. */
+export type Budget = { left: number; signal?: AbortSignal | undefined };
 
 const KEPT_TRANSACTIONS = 20_000;
 
@@ -86,6 +86,7 @@ export class Transactions {
 }
 
 function spend(budget: Budget): void {
+  budget.signal?.throwIfAborted();
   budget.left -= 1;
   if (budget.left >= 0) return;
   const sentence = 'the sats must be traceable through the allowed number of transactions; the way is longer';
