@@ -12,10 +12,11 @@ import type { Item, Listings } from './listings.ts';
 
 export type AftermathParts = {
   trader: Pick<Trader, 'trade' | 'abort' | 'onChange'>;
-  chain: Pick<Chain, 'unspent'>;
+  chain: Pick<Chain, 'unspent' | 'transaction'>;
   ordinals: Pick<Ordinals, 'locate'>;
   listings: Listings;
   checkouts: Checkouts;
+  /** What is logged here with `level: 'page'` reaches a human. */
   log: Log;
   /** How long an item that came back is for sale again. */
   relistSeconds: number;
@@ -118,32 +119,49 @@ export class Aftermath {
 
   /** The buyer walked away: the inscription was paid for, is ours now, and is for sale again at what it cost. */
   async #leftWithUs({ offerId }: Checkout, trade: Ended): Promise<void> {
-    const { listings, log } = this.#parts;
+    const { listings } = this.#parts;
     const item = await listings.byId(offerId);
     if (item === undefined) return;
-    const outpoint = await this.#relist({ ...item, priceSats: item.priceSats + royaltyOf(trade) });
-    if (!outpoint.startsWith(trade.txid ?? ''))
-      log.error({ code: 'sat_lost', outpoint }, 'an inscription that came back is not where it should be');
+    const place = await this.#placeSince(item.inscriptionId, trade.txid ?? '');
+    // What lies in an output of somebody else cannot be sold: who bought it would wait for nothing.
+    if (readSatPoint(place).txid === trade.txid)
+      await this.#relist({ ...item, priceSats: item.priceSats + royaltyOf(trade) }, place);
+    else this.#alarm(trade, place);
     // Last: whatever fails before is done again.
     await listings.move({ offerId, from: ['open', 'taken', 'withdrawn'], to: 'gone' });
   }
 
+  #alarm({ tradeId, txid = '' }: Ended, satpoint: string): void {
+    const sentence = `the inscription of a trade that was refunded must lie in ${txid}; it lies at ${satpoint}`;
+    this.#parts.log.error({ level: 'page', code: 'sat_lost', tradeId, satpoint }, sentence);
+  }
+
+  /** Where it lies, by an index that has seen the block of this transaction. Throws `not_indexed`. */
+  async #placeSince(inscriptionId: string, txid: string): Promise<string> {
+    const { ordinals, chain } = this.#parts;
+    const { satpoint, atBlock } = await ordinals.locate(inscriptionId);
+    const block = (await chain.transaction(txid))?.block;
+    if (block !== undefined && atBlock.height >= block.height) return satpoint;
+    const sentence = `the index must have seen the block of ${txid}; it is at height ${atBlock.height}`;
+    throw new SparkleError('not_indexed', sentence, { txid });
+  }
+
   /** Puts an item of ours on the shelf where it lies now; once, however often it is done. */
-  async #relist({ inscriptionId, priceSats }: Pick<Item, 'inscriptionId' | 'priceSats'>): Promise<string> {
-    const { listings, ordinals, chain, relistSeconds, nowSeconds } = this.#parts;
-    const { txid, vout, offsetSats } = readSatPoint((await ordinals.locate(inscriptionId)).satpoint);
+  async #relist(item: Pick<Item, 'inscriptionId' | 'priceSats'>, satpoint: string): Promise<void> {
+    const { listings, chain, relistSeconds, nowSeconds } = this.#parts;
+    const { txid, vout, offsetSats } = readSatPoint(satpoint);
     const outpoint = `${txid}:${vout}`;
     const unspent = await chain.unspent(outpoint);
-    if (unspent === undefined) return outpoint;
+    if (unspent === undefined) return;
+    const { inscriptionId, priceSats } = item;
     const { valueSats } = unspent;
     const expiresAt = nowSeconds() + relistSeconds;
     await listings.addOwn({ inscriptionId, priceSats, outpoint, valueSats, offsetSats, expiresAt }).catch(isThere);
-    return outpoint;
   }
 
   /** Nothing moved: for sale again, unless the owner has spent it or somebody else holds it by now. */
   async #backOnTheShelf(offerId: string): Promise<void> {
-    const { listings, chain, checkouts, trader } = this.#parts;
+    const { listings, chain, checkouts, trader, ordinals } = this.#parts;
     const item = await listings.byId(offerId);
     if (item === undefined || item.state !== 'taken') return;
     for (const { tradeId } of await checkouts.open(offerId)) {
@@ -152,7 +170,8 @@ export class Aftermath {
     }
     const isUnspent = (await chain.unspent(item.outpoint)) !== undefined;
     // An item of ours whose lock was taken back lies in another output now.
-    if (!isUnspent && item.listing === undefined) await this.#relist(item);
+    if (!isUnspent && item.listing === undefined)
+      await this.#relist(item, (await ordinals.locate(item.inscriptionId)).satpoint);
     await listings.move({ offerId, from: ['taken'], to: isUnspent ? 'open' : 'gone' });
   }
 }

@@ -45,15 +45,17 @@ test('what cannot be seen is absent and said to be', async () => {
   assert.deepEqual(lines(await metrics.text()), ['sparkle_snapshot_up 0']);
 });
 
-test('effects, errors and requests are counted with their units', async () => {
+test('effects, errors, alarms and requests are counted with their units', async () => {
   const metrics = createMetrics(async () => SNAPSHOT);
   metrics.effectRan({ effect: 'broadcast', outcome: 'done', seconds: 0.3 });
   metrics.problem('refused');
   metrics.problem('refused');
+  metrics.alarm({ level: 'page', code: 'sat_lost' });
   const text = await metrics.text();
   assert.match(text, /^sparkle_effect_duration_seconds_bucket\{le="0\.5",effect="broadcast",outcome="done"\} 1$/m);
   assert.match(text, /^sparkle_effect_duration_seconds_bucket\{le="0\.1",effect="broadcast",outcome="done"\} 0$/m);
   assert.match(text, /^sparkle_errors_total\{code="refused"\} 2$/m);
+  assert.match(text, /^sparkle_alarms_total\{level="page",code="sat_lost"\} 1$/m);
   assert.match(text, /^nodejs_version_info/m);
   assert.match(metrics.contentType, /^text\/plain/);
 });

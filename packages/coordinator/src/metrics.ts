@@ -23,6 +23,7 @@ export type Metrics = {
   /** One run of an effect; `seconds` from the decision to its end. */
   effectRan(run: { effect: string; outcome: 'done' | 'failed'; seconds: number }): void;
   problem(code: string): void;
+  alarm(raised: { level: string; code: string }): void;
   request(answered: { method: string; route: string; status: number; seconds: number }): void;
 };
 
@@ -91,6 +92,12 @@ export function createMetrics(snapshot: () => Promise<Snapshot>): Metrics {
     labelNames: ['code'] as const,
     registers,
   });
+  const alarms = new Counter({
+    name: 'sparkle_alarms_total',
+    help: 'Alarms for the operator, by their code; one that nobody could be told of counts again when it is told again',
+    labelNames: ['level', 'code'] as const,
+    registers,
+  });
   const requests = new Histogram({
     name: 'sparkle_http_request_duration_seconds',
     help: 'From a request to its answer, by the pattern of its route',
@@ -103,6 +110,7 @@ export function createMetrics(snapshot: () => Promise<Snapshot>): Metrics {
     text: async () => `${await snapshotText(snapshot)}\n${await register.metrics()}`,
     effectRan: ({ effect, outcome, seconds }) => effects.observe({ effect, outcome }, seconds),
     problem: (code) => problems.inc({ code }),
+    alarm: ({ level, code }) => alarms.inc({ level, code }),
     request: ({ method, route, status, seconds }) => requests.observe({ method, route, status }, seconds),
   };
 }

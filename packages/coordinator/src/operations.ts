@@ -43,11 +43,11 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
   const { store, tables } = database;
   const reach = { ...guard, privateOrigins: config.webhookPrivateOrigins };
   const webhooks = new Webhooks({ tables, clock, log, guard: reach });
-  const post = posterOf(given, config);
+  const metrics = createMetrics(() => snapshotOf(given, webhooks));
+  const post = countedBy(metrics, posterOf(given, config));
   const alarms = new Alarms({ post, clock, log });
   const liveTrades = () => store.liveAnywhere();
   const tipHeight = async () => (await chain.tip()).height;
-  const metrics = createMetrics(() => snapshotOf(given, webhooks));
   const onBlock = (run: () => void) => chain.subscribe((event) => (event.type === 'tip' ? run() : undefined));
   const guardian = new Guardian({ liveTrades, tipHeight, onBlock, clock, log, raise: post });
   const measured = measuredStore({ store, metrics, nowMilliseconds: () => clock.nowSeconds() * 1000 });
@@ -100,8 +100,17 @@ async function reserveOf({ wallet, lightning }: ServiceParts): Promise<Reserve> 
   };
 }
 
+type Post = (alarm: Alarm) => Promise<void>;
+
+const countedBy =
+  (metrics: Metrics, post: Post): Post =>
+  (alarm) => {
+    metrics.alarm(alarm);
+    return post(alarm);
+  };
+
 /** Without an address for alarms they are in the log alone, at the level of errors. */
-function posterOf({ clock, log }: ServiceParts, { alerts }: OperationsConfig): (alarm: Alarm) => Promise<void> {
+function posterOf({ clock, log }: ServiceParts, { alerts }: OperationsConfig): Post {
   if (alerts !== undefined) return alarmPoster({ ...alerts, guard, clock });
   return async ({ level, sentence, ...alarm }) => log.error({ ...alarm, alarm: level }, sentence);
 }

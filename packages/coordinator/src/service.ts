@@ -48,7 +48,7 @@ export type ServiceParts = {
   seed: Uint8Array;
   clock: Clock;
   log: FastifyBaseLogger & Log;
-  /** Where the trader logs, when it is not `log`: what it alerts of may have to reach a human. */
+  /** Where what works on trades logs, when it is not `log`: what it alerts of may have to reach a human. */
   traderLog?: Log;
   version: string;
   tickMilliseconds: number;
@@ -197,10 +197,7 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
   });
   const issueToken = auth.issueToken.bind(auth);
   const trades = new Trades({
-    desk,
-    listings,
-    checkouts,
-    trader,
+    ...{ desk, listings, checkouts, trader },
     listingSeconds: LISTING_SECONDS,
     graceSeconds: GRACE_SECONDS,
     listers: config.listers,
@@ -209,8 +206,9 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
   });
   const satProofs = new SatProofs({ chain, clock });
   const delivery = new Delivery({ trader, chain, satProofs });
-  const after = { trader, chain, ordinals, listings, checkouts, log, relistSeconds: RELIST_SECONDS, nowSeconds };
-  return { listings, checkouts, desk, trades, delivery, satProofs, aftermath: new Aftermath(after) };
+  const after = { trader, chain, ordinals, listings, checkouts, relistSeconds: RELIST_SECONDS, nowSeconds };
+  const aftermath = new Aftermath({ ...after, log: parts.traderLog ?? log });
+  return { listings, checkouts, desk, trades, delivery, satProofs, aftermath };
 }
 
 /** Whether a trade of this offer has built its lock: then what it spends was spent by us. */
