@@ -1,8 +1,9 @@
-import type { Kysely, Selectable } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import type { PrepareWire, PricingWire } from 'sparkle-protocol/market/checkout-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
 import type { Tables as StoreTables } from 'sparkle-protocol/store/migrations';
+import { isTaken } from './database.ts';
 import type { ExchangeTables } from './migrations/0001-exchange.ts';
 
 /** What a buyer agreed to pay, each part of it; `checkoutId` is known to nobody but him. */
@@ -130,22 +131,34 @@ export class Checkouts {
    * place keeps it, and gives it back when it is closed.
    */
   async takePlace(of: { checkoutId: string; buyer: string; most: number }): Promise<boolean> {
-    const { checkoutId, buyer, most } = of;
+    for (;;)
+      try {
+        return await this.#takeFree(of);
+      } catch (error) {
+        // Somebody else has just taken that one: the next look sees it.
+        if (!isTaken(error)) throw error;
+      }
+  }
+
+  /** The first that is free. Two who see the same free reach for the same, and each exists once: so there are never more. */
+  async #takeFree({ checkoutId, buyer, most }: { checkoutId: string; buyer: string; most: number }): Promise<boolean> {
+    const others = sql`checkout as other where other.buyer = ${buyer} and other.checkout_id <> ${checkoutId}`;
+    const free = sql<number>`(
+      select min(candidate.place)
+      from (select 0 as place union all select other.place + 1 from ${others}) as candidate
+      where not exists (select 1 from ${others} and other.place = candidate.place))`;
     const { numUpdatedRows } = await this.#tables
       .updateTable('checkout')
-      .set({ buyer })
+      .set({ buyer, place: free })
       .where('checkout_id', '=', checkoutId)
-      .where(({ eb, selectFrom }) => {
-        const others = selectFrom('checkout as other').where('other.buyer', '=', buyer);
-        const count = others.where('other.checkout_id', '!=', checkoutId).select(({ fn }) => fn.countAll().as('count'));
-        return eb(count, '<', most);
-      })
+      .where(sql<boolean>`(select count(*) from ${others}) < ${most}`)
       .executeTakeFirst();
     return numUpdatedRows > 0n;
   }
 
   async leavePlace(checkoutId: string): Promise<void> {
-    await this.#tables.updateTable('checkout').set({ buyer: null }).where('checkout_id', '=', checkoutId).execute();
+    const left = { buyer: null, place: null };
+    await this.#tables.updateTable('checkout').set(left).where('checkout_id', '=', checkoutId).execute();
   }
 
   async remove(checkoutId: string): Promise<void> {
@@ -153,7 +166,7 @@ export class Checkouts {
   }
 
   async close(checkoutId: string): Promise<void> {
-    const closed = { state: 'closed', buyer: null };
+    const closed = { state: 'closed', buyer: null, place: null };
     await this.#tables.updateTable('checkout').set(closed).where('checkout_id', '=', checkoutId).execute();
   }
 

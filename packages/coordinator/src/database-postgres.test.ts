@@ -11,7 +11,8 @@ import { program, withoutPostgres } from '../../../test/regtest/parts.ts';
 import { type Postgres, startPostgres } from '../../../test/regtest/postgres.ts';
 import { backup } from './backup.ts';
 import type { Config } from './config.ts';
-import { databaseSuite, letter, name, open, withCode } from './database.suite.ts';
+import { Checkouts } from './checkouts.ts';
+import { checkoutOf, databaseSuite, letter, name, open, withCode } from './database.suite.ts';
 
 let server: Postgres;
 before(async () => {
@@ -64,6 +65,21 @@ describe('database on a server', { skip: withoutPostgres }, () => {
     finish?.();
     await Promise.all([slow, waiting]);
     assert.deepEqual(order, ['first', 'second']);
+  });
+
+  test('database: of many payments of one buyer that begin at once at two instances so many have a place as he has', async (context) => {
+    const url = await server.newDatabase();
+    const [anna, bert] = [await open(url), await open(url)];
+    context.after(() => Promise.all([anna.close(), bert.close()]));
+    const [one, other] = [new Checkouts(anna.tables), new Checkouts(bert.tables)];
+    for (const buyer of ['first', 'second', 'third']) {
+      const ids = Array.from({ length: 24 }, (_, index) => `${buyer}${index}`);
+      for (const id of ids) await one.add(checkoutOf(id));
+      const taken = await Promise.all(
+        ids.map((checkoutId, index) => (index % 2 === 0 ? one : other).takePlace({ checkoutId, buyer, most: 3 })),
+      );
+      assert.equal(taken.filter(Boolean).length, 3);
+    }
   });
 
   test('database: tables of a newer coordinator are refused', async () => {

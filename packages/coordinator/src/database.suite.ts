@@ -142,17 +142,17 @@ function uniqueTests(run: Run): void {
   });
 }
 
-function placeTests(run: Run): void {
-  const checkout = (id: string): Checkout => ({
-    ...{ checkoutId: id, tradeId: `t ${id}`, offerId: 'o1', inscriptionId: offer.inscription_id, ordAddress: '' },
-    ...{ totalSats: 1n, createdAt: 1, expiresAt: 2, heldAt: undefined, pricing: {} as Checkout['pricing'] },
-    ...{ rail: 'lightning', state: 'open' },
-  });
+export const checkoutOf = (id: string): Checkout => ({
+  ...{ checkoutId: id, tradeId: `t ${id}`, offerId: 'o1', inscriptionId: offer.inscription_id, ordAddress: '' },
+  ...{ totalSats: 1n, createdAt: 1, expiresAt: 2, heldAt: undefined, pricing: {} as Checkout['pricing'] },
+  ...{ rail: 'lightning', state: 'open' },
+});
 
+function placeTests(run: Run): void {
   run('one buyer has so many places; what is closed or left gives its place back', async ({ tables }) => {
     const checkouts = new Checkouts(tables);
     const ids = ['a', 'b', 'c', 'd'];
-    for (const id of ids) await checkouts.add(checkout(id));
+    for (const id of ids) await checkouts.add(checkoutOf(id));
     const take = (checkoutId: string, buyer = 'anna') => checkouts.takePlace({ checkoutId, buyer, most: 2 });
     assert.deepEqual([await take('a'), await take('b'), await take('c')], [true, true, false]);
     assert.equal(await take('a'), true);
@@ -161,7 +161,7 @@ function placeTests(run: Run): void {
     assert.equal(await take('d'), true);
     await checkouts.leavePlace('b');
     await checkouts.remove('c');
-    await checkouts.add(checkout('e'));
+    await checkouts.add(checkoutOf('e'));
     assert.deepEqual([await take('e'), await take('b')], [true, false]);
   });
 }

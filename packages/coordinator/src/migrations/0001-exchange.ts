@@ -35,6 +35,8 @@ export type ExchangeTables = {
     state: string;
     /** Who has a place as long as this is open; since step 6. See `Checkouts.takePlace`. */
     buyer: Generated<string | null>;
+    /** Which of his places, from 0 on; since step 9. */
+    place: Generated<number | null>;
   };
   /**
    * Answers that are given again to a repeated POST. `status` and `response` are null while the first one is being worked on;

@@ -6,6 +6,7 @@ import { updates, type UpdateTables } from './0004-updates.ts';
 import { outgoing, type OutgoingTables } from './0005-outgoing.ts';
 import { buyers } from './0006-buyers.ts';
 import { forwarded } from './0007-forwarded.ts';
+import { places } from './0009-places.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
@@ -22,5 +23,6 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0005_outgoing': outgoing(columnsOf[dialect]),
     '0006_buyers': buyers(),
     '0007_forwarded': forwarded(),
+    '0009_places': places(),
   },
 });
