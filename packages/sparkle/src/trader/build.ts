@@ -19,6 +19,7 @@ import type { Effect, FeePlan, Version } from '../protocol/trade/effect.ts';
 import type { Fill, Terms } from '../protocol/trade/terms.ts';
 import type { Parts } from './engine.ts';
 import type { Hands, Result } from './effects.ts';
+import { forgottenLock } from './forgotten.ts';
 import { coinsOf, takeable } from './own-coins.ts';
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
@@ -53,6 +54,8 @@ export function lockFor(
   { terms, sourceOutpoint, plan }: Do<'build_lock'>,
 ): Promise<Result> {
   return hands.purse.alone(async () => {
+    const forgotten = await forgottenLock(parts, { terms, sourceOutpoint });
+    if (forgotten !== undefined) return { type: 'lock_built', lock: forgotten };
     await assertUnsold(hands, terms, sourceOutpoint);
     const source = await sellable(parts, terms, sourceOutpoint);
     const built = buildLockTransaction({
@@ -74,6 +77,8 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
   return hands.purse.alone(async () => {
     const { listing, payouts } = fill;
     const { outpoint } = listing.source;
+    const forgotten = await forgottenLock(parts, { terms, sourceOutpoint: outpoint });
+    if (forgotten !== undefined) return { type: 'lock_built', lock: forgotten };
     await assertUnsold(hands, terms, outpoint);
     assertAsListed(listing, await sellable(parts, terms, outpoint));
     await assertAffordable(parts, terms.tradeId, fill);

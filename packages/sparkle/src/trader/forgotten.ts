@@ -1,0 +1,41 @@
+import type { Chain } from '../chain/chain.ts';
+import { sumSats } from '../protocol/amount.ts';
+import { searchFromHeight } from '../protocol/deadlines.ts';
+import { decodeTransaction, type Prevout, vsizeOf } from '../protocol/draft.ts';
+import { SparkleError } from '../protocol/errors.ts';
+import { readOutpoint } from '../protocol/inscription.ts';
+import { buildLock } from '../protocol/lock.ts';
+import type { LockVersion } from '../protocol/trade/state.ts';
+import type { Terms } from '../protocol/trade/terms.ts';
+
+type Eyes = { chain: Pick<Chain, 'spender' | 'transaction' | 'unspent'> };
+type Sold = { terms: Terms; sourceOutpoint: string };
+
+/**
+ * The lock of a trade whose record knows of none: of a store that went back in time, to a copy from before the lock was
+ * built. It is told by its script, which is of this trade alone. A second lock cannot be, and a payment that is given back
+ * beside this one leaves the buyer both. Throws `chain_unavailable` when the chain does not show what it spends.
+ */
+export async function forgottenLock({ chain }: Eyes, of: Sold): Promise<LockVersion | undefined> {
+  const { terms, sourceOutpoint } = of;
+  if ((await chain.unspent(sourceOutpoint)) !== undefined) return undefined;
+  const spender = await chain.spender(sourceOutpoint, searchFromHeight(terms));
+  if (spender === undefined) return undefined;
+  const { txid, raw } = spender;
+  const { inputs, outputs } = decodeTransaction(raw);
+  const { script } = buildLock(terms);
+  const vout = outputs.findIndex((output) => output.script === script);
+  if (vout < 0) return undefined;
+  const spent = await Promise.all(inputs.map(({ outpoint }) => prevout(chain, outpoint)));
+  const sats = (values: readonly { valueSats: bigint }[]) => sumSats(values.map(({ valueSats }) => valueSats));
+  const feeSats = sats(spent) - sats(outputs);
+  return { txid, raw, vout, spent, feeSats, feerateSatVb: Number(feeSats) / vsizeOf(raw) };
+}
+
+async function prevout(chain: Eyes['chain'], outpoint: string): Promise<Prevout> {
+  const { txid, vout } = readOutpoint(outpoint);
+  const parent = await chain.transaction(txid);
+  const output = parent && decodeTransaction(parent.raw).outputs[vout];
+  if (output !== undefined) return { outpoint, ...output };
+  throw new SparkleError('chain_unavailable', `the chain must show ${outpoint}, which a lock spends; it does not`);
+}
