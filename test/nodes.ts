@@ -65,8 +65,11 @@ const sections: Readonly<Record<string, () => string>> = {
   capabilities: capabilityTable,
   'macaroon to receive': () => fenced(bakeMacaroonLine({ uses: ['receive'], saveTo: 'sparkle-receive.macaroon' })),
   'macaroon to pay': () => fenced(bakeMacaroonLine({ uses: ['pay'], saveTo: 'sparkle-pay.macaroon' })),
+  'macaroon to receive and pay': () =>
+    fenced(bakeMacaroonLine({ uses: ['receive', 'pay'], saveTo: 'sparkle.macaroon' })),
   'rune to receive': () => fenced(createRuneLine('receive')),
   'rune to pay': () => fenced(createRuneLine('pay')),
+  'rune to receive and pay': () => fenced(createRuneLine('all')),
 };
 
 const file = fileURLToPath(new URL('../docs/nodes.md', import.meta.url));

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { rescueSeed } from 'sparkle-protocol/protocol/keys';
+import { canPay } from 'sparkle-protocol/protocol/layout';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import { ordOrdinals } from 'sparkle-protocol/ordinals/ord';
 import type { CommandContext } from './commands.ts';
@@ -11,8 +12,8 @@ import { openBitcoin, openLightning, ordOptions } from './drivers.ts';
 /** Looks at one part and says in words how it is; throws what is wrong with it. */
 type Look = (config: Config) => Promise<string>;
 
-/** No transaction has it. A node that knows all transactions says so; another cannot tell. */
-const NO_TXID = `${'0'.repeat(63)}1`;
+/** No transaction and no payment has it. A node that knows all transactions says so; another cannot tell. */
+const NO_HASH = `${'0'.repeat(63)}1`;
 /** A fill takes three. */
 const FEWEST_COINS = 3;
 
@@ -41,16 +42,20 @@ const overBitcoin =
 
 const lookAtBitcoin = overBitcoin(async (config, { chain }) => {
   assertNetwork('Bitcoin node', await chain.network(), config);
-  await chain.transaction(NO_TXID);
+  await chain.transaction(NO_HASH);
   const { height } = await chain.tip();
   return `${config.network}, height ${height}, every transaction is indexed`;
 });
 
 const lookAtWallet = overBitcoin(async (config, { wallet }) => {
-  const coins = await wallet.coins();
+  const all = await wallet.coins();
+  const coins = all.filter(canPay);
   const sats = coins.reduce((sum, { valueSats }) => sum + valueSats, 0n);
+  const useless = all.length - coins.length;
+  const others =
+    useless === 0 ? '' : `; ${useless} more cannot be used: not at a native segwit address (bech32, bech32m)`;
   const few = coins.length < FEWEST_COINS ? `; a fill takes ${FEWEST_COINS}: nothing can be sold yet` : '';
-  return `${config.bitcoin.wallet} has ${coins.length} coins of together ${sats} sats${few}`;
+  return `${config.bitcoin.wallet} has ${coins.length} coins of together ${sats} sats${others}${few}`;
 });
 
 async function lookAtLightning(config: Config): Promise<string> {
@@ -60,7 +65,12 @@ async function lookAtLightning(config: Config): Promise<string> {
     const { hold, finalCltv } = lightning.capabilities;
     if (!hold || !finalCltv)
       throw new SparkleError('not_supported', 'the Lightning node must make hold invoices with a final CLTV of ours');
-    return `${config.lightning.type} ${await lightning.nodeId()}`;
+    // What its credential does not allow shows here, and not with the first sale.
+    await lightning.invoice(NO_HASH);
+    const node = `${config.lightning.type} ${await lightning.nodeId()}`;
+    if (config.limits.forwardSats === 0n) return node;
+    await lightning.payment(NO_HASH);
+    return `${node}; it can pass on ${(await lightning.balance()).spendableMsat / 1000n} sats`;
   } finally {
     await lightning.close();
   }

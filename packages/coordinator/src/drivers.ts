@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { bitcoindChain } from 'sparkle-protocol/chain/bitcoind';
 import { bitcoindWallet } from 'sparkle-protocol/chain/bitcoind-wallet';
 import { cln } from 'sparkle-protocol/lightning/cln/cln';
-import type { Lightning } from 'sparkle-protocol/lightning/lightning';
+import type { Lightning, LightningCapabilities } from 'sparkle-protocol/lightning/lightning';
 import { LND_HOLD_EXPIRY_MARGIN_BLOCKS } from 'sparkle-protocol/lightning/lnd/credentials';
 import { lnd } from 'sparkle-protocol/lightning/lnd/node';
 import { connectNwc } from 'sparkle-protocol/lightning/nwc/nwc';
@@ -11,6 +11,7 @@ import { ordOrdinals } from 'sparkle-protocol/ordinals/ord';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Log } from 'sparkle-protocol/trader/log';
+import { lacking } from 'sparkle-protocol/trader/needs';
 import type { Config } from './config.ts';
 
 const RPC_MILLISECONDS = 30_000;
@@ -49,11 +50,33 @@ export function openOrdinals({ ordUrl }: Pick<Config, 'ordUrl'>, chain: Chain): 
 /** How patiently an ord server at `url` is asked. */
 export const ordOptions = (url: string, chain: Chain) => ({ url, chain, ...ORD });
 
-/** The Lightning node that the configuration names. Throws `bad_config`, `wrong_network`, `lightning_unavailable`. */
-export async function openLightning(
-  { lightning, network }: Pick<Config, 'lightning' | 'network'>,
-  log: Log,
-): Promise<Lightning> {
+type LightningConfig = Pick<Config, 'lightning' | 'network'> & { limits: Pick<Config['limits'], 'forwardSats'> };
+
+/**
+ * The Lightning node that the configuration names, to receive, and where sales are passed on to pay as well. Throws
+ * `bad_config`, `wrong_network`, `lightning_unavailable`.
+ */
+export async function openLightning(config: LightningConfig, log: Log): Promise<Lightning> {
+  const lightning = await openNode(config, log);
+  try {
+    assertForwards(lightning.capabilities, config.limits);
+    return lightning;
+  } catch (error) {
+    await lightning.close();
+    throw error;
+  }
+}
+
+/** Throws `bad_config` where sales are to be passed on by a node that cannot do it. */
+export function assertForwards(capabilities: LightningCapabilities, { forwardSats }: LightningConfig['limits']): void {
+  const missing = forwardSats > 0n ? lacking('forward hold-first', capabilities) : [];
+  if (missing.length === 0) return;
+  const sentence = `FORWARD_SATS must be 0 with a Lightning node that lacks ${missing.join(', ')}; got ${forwardSats}`;
+  throw new SparkleError('bad_config', sentence, { field: 'FORWARD_SATS', missing });
+}
+
+async function openNode({ lightning, network, limits }: LightningConfig, log: Log): Promise<Lightning> {
+  const forwards = limits.forwardSats > 0n;
   const warn = (words: string) => log.warn({ part: lightning.type }, words);
   const nowMilliseconds = () => Date.now();
   switch (lightning.type) {
@@ -63,13 +86,18 @@ export async function openLightning(
           ...{ socket: lightning.host, macaroon: { path: lightning.macaroonPath } },
           ...(lightning.certPath === undefined ? {} : { cert: { path: lightning.certPath } }),
         },
-        ...{ uses: ['receive'], adminMacaroon: lightning.adminMacaroon, privateChannels: 'named' },
+        ...{
+          uses: forwards ? ['receive', 'pay'] : ['receive'],
+          adminMacaroon: lightning.adminMacaroon,
+          privateChannels: 'named',
+        },
         ...{ holdExpiryMarginBlocks: LND_HOLD_EXPIRY_MARGIN_BLOCKS, nowMilliseconds, warn },
       });
     case 'cln': {
       const { url, runePath, caPath } = lightning;
       const files = { rune: { path: runePath }, ca: { path: caPath } };
-      return cln({ url, ...files, network, use: 'receive', timeoutMilliseconds: LIGHTNING_MILLISECONDS });
+      const use = forwards ? 'all' : 'receive';
+      return cln({ url, ...files, network, use, timeoutMilliseconds: LIGHTNING_MILLISECONDS });
     }
     case 'nwc':
       return connectNwc({

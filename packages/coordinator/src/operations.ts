@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import type { FastifyInstance } from 'fastify';
+import { canPay } from 'sparkle-protocol/protocol/layout';
 import { isSale } from './desk.ts';
 import { adminApp } from './admin.ts';
 import type { Reserve } from './admin-view.ts';
@@ -90,7 +91,7 @@ async function snapshotOf({ database, chain }: ServiceParts, webhooks: Webhooks)
 }
 
 async function reserveOf({ wallet, lightning }: ServiceParts): Promise<Reserve> {
-  const coins = await wallet.coins();
+  const coins = (await wallet.coins()).filter(canPay);
   const { spendableMsat, ownedMsat } = await lightning.balance();
   return {
     wallet_coins: String(coins.length),
