@@ -36,6 +36,7 @@ export function findBitcoind(options?: {
 }): Promise<BitcoindProgram>;
 
 export function startBitcoind(options?: {
+  chain?: 'regtest' | 'signet';
   dir?: string;
   args?: string[];
   log?: (line: string) => void;

@@ -83,11 +83,14 @@ export async function findBitcoind({ log = () => undefined, install = 'when miss
   }
 }
 
-function flagsFor({ program, dir, ports: [rpcPort, p2pPort, block, tx, sequence], password }) {
+/** A signet of our own has a challenge that anybody meets (OP_TRUE): blocks are mined with work alone. */
+const CHAINS = { regtest: ['-regtest'], signet: ['-signet', '-signetchallenge=51'] };
+
+function flagsFor({ program, chain, dir, ports: [rpcPort, p2pPort, block, tx, sequence], password }) {
   const salt = randomBytes(16).toString('hex');
   const proof = createHmac('sha256', salt).update(password).digest('hex');
   return [
-    ...['-regtest', '-server', '-txindex', `-datadir=${dir}`, '-printtoconsole=0'],
+    ...[...CHAINS[chain], '-server', '-txindex', `-datadir=${dir}`, '-printtoconsole=0'],
     // Without an address type Knots hands out legacy addresses; with its own policy it refuses what Core relays.
     ...(program.knots ? ['-corepolicy=1'] : []),
     ...['-addresstype=bech32m', '-changetype=bech32m', '-fallbackfee=0.00002'],
@@ -143,11 +146,11 @@ async function ended(child, milliseconds) {
   ]);
 }
 
-async function whenReady({ child, rpc, dir, words }) {
+async function whenReady({ child, rpc, dir, chain, words }) {
   const deadline = Date.now() + START_MILLISECONDS;
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) {
-      const log = await readFile(join(dir, 'regtest', 'debug.log'), 'utf8').catch(() => '');
+      const log = await readFile(join(dir, chain, 'debug.log'), 'utf8').catch(() => '');
       throw new Error(`bitcoind ended while starting: ${(words() || log.slice(-800)).trim()}`);
     }
     const ready = await rpc('getblockchaininfo').then(
@@ -163,7 +166,7 @@ async function whenReady({ child, rpc, dir, words }) {
   }
 }
 
-async function launch({ program, flags, dir, guard, rpc }) {
+async function launch({ program, flags, dir, chain, guard, rpc }) {
   const child = spawn(program.command, [...program.args, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk) => (said = (said + chunk).slice(-2000)));
@@ -174,7 +177,7 @@ async function launch({ program, flags, dir, guard, rpc }) {
   child.once('exit', guard.guardsNothing);
   child.unref();
   child.stderr.unref?.();
-  await whenReady({ child, rpc, dir, words: () => said });
+  await whenReady({ child, rpc, dir, chain, words: () => said });
   return child;
 }
 
@@ -185,14 +188,14 @@ async function endProcess(child, signal) {
   await ended(child, 5_000);
 }
 
-async function startOnce({ program, dir, removeDir, args, ports, password }) {
-  const flags = [...flagsFor({ program, dir, ports, password }), ...args];
+async function startOnce({ program, chain, dir, removeDir, args, ports, password }) {
+  const flags = [...flagsFor({ program, chain, dir, ports, password }), ...args];
   const [rpcPort, p2pPort, block, tx, sequence] = ports;
   const rpcUrl = `http://127.0.0.1:${rpcPort}`;
   const authorization = `Basic ${Buffer.from(`sparkle:${password}`).toString('base64')}`;
   const rpc = rpcClient({ rpcUrl, authorization });
   const guard = keeper(removeDir ? dir : '');
-  const start = () => launch({ program, flags, dir, guard, rpc });
+  const start = () => launch({ program, flags, dir, chain, guard, rpc });
   let child = await start().catch((error) => {
     guard.release();
     throw error;
@@ -206,7 +209,7 @@ async function startOnce({ program, dir, removeDir, args, ports, password }) {
   let ending;
   return {
     ...{ rpcUrl, rpcPort, p2pPort, rpcUser: 'sparkle', rpcPassword: password, dir, rpc, version: program.version },
-    cookieFile: join(dir, 'regtest', '.cookie'),
+    cookieFile: join(dir, chain, '.cookie'),
     zmq: { rawblock: url(block), rawtx: url(tx), sequence: url(sequence) },
     pid: () => child.pid,
     /** Ends the node gracefully and keeps its data, so that `up` brings it back on the same ports. */
@@ -220,17 +223,17 @@ async function startOnce({ program, dir, removeDir, args, ports, password }) {
 }
 
 /**
- * A private regtest node on free loopback ports, ready to be asked. `dir` keeps its data in that folder; without it a
- * temporary folder is used and removed. Whatever happens to this process, the node does not outlive it.
+ * A private node on free loopback ports, ready to be asked, on regtest or on a signet of its own. `dir` keeps its data in
+ * that folder; without it a temporary folder is used and removed. Whatever happens to this process, the node does not outlive it.
  */
-export async function startBitcoind({ dir, args = [], log = () => undefined, program } = {}) {
+export async function startBitcoind({ chain = 'regtest', dir, args = [], log = () => undefined, program } = {}) {
   const found = program ?? (await findBitcoind({ log }));
   for (let attempt = 1; ; attempt += 1) {
     const home = dir ?? (await mkdtemp(join(tmpdir(), 'sparkle-bitcoind-')));
     await mkdir(home, { recursive: true });
     try {
       return await startOnce({
-        ...{ program: found, dir: home, removeDir: dir === undefined, args },
+        ...{ program: found, chain, dir: home, removeDir: dir === undefined, args },
         ports: await freePorts(5),
         password: randomBytes(16).toString('hex'),
       });

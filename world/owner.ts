@@ -39,9 +39,10 @@ export class Owner {
       Number(vout),
     ]);
     const payoutAddress = await this.address();
+    const { network } = this.#regtest;
     const unsigned = buildListing({
-      ...{ network: 'regtest', inscriptionId, offsetSats: 0n, priceSats, payoutAddress },
-      source: { outpoint, valueSats, script: scriptOf(scriptPubKey.address) },
+      ...{ network, inscriptionId, offsetSats: 0n, priceSats, payoutAddress },
+      source: { outpoint, valueSats, script: scriptOf(scriptPubKey.address, network) },
     });
     const process = [unsigned, true, 'SINGLE|ANYONECANPAY', true, true];
     const { psbt } = await this.#regtest.rpc<Processed>('walletprocesspsbt', process, this.#wallet);
@@ -52,7 +53,11 @@ export class Owner {
   async listed({ text, priceSats }: { text: string; priceSats: bigint }): Promise<Listed & { payoutAddress: string }> {
     const inscribed = await this.inscribe(text);
     const { psbt, payoutAddress } = await this.list(inscribed, priceSats);
-    return { inscribed, payoutAddress, fill: { listing: readListing({ psbt, network: 'regtest' }), payouts: [] } };
+    return {
+      inscribed,
+      payoutAddress,
+      fill: { listing: readListing({ psbt, network: this.#regtest.network }), payouts: [] },
+    };
   }
 
   /** Moves what he has listed: the listing is good for nothing from now on. */

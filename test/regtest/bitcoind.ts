@@ -1,8 +1,10 @@
 import { Address, OutScript } from '@scure/btc-signer';
 import { hex } from '@scure/base';
-import { networks } from 'sparkle-protocol/protocol/network';
+import { type NetworkName, networks } from 'sparkle-protocol/protocol/network';
 import { findBitcoind, startBitcoind, type Bitcoind, type BitcoindProgram } from '../../scripts/bitcoind.mjs';
 import { commitOutput, commitSats, revealTransaction, type Envelope } from './inscribe.ts';
+import { minerDescriptor, signetBlocks } from './signet-blocks.ts';
+import nonces from './signet-nonces.json' with { type: 'json' };
 
 const MINER = 'miner';
 /** So many that the miner has coins to spend after a deep reorg too; coinbases mature after 100 blocks. */
@@ -34,6 +36,8 @@ export const withoutBitcoind: string | false = 'reason' in found ? found.reason 
 export type Inscribed = { inscriptionId: string; txid: string; outpoint: string; satpoint: string; valueSats: bigint };
 
 export type Regtest = {
+  /** The network that its addresses are of. */
+  network: NetworkName;
   node: Bitcoind;
   rpc: Bitcoind['rpc'];
   height(): Promise<number>;
@@ -67,14 +71,17 @@ const regtestAddress = Address(networks.regtest.address);
 
 /** The address of a script (hex) on regtest, and back: tests speak of scripts, the node's wallet of addresses. */
 export const addressOf = (script: string): string => regtestAddress.encode(OutScript.decode(hex.decode(script)));
-export const scriptOf = (address: string): string => hex.encode(OutScript.encode(regtestAddress.decode(address)));
+export const scriptOf = (address: string, network: NetworkName = 'regtest'): string =>
+  hex.encode(OutScript.encode(Address(networks[network].address).decode(address)));
 
 type Output = { n: number; scriptPubKey: { hex: string } };
 
-async function payFromMiner(rpc: Bitcoind['rpc'], { to, sats }: { to: string; sats: bigint }): Promise<string> {
+type Paying = Pick<Regtest, 'rpc' | 'network'>;
+
+async function payFromMiner({ rpc, network }: Paying, { to, sats }: { to: string; sats: bigint }): Promise<string> {
   const txid = await rpc<string>('sendtoaddress', [to, btc(sats)], MINER);
   const tx = await rpc<{ vout: Output[] }>('getrawtransaction', [txid, 1]);
-  const output = tx.vout.find(({ scriptPubKey }) => scriptPubKey.hex === scriptOf(to));
+  const output = tx.vout.find(({ scriptPubKey }) => scriptPubKey.hex === scriptOf(to, network));
   if (output === undefined) throw new Error(`the payment ${txid} has no output to ${to}`);
   return `${txid}:${output.n}`;
 }
@@ -89,13 +96,13 @@ async function reorgBy(rpc: Bitcoind['rpc'], depth: number, mempool: 'mined' | '
 }
 
 async function reveal(
-  regtest: Pick<Regtest, 'rpc' | 'mine' | 'generateBlock'>,
+  regtest: Paying & Pick<Regtest, 'mine' | 'generateBlock'>,
   { envelopes, outputs }: Parameters<Regtest['inscribeMany']>[0],
 ): Promise<string> {
-  const commit = commitOutput(envelopes);
+  const commit = commitOutput(envelopes, regtest.network);
   const paid = outputs.reduce((sum, output) => sum + output.valueSats, 0n);
   const valueSats = commitSats(paid, envelopes);
-  const outpoint = await payFromMiner(regtest.rpc, { to: commit.address, sats: valueSats });
+  const outpoint = await payFromMiner(regtest, { to: commit.address, sats: valueSats });
   await regtest.mine(1);
   const { raw, txid } = revealTransaction({ commit, outpoint, valueSats, outputs });
   // Knots refuses OP_IF in tapscript as policy; consensus does not.
@@ -105,14 +112,23 @@ async function reveal(
 
 export type RegtestOptions = { args?: string[]; dir?: string; blocks?: number };
 
-/**
- * A private Bitcoin for one test file: a node with a miner that has coins. Call `stop` in `after`; a process that
- * forgets it or is killed leaves nothing behind either. `args` are further arguments of the node. `blocks` are mined at the
- * start, more than 100 for the miner to have a coin.
- */
-export async function startRegtest({ blocks = FIRST_BLOCKS, ...options }: RegtestOptions = {}): Promise<Regtest> {
-  if ('reason' in found) throw new Error(found.reason);
-  const node = await startBitcoind({ program: found.program, ...options });
+/** Tries of nonces for one block: on regtest the second is good, a signet wants millions. */
+const MOST_TRIES = 2_000_000_000;
+/** A node ends `generateblock` after a million nonces, too few for most blocks of a signet: another coinbase, another try. */
+const TOO_FEW_NONCES = /Failed to make block/;
+
+async function blockOf(rpc: Bitcoind['rpc'], transactions: string[]): Promise<string> {
+  for (;;)
+    try {
+      const to = await rpc<string>('getnewaddress', [], MINER);
+      return (await rpc<{ hash: string }>('generateblock', [to, transactions])).hash;
+    } catch (error) {
+      if (!TOO_FEW_NONCES.test(String(error))) throw error;
+    }
+}
+
+/** A node of a private chain and its miner, whose wallet is there. */
+function chainOver(node: Bitcoind, network: NetworkName): Regtest {
   const { rpc } = node;
   const address = (wallet = MINER): Promise<string> => rpc<string>('getnewaddress', [], wallet);
   const wallet = async (name: string): Promise<string> => {
@@ -121,20 +137,16 @@ export async function startRegtest({ blocks = FIRST_BLOCKS, ...options }: Regtes
     return name;
   };
   const mine: Regtest['mine'] = async (blocks, to) =>
-    rpc<string[]>('generatetoaddress', [blocks, to ?? (await address())]);
-  const generateBlock: Regtest['generateBlock'] = async (transactions) =>
-    (await rpc<{ hash: string }>('generateblock', [await address(), transactions])).hash;
-  const base = { rpc, mine, generateBlock };
-  await wallet(MINER);
-  await mine(blocks);
+    rpc<string[]>('generatetoaddress', [blocks, to ?? (await address()), MOST_TRIES]);
+  const base = { rpc, network, mine, generateBlock: (transactions: string[]) => blockOf(rpc, transactions) };
+  const pay: Regtest['pay'] = (payment) => payFromMiner(base, payment);
   return {
-    ...{ node, ...base, wallet, address },
+    ...{ node, ...base, wallet, address, pay },
     height: () => rpc<number>('getblockcount'),
     reorg: ({ depth, mempool }) => reorgBy(rpc, depth, mempool),
-    pay: (payment) => payFromMiner(rpc, payment),
     async fundedWallet({ name, sats }) {
       await wallet(name);
-      await payFromMiner(rpc, { to: await address(name), sats });
+      await pay({ to: await address(name), sats });
       await mine(1);
       return name;
     },
@@ -148,4 +160,34 @@ export async function startRegtest({ blocks = FIRST_BLOCKS, ...options }: Regtes
     inscribeMany: (many) => reveal(base, many),
     stop: () => node.stop(),
   };
+}
+
+/**
+ * A private Bitcoin for one test file: a node with a miner that has coins. Call `stop` in `after`; a process that
+ * forgets it or is killed leaves nothing behind either. `args` are further arguments of the node. `blocks` are mined at the
+ * start, more than 100 for the miner to have a coin.
+ */
+export async function startRegtest({ blocks = FIRST_BLOCKS, ...options }: RegtestOptions = {}): Promise<Regtest> {
+  if ('reason' in found) throw new Error(found.reason);
+  const regtest = chainOver(await startBitcoind({ program: found.program, ...options }), 'regtest');
+  await regtest.wallet(MINER);
+  await regtest.mine(blocks);
+  return regtest;
+}
+
+/**
+ * The same on a signet of its own, which asks for work: each block that is mined takes a second or two. The first, with
+ * mature coins of the miner, are those of `signetBlocks`; one more tells everybody that the chain is up to date.
+ */
+export async function startSignet(options: Pick<RegtestOptions, 'args'> = {}): Promise<Regtest> {
+  if ('reason' in found) throw new Error(found.reason);
+  const signet = chainOver(await startBitcoind({ program: found.program, chain: 'signet', ...options }), 'signet');
+  const { rpc } = signet;
+  await signet.wallet(MINER);
+  const { checksum } = await rpc<{ checksum: string }>('getdescriptorinfo', [minerDescriptor]);
+  // Before the blocks: what a wallet does not know when a block comes it would have to look for.
+  await rpc('importdescriptors', [[{ desc: `${minerDescriptor}#${checksum}`, timestamp: 0 }]], MINER);
+  for (const raw of signetBlocks(nonces)) await rpc('submitblock', [raw]);
+  await signet.mine(1);
+  return signet;
 }

@@ -4,10 +4,9 @@ import { p2tr } from '@scure/btc-signer/payment.js';
 import { TaprootControlBlock } from '@scure/btc-signer/psbt.js';
 import { Address, OutScript, Script } from '@scure/btc-signer';
 import { Transaction } from '@scure/btc-signer/transaction.js';
-import { networks } from 'sparkle-protocol/protocol/network';
+import { type NetworkName, networks } from 'sparkle-protocol/protocol/network';
 
 const REVEAL_FEE_SATS = 2_000n;
-const address = Address(networks.regtest.address);
 
 /** A key of no worth: whoever reads this file can spend what it holds, which is one commit output on a private chain. */
 const commitKey = new Uint8Array(32).fill(7);
@@ -35,11 +34,11 @@ function envelopeScript({ body, contentType, pointer }: Envelope): Uint8Array {
 }
 
 /** The output to be paid first. Its script leaf carries the envelopes and shows them when it is spent. */
-export function commitOutput(envelopes: readonly Envelope[]) {
+export function commitOutput(envelopes: readonly Envelope[], network: NetworkName = 'regtest') {
   const head = Script.encode([schnorr.getPublicKey(commitKey), 'CHECKSIG']);
   const leaf = Uint8Array.from([head, ...envelopes.map(envelopeScript)].flatMap((part) => [...part]));
-  const payment = p2tr(undefined, { script: leaf, leafVersion: 0xc0 }, networks.regtest.address, true);
-  return { address: payment.address, leaf, payment };
+  const payment = p2tr(undefined, { script: leaf, leafVersion: 0xc0 }, networks[network].address, true);
+  return { address: payment.address, leaf, payment, network };
 }
 
 /** The reveal: spends the commit output and puts its sats, less the fee, on `outputs` in order. Returns raw and txid. */
@@ -49,7 +48,8 @@ export function revealTransaction(input: {
   valueSats: bigint;
   outputs: readonly { address: string; valueSats: bigint }[];
 }): { raw: string; txid: string } {
-  const { leaf, payment } = input.commit;
+  const { leaf, payment, network } = input.commit;
+  const address = Address(networks[network].address);
   const [txid, index] = input.outpoint.split(':');
   const tx = new Transaction({ allowUnknownInputs: true, allowUnknownOutputs: true });
   tx.addInput({

@@ -13,6 +13,7 @@ import {
   openChannel,
   type AuthenticatedLnd,
 } from 'lightning';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import { freePorts } from '../../scripts/ports.mjs';
 import type { Regtest } from './bitcoind.ts';
 import { KeptProcess, newFolder, until } from './kept-process.ts';
@@ -49,7 +50,7 @@ function flagsFor({ regtest, dir, name, ports }: { regtest: Regtest; dir: string
   return [
     ...[`--lnddir=${dir}`, '--noseedbackup', `--alias=${name}`, '--norest', '--nobootstrap', '--debuglevel=warn'],
     ...[`--rpclisten=127.0.0.1:${rpc}`, `--listen=127.0.0.1:${peers}`],
-    ...['--bitcoin.regtest', '--bitcoin.node=bitcoind', `--bitcoind.rpchost=127.0.0.1:${rpcPort}`],
+    ...[`--bitcoin.${regtest.network}`, '--bitcoin.node=bitcoind', `--bitcoind.rpchost=127.0.0.1:${rpcPort}`],
     ...[`--bitcoind.rpcuser=${rpcUser}`, `--bitcoind.rpcpass=${rpcPassword}`],
     ...[`--bitcoind.zmqpubrawblock=${zmq.rawblock}`, `--bitcoind.zmqpubrawtx=${zmq.rawtx}`],
     // Nothing here waits for what waits on a real network: confirmations, gossip, the next try to reach a peer.
@@ -82,12 +83,12 @@ class LndProcess {
   readonly macaroonPath: string;
   lnd: AuthenticatedLnd | undefined;
 
-  constructor(of: { command: string; args: string[]; dir: string; rpcPort: number }) {
-    const { command, args, dir, rpcPort } = of;
+  constructor(of: { command: string; args: string[]; dir: string; rpcPort: number; network: NetworkName }) {
+    const { command, args, dir, rpcPort, network } = of;
     this.process = new KeptProcess({ title: 'LND', command, args, dir });
     this.rpcPort = rpcPort;
     this.certPath = join(dir, 'tls.cert');
-    this.macaroonPath = join(dir, 'data/chain/bitcoin/regtest/admin.macaroon');
+    this.macaroonPath = join(dir, 'data/chain/bitcoin', network, 'admin.macaroon');
   }
 
   async up(regtest: Regtest): Promise<string> {
@@ -118,7 +119,7 @@ export async function startLnd(of: { regtest: Regtest; name: string; args?: read
   const ports = await freePorts(2);
   const [rpcPort = 0, peerPort = 0] = ports;
   const flags = [...part.args, ...flagsFor({ regtest, dir, name, ports }), ...args];
-  const node = new LndProcess({ command: part.command, args: flags, dir, rpcPort });
+  const node = new LndProcess({ command: part.command, args: flags, dir, rpcPort, network: regtest.network });
   const nodeId = await node.process.begin(() => node.up(regtest));
   const up = async (): Promise<void> => void (await node.up(regtest));
   const kill = (): Promise<void> => node.process.end('SIGKILL');
