@@ -27,6 +27,7 @@ type Opening = {
   port?: number;
   listers?: ServiceParts['config']['listers'];
   limits?: HouseLimits;
+  royalties?: ServiceParts['config']['royalties'];
   /** An empty database; a SQLite file of its own unless given. */
   databaseUrl?: string;
 };
@@ -41,16 +42,9 @@ export class House {
   #end: () => Promise<void> = async () => {};
   readonly #guests: (() => Promise<void>)[] = [];
 
-  static async open(
-    party: Party,
-    {
-      port: wanted,
-      listers = 'anyone',
-      limits = houseLimits,
-      databaseUrl,
-      ...change
-    }: Partial<ServiceParts> & Opening = {},
-  ): Promise<House> {
+  static async open(party: Party, given: Partial<ServiceParts> & Opening = {}): Promise<House> {
+    const { port: wanted, databaseUrl, listers = 'anyone', limits = houseLimits, ...rest } = given;
+    const { royalties = config.royalties, ...change } = rest;
     const house = new House();
     const url = databaseUrl ?? `sqlite:${join(house.#folder, 'coordinator.sqlite')}`;
     const database = await openDatabase({ url, network: 'regtest' });
@@ -63,7 +57,7 @@ export class House {
     // What clients sign names it.
     const api = { ...config.api, port, publicUrl: `http://127.0.0.1:${port}` };
     house.service = await Service.open({
-      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers, limits } },
+      ...{ database, chain, wallet, lightning, ordinals, log, config: { ...config, api, listers, limits, royalties } },
       ...{ seed: rescueSeed(PHRASE), clock: systemClock(), version: '2.0.0', tickMilliseconds: 1_000 },
       // The node, the buyer and the seller share the machine with it: nobody is sent away because it is slow.
       pressure: noPressureLimits,
@@ -122,6 +116,7 @@ export const config: Omit<ServiceParts['config'], 'listers'> = {
     ...{ trustedProxies: [], corsOrigins: [] },
   },
   fees: { fixedSats: 1_000n, bps: 100 },
+  royalties: { overLightning: false, routeFeeBps: 100, privateOrigins: [] },
   limits: houseLimits,
   ratesPerMinute: { quote: 1_000, create: 1_000, read: 10_000, auth: 1_000 },
   idempotencySeconds: 3_600,

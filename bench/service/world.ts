@@ -81,6 +81,7 @@ const config: ServiceParts['config'] = {
     corsOrigins: [],
   },
   fees: { fixedSats: 1_000n, bps: 100 },
+  royalties: { overLightning: false, routeFeeBps: 100, privateOrigins: [] },
   limits: {
     ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n, forwardSats: 0n },
     ...{ maxOpenHoldsPerBuyer: UNBOUNDED, maxOpenTrades: UNBOUNDED, quoteTtlSeconds: 90, claimWindowBlocks: 72 },

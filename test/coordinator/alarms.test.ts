@@ -14,7 +14,7 @@ function codes(): string[] {
       .flatMap((name) => {
         const text = readFileSync(join(root, folder, name), 'utf8');
         const alerts = text.matchAll(/do: 'alert',[^}]*?code: '(\w+)'/g);
-        const logged = text.matchAll(/level: 'page', code: '(\w+)'/g);
+        const logged = text.matchAll(/level: '(?:warn|page)', code: '(\w+)'/g);
         const ofGuardian = name.endsWith('guardian.ts') ? text.matchAll(/(?:code: |#seen\()'(\w+)'/g) : [];
         return [...alerts, ...logged, ...ofGuardian].map(([, code = '']) => code);
       }),

@@ -16,11 +16,14 @@ import type { Clock } from 'sparkle-protocol/trader/clock';
 import { type Database, openDatabase } from '../../packages/coordinator/src/database.ts';
 import { noPressureLimits } from '../../packages/coordinator/src/limits.ts';
 import { createLog } from '../../packages/coordinator/src/log.ts';
-import { Service } from '../../packages/coordinator/src/service.ts';
+import { Ledger } from '../../packages/coordinator/src/ledger.ts';
+import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
 import { config } from '../../world/house.ts';
 import { commitOutput, commitSats, revealTransaction } from '../regtest/inscribe.ts';
 import { buyerWith, checkoutBody, listingBody } from './buyer-http.ts';
 
+/** From which the keys of its Lightning nodes follow. */
+export const BOOTH_SEED = 'booth';
 export const ASKED_SATS = 60_000n;
 const NOW = 1_800_000_000;
 const POSTAGE_SATS = 10_000n;
@@ -46,6 +49,9 @@ export type Tamper = {
 };
 export type Bought = { quote: QuoteWire; keys: TradeKeys; prepared: PreparedWire };
 
+/** What its operator has decided otherwise, and how services of Lightning addresses are reached. */
+type Decided = Partial<Pick<ServiceParts['config'], 'fees' | 'royalties'> & Pick<ServiceParts, 'lnurlReach'>>;
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
@@ -55,7 +61,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export class Booth {
   readonly chain: MemoryChain;
   readonly network: MemoryNetwork;
-  readonly nodes: { coordinator: MemoryNode; buyer: MemoryNode; stranger: MemoryNode };
+  readonly nodes: { coordinator: MemoryNode; buyer: MemoryNode; stranger: MemoryNode; creator: MemoryNode };
   readonly clock: Clock;
   readonly url = 'http://127.0.0.1:8080';
   readonly #folder = mkdtempSync(join(tmpdir(), 'sparkle-booth-'));
@@ -72,12 +78,13 @@ export class Booth {
       every: () => () => {},
     };
     this.chain = memoryChain({ network: 'regtest', seed: 7, nowSeconds: () => this.nowSeconds() });
-    this.network = memoryNetwork({ network: 'regtest', seed: 'booth', height: 200, nowSeconds: NOW });
+    this.network = memoryNetwork({ network: 'regtest', seed: BOOTH_SEED, height: 200, nowSeconds: NOW });
     const node = (name: string) => this.network.addNode({ name, balanceMsat: 2_000_000_000n });
-    this.nodes = { coordinator: node('coordinator'), buyer: node('buyer'), stranger: node('stranger') };
+    const strangers = { stranger: node('stranger'), creator: node('creator') };
+    this.nodes = { coordinator: node('coordinator'), buyer: node('buyer'), ...strangers };
   }
 
-  static async open(fees = config.fees): Promise<Booth> {
+  static async open({ fees = config.fees, royalties = config.royalties, ...change }: Decided = {}): Promise<Booth> {
     const booth = new Booth();
     booth.#startHeight = (await booth.chain.tip()).height;
     booth.network.setHeight(booth.#startHeight);
@@ -90,9 +97,9 @@ export class Booth {
     booth.service = await Service.open({
       ...{ chain: chain.control.peer(), wallet, clock, database: booth.#database, seed: seeds.coordinator },
       ...{ lightning: booth.nodes.coordinator.lightning, ordinals: memoryOrdinals({ chain }) },
-      config: { ...config, fees, api: { ...config.api, publicUrl: booth.url }, listers: 'anyone' },
+      config: { ...config, fees, royalties, api: { ...config.api, publicUrl: booth.url }, listers: 'anyone' },
       ...{ log: createLog({ level: 'silent' }), version: '2.0.0' },
-      ...{ tickMilliseconds: 60_000, pressure: noPressureLimits },
+      ...{ tickMilliseconds: 60_000, pressure: noPressureLimits, ...change },
     });
     return booth;
   }
@@ -101,6 +108,10 @@ export class Booth {
     await this.service.close();
     await this.#database.close();
     rmSync(this.#folder, { recursive: true });
+  }
+
+  get ledger(): Ledger {
+    return new Ledger(this.#database);
   }
 
   get coordinatorKey(): { public: string; secret: Uint8Array } {

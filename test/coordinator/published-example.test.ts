@@ -115,7 +115,7 @@ class ExampleWallet {
 }
 
 test('the published JavaScript example runs as it is: it prepares, asks again and again, and says that the transfer is complete', async () => {
-  const booth = await Booth.open({ fixedSats: MARKET_FEE_SATS, bps: 0 });
+  const booth = await Booth.open({ fees: { fixedSats: MARKET_FEE_SATS, bps: 0 } });
   const artist = { label: 'artist', address: keyPath.address };
   const royalties = { bps: ROYALTY_BPS, recipients: [artist] };
   const genesis = { p: 'sparkle', op: 'genesis', collection: { name: 'Stars' }, royalties };

@@ -1,5 +1,6 @@
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { type Deadline, nextDeadline, type Urgency, urgencyOf } from './guardian-deadline.ts';
+import type { Payout } from './payout.ts';
 import type { Health } from './routes/ops.ts';
 
 /** A live trade as an operator sees it: nothing by which anybody could move money. */
@@ -16,6 +17,23 @@ export type AdminTrade = {
 /** A delivery that was given up. */
 export type DeadLetter = { seq: number; hook_id: string; attempts: number; body: string };
 
+/** A royalty that is owed over Lightning and not paid yet. */
+export type OwedRoyalty = {
+  trade_id: string;
+  to: string;
+  sats: string;
+  state: 'owed' | 'paying';
+  attempts: number;
+  /** Unix seconds. */
+  since: number;
+  why: string;
+};
+
+export const owedRoyalties = (payouts: readonly Payout[]): OwedRoyalty[] =>
+  payouts.flatMap(({ tradeId, to, amountSats, state, attempts, owedAt: since, why }) =>
+    state === 'paid' ? [] : [{ trade_id: tradeId, to, sats: String(amountSats), state, attempts, since, why }],
+  );
+
 /** Amounts of sats as decimal text, by what they are. */
 export type Reserve = Readonly<Record<string, string>>;
 
@@ -25,6 +43,7 @@ export type OperatorView = {
   reserve: Reserve | undefined;
   trades: readonly AdminTrade[] | undefined;
   deadLetters: readonly DeadLetter[] | undefined;
+  owed: readonly OwedRoyalty[] | undefined;
 };
 
 function viewOf(trade: Trade, height: number | undefined): AdminTrade {

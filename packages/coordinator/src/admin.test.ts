@@ -6,7 +6,7 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { HEIGHT, holdSeller, holdTerms } from 'sparkle-protocol/protocol/trade/fixtures.suite';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { adminApp, type AdminParts } from './admin.ts';
-import type { AdminTrade } from './admin-view.ts';
+import type { AdminTrade, OwedRoyalty } from './admin-view.ts';
 import { monthWire } from './ledger-report.ts';
 import { createLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -22,8 +22,14 @@ const PATHS = [
   '/admin/trades',
   '/admin/dead-letters',
   '/admin/reserve',
+  '/admin/royalties',
   '/admin/report?month=2026-11',
 ];
+
+const OWED: OwedRoyalty = {
+  ...{ trade_id: 't9', to: `${EVIL}@example.com`, sats: '3000', state: 'owed', attempts: 12, since: 1_800_000_000 },
+  why: 'lightning_unavailable: unreachable',
+};
 
 const HEALTH: Health = {
   status: 'ok',
@@ -54,6 +60,7 @@ function service(
         replayed.push(seq);
       },
     },
+    owedRoyalties: async () => [OWED],
     report: async ({ month }) => monthWire({ month, rows: [] }),
     backup: async () => ({ bytes: 4, stream: Readable.from([Buffer.from('copy')]) }),
     ...change,
@@ -103,6 +110,11 @@ test('a page of another site may not use the token that the browser knows', asyn
   assert.deepEqual(replayed, []);
 });
 
+test('royalties that are owed are listed with whom they are owed to, and why', async () => {
+  const answer = await service().app.inject({ url: '/admin/royalties', headers: BEARER });
+  assert.deepEqual(answer.json(), { owed: [OWED] });
+});
+
 test('trades are listed by their deadlines, and without anything that moves money', async () => {
   const answer = await service().app.inject({ url: '/admin/trades', headers: BEARER });
   const { trades } = answer.json<{ trades: AdminTrade[] }>();
@@ -132,10 +144,11 @@ test('a dead letter is sent again by its number', async () => {
 
 test('the status page is there although everything that it shows is away, and says what', async () => {
   const away = () => Promise.reject(new SparkleError('chain_unavailable', 'the node does not answer'));
-  const { app } = service([], { reserve: away, liveTrades: away, deadLetters: { list: away, replay: away } });
+  const letters = { list: away, replay: away };
+  const { app } = service([], { reserve: away, liveTrades: away, deadLetters: letters, owedRoyalties: away });
   const { statusCode, body } = await app.inject({ url: '/', headers: BEARER });
   assert.equal(statusCode, 200);
-  assert.equal(body.match(/cannot be asked now/g)?.length, 3);
+  assert.equal(body.match(/cannot be asked now/g)?.length, 4);
   assert.match(body, /Live trades: unknown/);
   assert.match(body, /Bitcoin node/);
 });
@@ -145,7 +158,15 @@ test('the status page shows all and lets nothing that it shows become part of it
   assert.match(String(headers['content-type']), /^text\/html/);
   assert.doesNotMatch(body, /<script|onload|https?:/i);
   assert.match(body, /&lt;script&gt;alert\(&#39;1&#39;\)&lt;\/script&gt;&quot;&amp;/);
-  for (const shown of ['payment accepted', 'claim or refund', '10000000', holdTerms.tradeId, '2.0.0'])
+  for (const shown of [
+    'payment accepted',
+    'claim or refund',
+    '10000000',
+    holdTerms.tradeId,
+    '2.0.0',
+    '3000',
+    'unreachable',
+  ])
     assert.match(body, new RegExp(shown));
   assert.match(String(headers['content-security-policy']), /style-src 'sha256-[A-Za-z0-9+/=]+'; base-uri 'none'/);
 });

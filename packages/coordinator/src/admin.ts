@@ -5,7 +5,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { z } from 'zod';
-import { type DeadLetter, type Reserve, viewsOf } from './admin-view.ts';
+import { type DeadLetter, type OwedRoyalty, type Reserve, viewsOf } from './admin-view.ts';
 import { pageHeaders } from './html.ts';
 import { serverOptions } from './limits.ts';
 import { installJson } from './limits-json.ts';
@@ -23,6 +23,7 @@ export type AdminParts = {
   health(): Promise<Health>;
   liveTrades(): Promise<readonly Trade[]>;
   reserve(): Promise<Reserve>;
+  owedRoyalties(): Promise<readonly OwedRoyalty[]>;
   deadLetters: {
     list(): Promise<readonly DeadLetter[]>;
     /** Makes it due again. Throws `not_found`. */
@@ -97,13 +98,14 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   installProblems(app);
   installJson(app);
   installGate(app, parts.token);
-  const { metrics, health, liveTrades, reserve, deadLetters, backup } = parts;
+  const { metrics, health, liveTrades, reserve, deadLetters, owedRoyalties, backup } = parts;
 
   const trades = async (now = health()) => viewsOf(await liveTrades(), (await now).bitcoin.block_height ?? undefined);
 
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/admin/trades', async () => ({ trades: await trades() }));
   app.get('/admin/reserve', reserve);
+  app.get('/admin/royalties', async () => ({ owed: await owedRoyalties() }));
   app.get('/admin/dead-letters', async () => ({ dead_letters: await deadLetters.list() }));
   installAsked(app, parts);
   app.post('/admin/backup', async (_, reply) => {
@@ -112,9 +114,9 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   });
   app.get('/', async (_, reply) => {
     const now = health();
-    const asked = [known(reserve()), known(trades(now)), known(deadLetters.list())] as const;
-    const [reserves, live, letters] = await Promise.all(asked);
-    const view = { health: await now, reserve: reserves, trades: live, deadLetters: letters };
+    const asked = [known(reserve()), known(trades(now)), known(deadLetters.list()), known(owedRoyalties())] as const;
+    const [reserves, live, letters, owed] = await Promise.all(asked);
+    const view = { health: await now, reserve: reserves, trades: live, deadLetters: letters, owed };
     return reply.headers(pageHeaders).send(statusPage(view));
   });
   return app;

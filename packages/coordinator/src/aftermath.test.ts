@@ -4,19 +4,20 @@ import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { Aftermath, type AftermathParts } from './aftermath.ts';
 
 const REFUND = 'aa'.repeat(32);
-const item = { offerId: 'o1', inscriptionId: `${'bb'.repeat(32)}i0`, priceSats: 50_000n, state: 'taken' };
 const refunded = {
   ...{ role: 'seller', mode: 'hold-first', state: 'ended', outcome: 'refunded', tradeId: 't1', txid: REFUND },
   offer: { fill: { payouts: [{ script: '51', valueSats: 700n }] } },
 } as unknown as Trade;
 
+const owed = [{ to: 'artist@example.com', valueSats: 300n }];
+const item = { offerId: 'o1', inscriptionId: `${'bb'.repeat(32)}i0`, priceSats: 50_000n, state: 'taken', listing: {} };
 /** A trade that was refunded in block 100, whose inscription lies where the index says, at its height. */
 function world(of: { satpoint: string; atHeight: number }) {
   const listed: unknown[] = [];
   const moves: string[] = [];
   const lines: [Record<string, unknown>, string][] = [];
   const state = { ...of, isClosed: false };
-  const checkout = { tradeId: 't1', checkoutId: 'c1', offerId: 'o1', state: 'open', expiresAt: 0 };
+  const checkout = { tradeId: 't1', checkoutId: 'c1', offerId: 'o1', state: 'open', expiresAt: 0, owed };
   const parts = {
     trader: { trade: async () => refunded },
     chain: {
@@ -40,11 +41,13 @@ function world(of: { satpoint: string; atHeight: number }) {
   return { aftermath: new Aftermath(parts as unknown as AftermathParts), listed, moves, lines, state };
 }
 
-test('an inscription that a buyer left is for sale again where the refund put it, for what it has cost', async () => {
+test('an inscription that a buyer left is for sale again where the refund put it, for what it has cost, and with what its creator was to get', async () => {
   const { aftermath, listed, moves, lines } = world({ satpoint: `${REFUND}:0:7`, atHeight: 105 });
   await aftermath.catchUp();
   const place = { outpoint: `${REFUND}:0`, offsetSats: 7n, valueSats: 546n };
-  assert.deepEqual(listed, [{ inscriptionId: item.inscriptionId, priceSats: 50_700n, ...place, expiresAt: 1_060 }]);
+  assert.deepEqual(listed, [
+    { inscriptionId: item.inscriptionId, priceSats: 50_700n, owed, ...place, expiresAt: 1_060 },
+  ]);
   assert.deepEqual([moves, lines], [['gone'], []]);
 });
 

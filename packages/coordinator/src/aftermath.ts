@@ -9,6 +9,7 @@ import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkout, Checkouts } from './checkouts.ts';
 import { isSale } from './desk.ts';
 import type { Item, Listings } from './listings.ts';
+import type { Payouts } from './payouts.ts';
 
 export type AftermathParts = {
   trader: Pick<Trader, 'trade' | 'abort' | 'onChange'>;
@@ -16,6 +17,7 @@ export type AftermathParts = {
   ordinals: Pick<Ordinals, 'locate'>;
   listings: Listings;
   checkouts: Checkouts;
+  payouts: Pick<Payouts, 'owe'>;
   /** What is logged here with `level: 'page'` reaches a human. */
   log: Log;
   /** How long an item that came back is for sale again. */
@@ -109,23 +111,32 @@ export class Aftermath {
   }
 
   async #over(checkout: Checkout, trade: Ended): Promise<void> {
-    const { listings, checkouts } = this.#parts;
+    const { checkouts } = this.#parts;
     const { offerId, checkoutId } = checkout;
-    if (trade.outcome === 'traded') await listings.move({ offerId, from: ['open', 'taken'], to: 'sold' });
+    if (trade.outcome === 'traded') await this.#sold(checkout, trade);
     else if (trade.outcome === 'refunded') await this.#leftWithUs(checkout, trade);
     else await this.#backOnTheShelf(offerId);
     await checkouts.close(checkoutId);
   }
 
+  /** A trade that was paid and delivered owes what was charged for its creator; one without a delivery owes nobody. */
+  async #sold({ offerId, tradeId, owed }: Checkout, { txid }: Ended): Promise<void> {
+    const { listings, payouts } = this.#parts;
+    await listings.move({ offerId, from: ['open', 'taken'], to: 'sold' });
+    if (txid !== undefined) await payouts.owe(tradeId, owed);
+  }
+
   /** The buyer walked away: the inscription was paid for, is ours now, and is for sale again at what it cost. */
-  async #leftWithUs({ offerId }: Checkout, trade: Ended): Promise<void> {
+  async #leftWithUs({ offerId, owed: charged }: Checkout, trade: Ended): Promise<void> {
     const { listings } = this.#parts;
     const item = await listings.byId(offerId);
     if (item === undefined) return;
+    // What was to be paid over Lightning was not: whoever buys it next is charged for it.
+    const owed = item.listing === undefined ? (item.owed ?? []) : charged;
     const place = await this.#placeSince(item.inscriptionId, trade.txid ?? '');
     // What lies in an output of somebody else cannot be sold: who bought it would wait for nothing.
     if (readSatPoint(place).txid === trade.txid)
-      await this.#relist({ ...item, priceSats: item.priceSats + royaltyOf(trade) }, place);
+      await this.#relist({ ...item, owed, priceSats: item.priceSats + royaltyOf(trade) }, place);
     else this.#alarm(trade, place);
     // Last: whatever fails before is done again.
     await listings.move({ offerId, from: ['open', 'taken', 'withdrawn'], to: 'gone' });
@@ -147,16 +158,17 @@ export class Aftermath {
   }
 
   /** Puts an item of ours on the shelf where it lies now; once, however often it is done. */
-  async #relist(item: Pick<Item, 'inscriptionId' | 'priceSats'>, satpoint: string): Promise<void> {
+  async #relist(item: Pick<Item, 'inscriptionId' | 'priceSats' | 'owed'>, satpoint: string): Promise<void> {
     const { listings, chain, relistSeconds, nowSeconds } = this.#parts;
     const { txid, vout, offsetSats } = readSatPoint(satpoint);
     const outpoint = `${txid}:${vout}`;
     const unspent = await chain.unspent(outpoint);
     if (unspent === undefined) return;
-    const { inscriptionId, priceSats } = item;
+    const { inscriptionId, priceSats, owed = [] } = item;
     const { valueSats } = unspent;
     const expiresAt = nowSeconds() + relistSeconds;
-    await listings.addOwn({ inscriptionId, priceSats, outpoint, valueSats, offsetSats, expiresAt }).catch(isThere);
+    const own = { inscriptionId, priceSats, owed, outpoint, valueSats, offsetSats, expiresAt };
+    await listings.addOwn(own).catch(isThere);
   }
 
   /** Nothing moved: for sale again, unless the owner has spent it or somebody else holds it by now. */

@@ -6,8 +6,8 @@ import type { Booking, Line } from './ledger.ts';
 
 /**
  * What the coordinator has: coins of its wallet, items that it owns, locks it has built, sats in its channels. What it earns
- * stands below 0 in `sales`, what that costs above 0 in the rest. All together are 0, so that earnings less costs are what
- * it has.
+ * stands below 0 in `sales`, what that costs above 0 in the rest, and what it still owes for it below 0 in `owed_royalties`.
+ * All together are 0, so that earnings less costs are what it has less what it owes.
  */
 export const accounts = {
   coins: 'coins',
@@ -17,6 +17,7 @@ export const accounts = {
   sales: 'sales',
   sellers: 'sellers',
   royalties: 'royalties',
+  owedRoyalties: 'owed_royalties',
   delivered: 'delivered',
   chainFees: 'chain_fees',
   routingFees: 'routing_fees',
@@ -105,6 +106,27 @@ export const forwardedBooking = (of: Happening & { sellerSats: bigint; feeMsat: 
     { account: accounts.sellers, msat: of.sellerSats * MSAT },
     { account: accounts.routingFees, msat: of.feeMsat },
     { account: accounts.lightning, msat: -(of.sellerSats * MSAT + of.feeMsat) },
+  ],
+});
+
+type Royalty = { tradeId: string; payoutId: string; at: number; amountSats: bigint };
+
+/** The payment of a sale was settled, and with it a royalty is owed that is paid over Lightning. */
+export const royaltyOwedBooking = ({ tradeId, payoutId, at, amountSats }: Royalty): Booking => ({
+  ...{ tradeId, at, why: `royalty owed ${payoutId}` },
+  entries: [
+    { account: accounts.royalties, msat: amountSats * MSAT },
+    { account: accounts.owedRoyalties, msat: -(amountSats * MSAT) },
+  ],
+});
+
+/** It was paid, with what the way to the creator has cost. */
+export const royaltyPaidBooking = (of: Royalty & { feeMsat: bigint }): Booking => ({
+  ...{ tradeId: of.tradeId, at: of.at, why: `royalty paid ${of.payoutId}` },
+  entries: [
+    { account: accounts.owedRoyalties, msat: of.amountSats * MSAT },
+    { account: accounts.routingFees, msat: of.feeMsat },
+    { account: accounts.lightning, msat: -(of.amountSats * MSAT + of.feeMsat) },
   ],
 });
 

@@ -10,7 +10,7 @@ import { open } from './database.suite.ts';
 const pricing = { seller_sats: 1, creator_royalty_sats: 0, market_fee_sats: 0, estimated_l1_fee_sats: 0 };
 const checkoutOf = (tradeId: string): Checkout => ({
   ...{ checkoutId: `chk_${tradeId}`, tradeId, offerId: 'o1', inscriptionId: 'i', ordAddress: '', rail: 'lightning' },
-  ...{ pricing, totalSats: 1n, createdAt: 1, expiresAt: 2, heldAt: undefined, state: 'open' },
+  ...{ pricing, totalSats: 1n, owed: [], createdAt: 1, expiresAt: 2, heldAt: undefined, state: 'open' },
 });
 
 test('checkouts: what is to be followed up are those without a trade, and those whose trade no longer waits for its payment', async (context) => {

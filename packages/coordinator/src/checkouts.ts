@@ -5,6 +5,7 @@ import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
 import type { Tables as StoreTables } from 'sparkle-protocol/store/migrations';
 import { isTaken } from './database.ts';
 import type { ExchangeTables } from './migrations/0001-exchange.ts';
+import type { Owed } from './royalties.ts';
 
 /** What a buyer agreed to pay, each part of it; `checkoutId` is known to nobody but him. */
 export type Checkout = {
@@ -18,6 +19,8 @@ export type Checkout = {
   rail: PrepareWire['network'];
   pricing: PricingWire;
   totalSats: bigint;
+  /** What of the royalty is owed over Lightning once the sale is paid. */
+  owed: Owed[];
   createdAt: number;
   expiresAt: number;
   /** When all of the price was first seen to be held. */
@@ -26,10 +29,13 @@ export type Checkout = {
 };
 
 type Row = Selectable<ExchangeTables['checkout']>;
-type Body = Pick<Checkout, 'inscriptionId' | 'ordAddress' | 'rail' | 'pricing' | 'totalSats' | 'expiresAt'>;
+type Body = Pick<Checkout, 'inscriptionId' | 'ordAddress' | 'rail' | 'pricing' | 'totalSats' | 'owed' | 'expiresAt'>;
+
+/** What was written before royalties were paid over Lightning owes none. */
+const read = (body: string): Body => ({ owed: [], ...(decodeState(body) as Omit<Body, 'owed'>) });
 
 const checkoutOf = (row: Row): Checkout => ({
-  ...(decodeState(row.body) as Body),
+  ...read(row.body),
   checkoutId: row.checkout_id,
   tradeId: row.trade_id ?? '',
   offerId: row.offer_id,
@@ -53,8 +59,8 @@ export class Checkouts {
 
   /** Throws `duplicate_trade` for a trade id that was used before. */
   async add(checkout: Checkout): Promise<void> {
-    const { inscriptionId, ordAddress, rail, pricing, totalSats, expiresAt } = checkout;
-    const body: Body = { inscriptionId, ordAddress, rail, pricing, totalSats, expiresAt };
+    const { inscriptionId, ordAddress, rail, pricing, totalSats, owed, expiresAt } = checkout;
+    const body: Body = { inscriptionId, ordAddress, rail, pricing, totalSats, owed, expiresAt };
     const { checkoutId, tradeId, offerId, createdAt, state } = checkout;
     const { numInsertedOrUpdatedRows } = await this.#tables
       .insertInto('checkout')

@@ -74,6 +74,8 @@ function webhookRules(values: Read): string[] {
     complaints.push('WEBHOOK_SECRET must be given with WEBHOOK_URL; got nothing');
   if (values.NETWORK === 'mainnet' && values.WEBHOOK_PRIVATE_ORIGINS !== undefined)
     complaints.push('WEBHOOK_PRIVATE_ORIGINS must be absent on mainnet, where callers could reach into that network');
+  if (values.NETWORK === 'mainnet' && values.LNURL_PRIVATE_ORIGINS !== undefined)
+    complaints.push('LNURL_PRIVATE_ORIGINS must be absent on mainnet, where creators could reach into that network');
   return complaints;
 }
 

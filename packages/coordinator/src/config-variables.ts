@@ -99,6 +99,20 @@ export const variables = {
     '0',
     'Part of the price that is market fee.',
   ),
+  LIGHTNING_ROYALTIES: preset(
+    yesOrNo,
+    'no',
+    'Pay creators who have named a Lightning address alone: the node must be able to pay.',
+  ),
+  ROYALTY_ROUTE_FEE_BPS: preset(
+    integer({ min: 0, max: 10_000, unit: 'basis points' }),
+    '100',
+    'Part of such a royalty that the way to its creator may cost the coordinator besides, and 5 sats more.',
+  ),
+  LNURL_PRIVATE_ORIGINS: optional(
+    origins,
+    'Origins in private networks that Lightning addresses may be at; refused on mainnet.',
+  ),
   MIN_TRADE_SATS: preset(sats, '10000', 'Smallest price; HTLCs far below are promises and no escrow.'),
   MAX_TRADE_AMOUNT_SATS: preset(sats, '10000000', 'Largest total of one trade.'),
   LISTERS: optional(

@@ -53,6 +53,7 @@ test('on regtest the network and the way to the Bitcoin node are all that must b
   assert.equal(config.databaseUrl, 'sqlite:data/coordinator.sqlite');
   assert.deepEqual(config.lightning, { type: 'ldk', folder: 'data/ldk', listen: undefined });
   assert.deepEqual(config.fees, { fixedSats: 1000n, bps: 0 });
+  assert.deepEqual(config.royalties, { overLightning: false, routeFeeBps: 100, privateOrigins: [] });
   assert.deepEqual(config.limits, {
     minTradeSats: 10_000n,
     maxTradeSats: 10_000_000n,
@@ -162,6 +163,11 @@ for (const [said, env, complaint] of [
     'webhooks into a private network on mainnet',
     { ...MAINNET, WEBHOOK_PRIVATE_ORIGINS: 'https://10.0.0.1' },
     /^WEBHOOK_PRIVATE_ORIGINS/,
+  ],
+  [
+    'Lightning addresses in a private network on mainnet',
+    { ...MAINNET, LNURL_PRIVATE_ORIGINS: 'https://10.0.0.1' },
+    /^LNURL_PRIVATE_ORIGINS/,
   ],
   ['a cookie and a password', { ...REGTEST, BITCOIN_RPC_COOKIE_FILE: '/x' }, /got both$/],
   ['no way to the Bitcoin node', { NETWORK: 'regtest' }, /^BITCOIN_RPC_USER and .* got nothing$/],

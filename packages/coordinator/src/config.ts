@@ -49,6 +49,8 @@ export type Config = {
   ordUrl: string | undefined;
   lightning: LightningPlace;
   fees: { fixedSats: bigint; bps: number };
+  /** Royalties to Lightning addresses. */
+  royalties: { overLightning: boolean; routeFeeBps: number; privateOrigins: readonly string[] };
   /** Whose listings are filled with the coordinator's own coins. */
   listers: readonly string[] | 'anyone';
   limits: {
@@ -119,6 +121,11 @@ function configOf(values: Values): Config {
     ...serviceOf(values),
     ...partsOf(values),
     fees: { fixedSats: values.COORDINATOR_FEE_SATS, bps: values.MARKET_FEE_BPS },
+    royalties: {
+      overLightning: values.LIGHTNING_ROYALTIES,
+      routeFeeBps: values.ROYALTY_ROUTE_FEE_BPS,
+      privateOrigins: values.LNURL_PRIVATE_ORIGINS ?? [],
+    },
     listers: values.LISTERS ?? [],
     limits: {
       minTradeSats: values.MIN_TRADE_SATS,

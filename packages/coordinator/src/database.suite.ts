@@ -145,7 +145,7 @@ function uniqueTests(run: Run): void {
 export const checkoutOf = (id: string): Checkout => ({
   ...{ checkoutId: id, tradeId: `t ${id}`, offerId: 'o1', inscriptionId: offer.inscription_id, ordAddress: '' },
   ...{ totalSats: 1n, createdAt: 1, expiresAt: 2, heldAt: undefined, pricing: {} as Checkout['pricing'] },
-  ...{ rail: 'lightning', state: 'open' },
+  ...{ rail: 'lightning', state: 'open', owed: [] },
 });
 
 function placeTests(run: Run): void {

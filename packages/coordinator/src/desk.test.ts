@@ -78,7 +78,15 @@ test('a buyer gets no invoice for a listing that took the place of the one that 
   const to = desk({ isOurs: true, accept: async () => assert.fail('a trade was opened') });
   const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
   const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o0' } as const;
-  await checkouts.add({ ...body, ...times, checkoutId: 'c1', tradeId: tradeIdOf(1), pricing, totalSats: 90_000n });
+  await checkouts.add({
+    ...body,
+    ...times,
+    checkoutId: 'c1',
+    tradeId: tradeIdOf(1),
+    pricing,
+    totalSats: 90_000n,
+    owed: [],
+  });
   await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'too_late' });
   await assert.rejects(to.begin({ ...item, offerId: 'o0' }, named, caller), { code: 'too_late' });
   assert.deepEqual(await buyers(), [null]);
@@ -105,7 +113,7 @@ describe('the places of one buyer', () => {
       const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o1' } as const;
       const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
       const ids = { checkoutId: `c${n}`, tradeId: tradeIdOf(n) };
-      await checkouts.add({ ...body, ...times, ...ids, pricing, totalSats: 90_000n });
+      await checkouts.add({ ...body, ...times, ...ids, pricing, totalSats: 90_000n, owed: [] });
     }
     assert.ok(await to.answerTo(asked(1, 90_000n)));
     assert.ok(await to.answerTo(asked(2, 90_000n)));
@@ -127,7 +135,15 @@ describe('the places of one buyer', () => {
       const to = desk({ isOurs: true, accept });
       const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
       const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o1' } as const;
-      await checkouts.add({ ...body, ...times, checkoutId: 'c1', tradeId: tradeIdOf(1), pricing, totalSats: 90_000n });
+      await checkouts.add({
+        ...body,
+        ...times,
+        checkoutId: 'c1',
+        tradeId: tradeIdOf(1),
+        pricing,
+        totalSats: 90_000n,
+        owed: [],
+      });
       await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'duplicate_trade' });
       assert.deepEqual(await buyers(), [isBegun ? 'address 127.0.0.1' : null]);
     });

@@ -72,7 +72,7 @@ type Entry = {
 };
 
 /** What a checkout is made of. */
-type Wanted = Omit<Entry, 'named' | 'caller' | 'item'> & { item: Listed };
+type Wanted = Omit<Entry, 'named' | 'caller' | 'item'> & { item: Listed; owed: Price['owed'] };
 
 type Listed = Pick<Item, 'offerId' | 'inscriptionId'>;
 
@@ -122,7 +122,7 @@ export class Desk {
     const { item, named, totalSats, pricing, caller } = of;
     const price = await quotes.agreed({ item, named: pricing, totalSats });
     const wanted = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
-    const made = this.#newCheckout(of);
+    const made = this.#newCheckout({ ...of, owed: price.owed });
     const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
     await this.#assertFresh(checkout.tradeId);
     await checkouts.add(checkout);
@@ -159,7 +159,7 @@ export class Desk {
       if (forward !== undefined) {
         const item = { inscriptionId, offerId: passedOnTo(forward.sellerId) };
         const pricing = forwardPricing(forward);
-        await this.#seat({ item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning' }, signed);
+        await this.#seat({ item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning', owed: [] }, signed);
         return forward;
       }
     }
@@ -167,7 +167,8 @@ export class Desk {
     await this.#assertFresh(signed.tradeId);
     const { pricing, price } = await quotes.agreedTotal(item, offerSats);
     await this.#assertAffordable(item, price);
-    const asked = { item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning' } as const;
+    const { owed } = price;
+    const asked = { item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning', owed } as const;
     const { expiresAt } = await this.#seat(asked, signed);
     return offerOf({ item, price, expiresAt, claimWindowBlocks });
   }
@@ -234,12 +235,12 @@ export class Desk {
     });
   }
 
-  #newCheckout({ item, pricing, totalSats, ordAddress, rail }: Wanted): Checkout {
+  #newCheckout({ item, pricing, totalSats, ordAddress, rail, owed }: Wanted): Checkout {
     const { nowSeconds, newId } = this.#parts;
     const createdAt = nowSeconds();
     return {
       ...{ checkoutId: `chk_${newId()}`, tradeId: newId(), offerId: item.offerId, inscriptionId: item.inscriptionId },
-      ...{ pricing, totalSats, ordAddress, rail },
+      ...{ pricing, totalSats, ordAddress, rail, owed },
       ...{ createdAt, expiresAt: createdAt + CHECKOUT_SECONDS, heldAt: undefined, state: 'open' },
     };
   }

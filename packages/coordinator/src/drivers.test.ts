@@ -14,15 +14,16 @@ const LND = {
   adminMacaroon: 'refused',
 } as const;
 
-async function canPay(forwardSats: bigint): Promise<boolean> {
+async function canPay(forwardSats: bigint, overLightning = false): Promise<boolean> {
   const log = createLog({ level: 'error', destination: { write: () => {} } });
-  const lightning = await openLightning({ lightning: LND, network: 'regtest', limits: { forwardSats } }, log);
+  const decided = { limits: { forwardSats }, royalties: { overLightning } };
+  const lightning = await openLightning({ lightning: LND, network: 'regtest', ...decided }, log);
   await lightning.close();
   return lightning.capabilities.pay;
 }
 
-test('drivers: the node is given to pay with where sales are passed on, and nowhere else', async () => {
-  assert.deepEqual([await canPay(0n), await canPay(1n)], [false, true]);
+test('drivers: the node is given to pay with where sales are passed on or creators paid, and nowhere else', async () => {
+  assert.deepEqual([await canPay(0n), await canPay(1n), await canPay(0n, true)], [false, true, true]);
 });
 
 test('drivers: sales are not passed on by a node that cannot cap what that costs, or cannot pay', () => {

@@ -13,6 +13,7 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { lacking } from 'sparkle-protocol/trader/needs';
 import type { Config } from './config.ts';
+import { assertCanPayOut } from './payouts.ts';
 
 const RPC_MILLISECONDS = 30_000;
 const POLL_MILLISECONDS = 5_000;
@@ -50,16 +51,20 @@ export function openOrdinals({ ordUrl }: Pick<Config, 'ordUrl'>, chain: Chain): 
 /** How patiently an ord server at `url` is asked. */
 export const ordOptions = (url: string, chain: Chain) => ({ url, chain, ...ORD });
 
-type LightningConfig = Pick<Config, 'lightning' | 'network'> & { limits: Pick<Config['limits'], 'forwardSats'> };
+type LightningConfig = Pick<Config, 'lightning' | 'network'> & {
+  limits: Pick<Config['limits'], 'forwardSats'>;
+  royalties: Pick<Config['royalties'], 'overLightning'>;
+};
 
 /**
- * The Lightning node that the configuration names, to receive, and where sales are passed on to pay as well. Throws
- * `bad_config`, `wrong_network`, `lightning_unavailable`.
+ * The Lightning node that the configuration names, to receive, and where sales are passed on or creators paid to pay as well.
+ * Throws `bad_config`, `wrong_network`, `lightning_unavailable`.
  */
 export async function openLightning(config: LightningConfig, log: Log): Promise<Lightning> {
   const lightning = await openNode(config, log);
   try {
     assertForwards(lightning.capabilities, config.limits);
+    if (config.royalties.overLightning) assertCanPayOut(lightning.capabilities);
     return lightning;
   } catch (error) {
     await lightning.close();
@@ -75,8 +80,8 @@ export function assertForwards(capabilities: LightningCapabilities, { forwardSat
   throw new SparkleError('bad_config', sentence, { field: 'FORWARD_SATS', missing });
 }
 
-async function openNode({ lightning, network, limits }: LightningConfig, log: Log): Promise<Lightning> {
-  const forwards = limits.forwardSats > 0n;
+async function openNode({ lightning, network, limits, royalties }: LightningConfig, log: Log): Promise<Lightning> {
+  const pays = limits.forwardSats > 0n || royalties.overLightning;
   const warn = (words: string) => log.warn({ part: lightning.type }, words);
   const nowMilliseconds = () => Date.now();
   switch (lightning.type) {
@@ -86,26 +91,20 @@ async function openNode({ lightning, network, limits }: LightningConfig, log: Lo
           ...{ socket: lightning.host, macaroon: { path: lightning.macaroonPath } },
           ...(lightning.certPath === undefined ? {} : { cert: { path: lightning.certPath } }),
         },
-        ...{
-          uses: forwards ? ['receive', 'pay'] : ['receive'],
-          adminMacaroon: lightning.adminMacaroon,
-          privateChannels: 'named',
-        },
+        uses: pays ? ['receive', 'pay'] : ['receive'],
+        ...{ adminMacaroon: lightning.adminMacaroon, privateChannels: 'named' },
         ...{ holdExpiryMarginBlocks: LND_HOLD_EXPIRY_MARGIN_BLOCKS, nowMilliseconds, warn },
       });
     case 'cln': {
       const { url, runePath, caPath } = lightning;
       const files = { rune: { path: runePath }, ca: { path: caPath } };
-      const use = forwards ? 'all' : 'receive';
+      const use = pays ? 'all' : 'receive';
       return cln({ url, ...files, network, use, timeoutMilliseconds: LIGHTNING_MILLISECONDS });
     }
-    case 'nwc':
-      return connectNwc({
-        connection: readFileSync(lightning.connectionPath, 'utf8').trim(),
-        network,
-        nowMilliseconds,
-        warn,
-      });
+    case 'nwc': {
+      const connection = readFileSync(lightning.connectionPath, 'utf8').trim();
+      return connectNwc({ connection, network, nowMilliseconds, warn });
+    }
     case 'ldk':
       throw new SparkleError(
         'bad_config',

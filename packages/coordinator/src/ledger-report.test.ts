@@ -31,10 +31,27 @@ earned                                3000000.000
   );
 });
 
-test('earned is by how much coins, items, locks and lightning grew', () => {
+test('earned is by how much coins, items, locks and lightning grew, less what is owed', () => {
   const row = (account: string, balanceMsat: bigint) => ({ account, inMsat: 0n, outMsat: 0n, balanceMsat, lines: 1 });
-  const rows = [row('coins', -9n), row('items', 2n), row('lightning', 20n), row('locks', 3n), row('sellers', -16n)];
-  assert.equal(monthWire({ month: '2026-11', rows }).earned_msat, '16');
+  const held = [row('coins', -9n), row('items', 2n), row('lightning', 20n), row('locks', 3n)];
+  const rows = [...held, row('owed_royalties', -4n), row('sellers', -16n)];
+  assert.equal(monthWire({ month: '2026-11', rows }).earned_msat, '12');
+});
+
+test('what is owed now stands below the month', () => {
+  const one = {
+    trade_id: 't1',
+    to: 'artist@example.com',
+    sats: '3000',
+    state: 'owed',
+    attempts: 12,
+    since: 1,
+  } as const;
+  const owed = [{ ...one, why: 'bad_invoice: amount' }];
+  assert.match(
+    reportText(monthWire({ month: '2026-11', rows: [], owed })),
+    /^owed to artist@example\.com: 3000 of trade t1, after 12 attempts \(bad_invoice: amount\)$/m,
+  );
 });
 
 test('a month without any line has nothing', () => {

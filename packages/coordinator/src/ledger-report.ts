@@ -1,20 +1,34 @@
 import { accounts } from './bookings.ts';
-import type { AccountReport } from './ledger.ts';
+import { owedRoyalties, type OwedRoyalty } from './admin-view.ts';
+import type { Database } from './database.ts';
+import { type AccountReport, Ledger } from './ledger.ts';
+import { PayoutRows } from './payout-rows.ts';
 
 /** A month of the books as programs read it: whole msat in decimal strings. */
 export type MonthWire = {
   month: string;
   accounts: { account: string; in_msat: string; out_msat: string; balance_msat: string; lines: number }[];
-  /** By how much all that the coordinator has grew: coins, items and locks at their sats, and channels. */
+  /** By how much all that the coordinator has grew: coins, items and locks at their sats, and channels, less what it owes. */
   earned_msat: string;
+  /** What is owed over Lightning now, whenever it was earned. */
+  owed: OwedRoyalty[];
 };
 
-const HELD: readonly string[] = [accounts.coins, accounts.items, accounts.locks, accounts.lightning];
+const { coins, items, locks, lightning } = accounts;
+const HELD: readonly string[] = [coins, items, locks, lightning, accounts.owedRoyalties];
 
 const sumOf = (amounts: readonly (bigint | string)[]): bigint =>
   amounts.reduce<bigint>((sum, msat) => sum + BigInt(msat), 0n);
 
-export function monthWire({ month, rows }: { month: string; rows: readonly AccountReport[] }): MonthWire {
+/** A month as a database has it. Throws `bad_message` for what is no month. */
+export async function monthIn(database: Database, month: string): Promise<MonthWire> {
+  const rows = await new Ledger(database).report({ month });
+  return monthWire({ month, rows, owed: owedRoyalties(await new PayoutRows(database).unpaid()) });
+}
+
+type Month = { month: string; rows: readonly AccountReport[]; owed?: OwedRoyalty[] };
+
+export function monthWire({ month, rows, owed = [] }: Month): MonthWire {
   const held = rows.filter(({ account }) => HELD.includes(account));
   return {
     month,
@@ -22,6 +36,7 @@ export function monthWire({ month, rows }: { month: string; rows: readonly Accou
       ...{ account, in_msat: String(inMsat), out_msat: String(outMsat), balance_msat: String(balanceMsat), lines },
     })),
     earned_msat: String(sumOf(held.map(({ balanceMsat }) => balanceMsat))),
+    owed,
   };
 }
 
@@ -36,9 +51,9 @@ const HEADS = ['account', 'in', 'out', 'balance', 'lines'];
 
 /**
  * A month of the books as a table for a terminal, in sats. In all, as much came in as went out; what was earned is what
- * coins, items, locks and lightning have together.
+ * coins, items, locks and lightning have together, less what is owed.
  */
-export function reportText({ month, accounts: rows, earned_msat: earned }: MonthWire): string {
+export function reportText({ month, accounts: rows, earned_msat: earned, owed }: MonthWire): string {
   const text = (msat: bigint | string) => satsText(BigInt(msat));
   const cells = rows.map((row) => [
     row.account,
@@ -60,5 +75,9 @@ export function reportText({ month, accounts: rows, earned_msat: earned }: Month
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join('  ')
       .trimEnd();
-  return [`${month}, in sats`, ...table.map(line), ''].join('\n');
+  const unpaid = owed.map(
+    ({ trade_id, to, sats, attempts, why }) =>
+      `owed to ${to}: ${sats} of trade ${trade_id}, after ${attempts} attempts${why === '' ? '' : ` (${why})`}`,
+  );
+  return [`${month}, in sats`, ...table.map(line), ...unpaid, ''].join('\n');
 }

@@ -37,8 +37,13 @@ const inOrder = (lines: readonly Line[]): string =>
     .toSorted((a, b) => (a < b ? -1 : 1))
     .join('\n');
 
-/** The lines of one happening, all or none. Those that stand already must be the same: then it is the same happening. */
-async function write(session: Transaction<CoordinatorTables>, { tradeId, why, at, entries }: Booking): Promise<void> {
+/**
+ * Books a happening within a transaction of `Database.append`: its lines, all or none. Those that stand already must be the
+ * same: then it is the same happening. Throws as `Ledger.book`.
+ */
+export async function bookIn(session: Transaction<CoordinatorTables>, booking: Booking): Promise<void> {
+  checkBooking(booking);
+  const { tradeId, why, at, entries } = booking;
   const { numInsertedOrUpdatedRows: written } = await session
     .insertInto('ledger_entry')
     .values(entries.map(({ account, msat }) => ({ trade_id: tradeId, account, msat: String(msat), at, why })))
@@ -111,8 +116,7 @@ export class Ledger {
    * not add up to 0, `refused` for a happening that is booked with other amounts.
    */
   async book(booking: Booking): Promise<void> {
-    checkBooking(booking);
-    await this.#database.append((session) => write(session, booking));
+    await this.#database.append((session) => bookIn(session, booking));
   }
 
   /** Every account of a month, `YYYY-MM` in UTC, by name. Throws `bad_message`. */

@@ -9,7 +9,7 @@ import { checkListing, type Listing, readListing } from 'sparkle-protocol/protoc
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Kysely, Selectable } from 'kysely';
 import type { ExchangeTables, OfferState } from './migrations/0001-exchange.ts';
-import { type Declared, declaredRoyalty } from './royalties.ts';
+import { type Declared, declaredRoyalty, type Owed } from './royalties.ts';
 
 /** What is for sale here: another's inscription by his signed listing, or one that this coordinator was left with. */
 export type Item = {
@@ -21,6 +21,8 @@ export type Item = {
   listing?: Listing;
   /** What its collection declares, as it stood in the chain when it was listed; absent where it names no collection. */
   declared?: Declared;
+  /** Of our own items, what its creator was promised over Lightning and not paid, because the buyer walked away. */
+  owed?: Owed[];
   outpoint: string;
   valueSats: bigint;
   offsetSats: bigint;
@@ -47,7 +49,7 @@ export type ListingParts = {
 const MOST_SOURCE_SATS = 20_000n;
 
 type Row = Selectable<ExchangeTables['offer']>;
-type Body = Pick<Item, 'listing' | 'declared' | 'valueSats' | 'offsetSats'>;
+type Body = Pick<Item, 'listing' | 'declared' | 'owed' | 'valueSats' | 'offsetSats'>;
 type Asked = { inscriptionId: string; priceSats: bigint; payoutAddress: string; psbt: string; expiresAt: number };
 
 const itemOf = (row: Row): Item => ({
@@ -100,7 +102,7 @@ export class Listings {
 
   /** Puts what we were left with on the shelf again. */
   addOwn(
-    own: Pick<Item, 'inscriptionId' | 'priceSats' | 'outpoint' | 'valueSats' | 'offsetSats' | 'expiresAt'>,
+    own: Pick<Item, 'inscriptionId' | 'priceSats' | 'owed' | 'outpoint' | 'valueSats' | 'offsetSats' | 'expiresAt'>,
   ): Promise<Item> {
     return this.#insert(own);
   }
@@ -218,11 +220,12 @@ export class Listings {
   async #insert(made: Omit<Item, 'offerId' | 'state'>): Promise<Item> {
     const { tables, sellerId, newId } = this.#parts;
     const offerId = newId();
-    const { listing, declared, valueSats, offsetSats, inscriptionId, priceSats, outpoint, expiresAt } = made;
+    const { listing, declared, owed, valueSats, offsetSats, inscriptionId, priceSats, outpoint, expiresAt } = made;
     const body: Body = {
       ...{ valueSats, offsetSats },
       ...(listing === undefined ? {} : { listing }),
       ...(declared === undefined ? {} : { declared }),
+      ...(owed === undefined ? {} : { owed }),
     };
     const { numInsertedOrUpdatedRows: inserted } = await tables
       .insertInto('offer')

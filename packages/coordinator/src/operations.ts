@@ -3,15 +3,15 @@ import type { FastifyInstance } from 'fastify';
 import { canPay } from 'sparkle-protocol/protocol/layout';
 import { isSale } from './desk.ts';
 import { adminApp } from './admin.ts';
-import type { Reserve } from './admin-view.ts';
+import { owedRoyalties, type Reserve } from './admin-view.ts';
 import { Alarms } from './alarms.ts';
 import { backupsOf } from './backup-stream.ts';
 import type { Config } from './config.ts';
 import { type Alarm, Guardian } from './guardian.ts';
-import { Ledger } from './ledger.ts';
-import { monthWire } from './ledger-report.ts';
+import { monthIn } from './ledger-report.ts';
 import { createMetrics, type Metrics, type Snapshot } from './metrics.ts';
 import { measuredStore } from './metrics-store.ts';
+import { PayoutRows } from './payout-rows.ts';
 import type { Health } from './routes/ops.ts';
 import { costOf, newId, type ServiceParts } from './service.ts';
 import { alarmPoster } from './webhooks-alarm.ts';
@@ -72,7 +72,8 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
         liveTrades,
         reserve,
         deadLetters,
-        report: async ({ month }) => monthWire({ month, rows: await new Ledger(database).report({ month }) }),
+        owedRoyalties: async () => owedRoyalties(await new PayoutRows(database).unpaid()),
+        report: ({ month }) => monthIn(database, month),
         backup: backupsOf(database, config.databaseUrl),
       });
     },

@@ -12,12 +12,14 @@ import {
   pricingWire,
   totalSats,
 } from './pricing.ts';
-import { royaltyPayouts } from './royalties.ts';
+import { type Owed, royaltyParts } from './royalties.ts';
 
 export type QuoteParts = {
   chain: Pick<Chain, 'feerate'>;
   fees: Fees;
   limits: { minTradeSats: bigint; maxTradeSats: bigint; quoteTtlSeconds: number };
+  /** Whether creators who have named a Lightning address alone are paid there. */
+  overLightning: boolean;
   nowSeconds(): number;
 };
 
@@ -32,15 +34,17 @@ const TARGET_BLOCKS = 6;
 
 /**
  * What one sale costs whom. `reserveSats` is the part of the L1 fee that lies in the lock and pays for the claim, `payouts`
- * are the outputs in which the fill pays the royalty, to the sat.
+ * are the outputs in which the fill pays the royalty, to the sat, `owed` what is paid over Lightning once the sale is.
  */
-export type Price = { pricing: Pricing; reserveSats: bigint; totalSats: bigint; payouts: Output[] };
+export type Price = { pricing: Pricing; reserveSats: bigint; totalSats: bigint; payouts: Output[]; owed: Owed[] };
 
 type Given = { l1FeeSats: bigint; reserveSats: bigint; expiresAt: number };
 
-/** An item of ours is not filled: with the fill that brought it here its creator was paid. */
-const payoutsOf = ({ listing, declared, priceSats: sellerSats }: Item): Output[] =>
-  listing === undefined || declared === undefined ? [] : royaltyPayouts({ declared, sellerSats });
+/** An item of ours is not filled: with the fill that brought it here its creator was paid, but for what is left to be. */
+function royaltyOf({ listing, declared, owed = [], priceSats: sellerSats }: Item, overLightning: boolean) {
+  if (listing === undefined) return { payouts: [], owed: overLightning ? owed : [] };
+  return declared === undefined ? { payouts: [], owed: [] } : royaltyParts({ declared, sellerSats, overLightning });
+}
 
 /** What things cost here. A quote holds as long as it says, and what it says is what is charged, to the sat. */
 export class Quotes {
@@ -53,18 +57,18 @@ export class Quotes {
   }
 
   async price(item: Item): Promise<Price> {
-    const { chain, fees } = this.#parts;
+    const { chain, fees, overLightning } = this.#parts;
     const feerateSatVb = BigInt(Math.ceil(await chain.feerate(TARGET_BLOCKS)));
     const reserve = CLAIM_VBYTES * feerateSatVb * RESERVE_FACTOR;
     const reserveSats = reserve > LEAST_RESERVE_SATS ? reserve : LEAST_RESERVE_SATS;
     const { priceSats: sellerSats } = item;
-    const payouts = payoutsOf(item);
+    const { payouts, owed } = royaltyOf(item, overLightning);
     const vbytes = FILL_VBYTES + PAYOUT_VBYTES * BigInt(Math.max(0, payouts.length - 1));
     const pricing = pricingOf({
-      ...{ sellerSats, royaltySats: sumSats(payouts.map(({ valueSats }) => valueSats)), fees },
+      ...{ sellerSats, royaltySats: sumSats([...payouts, ...owed].map(({ valueSats }) => valueSats)), fees },
       l1FeeSats: vbytes * feerateSatVb + reserveSats,
     });
-    return { pricing, reserveSats, totalSats: totalSats(pricing), payouts };
+    return { pricing, reserveSats, totalSats: totalSats(pricing), payouts, owed };
   }
 
   async quote(item: Item): Promise<QuoteWire> {

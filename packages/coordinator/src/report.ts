@@ -5,8 +5,7 @@ import { askAdmin } from './admin-client.ts';
 import type { CommandContext } from './commands.ts';
 import type { Config } from './config.ts';
 import { openDatabase, sqlitePathOf } from './database.ts';
-import { Ledger } from './ledger.ts';
-import { type MonthWire, monthWire, reportText } from './ledger-report.ts';
+import { monthIn, type MonthWire, reportText } from './ledger-report.ts';
 
 /** Only its own schema is believed: at the address may be anything. */
 const answered = z.object({
@@ -21,6 +20,12 @@ const answered = z.object({
     }),
   ),
   earned_msat: z.string(),
+  owed: z.array(
+    z.object({
+      ...{ trade_id: z.string(), to: z.string(), sats: z.string(), attempts: z.number(), since: z.number() },
+      ...{ state: z.enum(['owed', 'paying']), why: z.string() },
+    }),
+  ),
 });
 
 /** From the database itself; the coordinator that has a SQLite file open is asked instead. */
@@ -35,7 +40,7 @@ async function monthOf(config: Config, month: string): Promise<MonthWire> {
   try {
     const database = await openDatabase({ url, network });
     try {
-      return monthWire({ month, rows: await new Ledger(database).report({ month }) });
+      return await monthIn(database, month);
     } finally {
       await database.close();
     }

@@ -7,7 +7,7 @@ import { inscriptionEnvelope } from 'sparkle-protocol/protocol/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { royaltySats } from 'sparkle-protocol/protocol/metadata';
 import { hex } from '@scure/base';
-import { type Declared, declaredRoyalty, royaltyPayouts } from './royalties.ts';
+import { type Declared, declaredRoyalty, royaltyParts } from './royalties.ts';
 
 /** BIP 350's P2WPKH key on regtest, and one of mainnet. */
 const ADDRESS = 'bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080';
@@ -43,6 +43,7 @@ class Reveals {
 const genesis = (royalties?: unknown) => ({ p: 'sparkle', op: 'genesis', collection: { name: 'Stars' }, royalties });
 const child = (collection_ref: string) => ({ p: 'sparkle', op: 'child', collection_ref });
 const recipients = [{ label: 'artist', address: ADDRESS }];
+const NOBODY = { bps: 500, scripts: [], addresses: [] };
 
 describe('what is declared for an inscription', () => {
   const found = (reveals: Reveals, id: string) => declaredRoyalty({ chain: reveals, network: 'regtest' }, id);
@@ -57,7 +58,7 @@ describe('what is declared for an inscription', () => {
     const reveals = new Reveals();
     const collectionId = reveals.add(genesis({ bps: 500, recipients }));
     assert.deepEqual(await found(reveals, reveals.add(child(collectionId))), {
-      ...{ collectionId, bps: 500, scripts: [SCRIPT] },
+      ...{ collectionId, bps: 500, scripts: [SCRIPT], addresses: [null] },
     });
   });
 
@@ -67,28 +68,31 @@ describe('what is declared for an inscription', () => {
     assert.equal(await found(reveals, reveals.add(genesis({ bps: 500, recipients }))), undefined);
   });
 
-  test('has nobody to be paid where no address of this network is named', async () => {
-    const named = [
-      { lightning_address: 'artist@example.com' },
-      { address: MAINNET },
-      { address: 'mail me' },
-      {},
-      { address: ANYONES },
-    ];
+  test('names who is paid over Lightning, where that is an address', async () => {
+    const texts = ['artist@example.com', ' $artist@example.com', 'artist', 'a b@example.com', '', 'lnurl1qqqq'];
+    const named = texts.map((lightning_address) => ({ lightning_address }));
+    assert.deepEqual((await declared({ bps: 500, recipients: named }))?.addresses, [
+      ...['artist@example.com', '$artist@example.com', null, null, null, null],
+    ]);
+  });
+
+  test('has nobody to be paid on the chain where no address of this network is named', async () => {
+    const named = [{ label: 'artist' }, { address: MAINNET }, { address: 'mail me' }, {}, { address: ANYONES }];
     assert.deepEqual(await declared({ bps: 500, recipients: named }), {
       bps: 500,
       scripts: [null, null, null, null, null],
+      addresses: [null, null, null, null, null],
     });
-    assert.deepEqual(await declared({ bps: 500 }), { bps: 500, scripts: [] });
+    assert.deepEqual(await declared({ bps: 500 }), NOBODY);
   });
 
   test('is no share at all where the genesis cannot be read, is not confirmed, is none, or does not exist', async () => {
-    assert.deepEqual(await declared({ bps: 10_001, recipients }), { bps: 0, scripts: [] });
-    assert.deepEqual(await declared(undefined), { bps: 0, scripts: [] });
+    assert.deepEqual(await declared({ bps: 10_001, recipients }), { ...NOBODY, bps: 0 });
+    assert.deepEqual(await declared(undefined), { ...NOBODY, bps: 0 });
     const reveals = new Reveals();
     const young = reveals.add(genesis({ bps: 500, recipients }), 'waiting');
     for (const collectionId of [young, reveals.add('a picture'), `${'ab'.repeat(32)}i0`, young.replace(/i0$/, 'i1')])
-      assert.deepEqual(await found(reveals, reveals.add(child(collectionId))), { collectionId, bps: 0, scripts: [] });
+      assert.deepEqual(await found(reveals, reveals.add(child(collectionId))), { ...NOBODY, collectionId, bps: 0 });
   });
 
   test('is not guessed while the chain cannot be asked', async () => {
@@ -102,7 +106,9 @@ describe('what is declared for an inscription', () => {
 
 describe('a royalty as outputs', () => {
   const of = (scripts: (string | null)[], sellerSats: bigint, bps = 500) =>
-    royaltyPayouts({ declared: { collectionId: '', bps, scripts }, sellerSats }).map(({ valueSats }) => valueSats);
+    royaltyParts({ declared: { collectionId: '', bps, scripts }, sellerSats, overLightning: true }).payouts.map(
+      ({ valueSats }) => valueSats,
+    );
 
   test('goes to its only recipient', () => assert.deepEqual(of([SCRIPT], 1_400_000n), [70_000n]));
 
@@ -129,5 +135,43 @@ describe('a royalty as outputs', () => {
         assert.ok(scripts.includes(null) ? paid < whole : paid === whole);
       }),
     );
+  });
+});
+
+describe('a royalty over Lightning', () => {
+  const TO = 'artist@example.com';
+  const of = (change: Partial<Declared> = {}, { overLightning = true, sellerSats = 60_040n } = {}) => {
+    const declared = {
+      collectionId: '',
+      bps: 500,
+      scripts: [null, SCRIPT, null],
+      addresses: [TO, TO, null],
+      ...change,
+    };
+    return royaltyParts({ declared, sellerSats, overLightning });
+  };
+
+  test('is for who has no address on the chain, in a part as large as the others', () =>
+    assert.deepEqual(of(), {
+      payouts: [{ script: SCRIPT, valueSats: 1_000n }],
+      owed: [{ to: TO, valueSats: 1_002n }],
+    }));
+
+  test('is for a part that would be dust, and for no part at all of nothing', () => {
+    const small = { scripts: [SCRIPT, SCRIPT], addresses: [TO, TO] };
+    assert.deepEqual(of(small, { sellerSats: 5_870n }), {
+      payouts: [],
+      owed: [
+        { to: TO, valueSats: 147n },
+        { to: TO, valueSats: 146n },
+      ],
+    });
+    assert.deepEqual(of(small, { sellerSats: 20n }).owed, [{ to: TO, valueSats: 1n }]);
+  });
+
+  test('is none where nobody is paid so, and of what was listed before such addresses were read', () => {
+    assert.deepEqual(of({}, { overLightning: false }).owed, []);
+    const { addresses: _none, ...before } = { collectionId: '', bps: 500, scripts: [null], addresses: [TO] };
+    assert.deepEqual(royaltyParts({ declared: before, sellerSats: 60_040n, overLightning: true }).owed, []);
   });
 });

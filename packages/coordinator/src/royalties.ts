@@ -1,4 +1,5 @@
 import type { Chain } from 'sparkle-protocol/chain/chain';
+import { readLnurlTarget } from 'sparkle-protocol/lightning/lnurl-address';
 import { addressScript, type Output, scriptAddress } from 'sparkle-protocol/protocol/draft';
 import { readEnvelopes } from 'sparkle-protocol/protocol/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
@@ -13,7 +14,12 @@ export type Declared = {
   bps: number;
   /** One for each recipient in the genesis' order; null for one who has named no address of this network. */
   scripts: (string | null)[];
+  /** Their Lightning addresses in the same order; absent in what was listed before those were read. */
+  addresses?: (string | null)[];
 };
+
+/** A part of a royalty that is paid to a Lightning address, once the sale is. */
+export type Owed = { to: string; valueSats: bigint };
 
 type Parts = { chain: Pick<Chain, 'transaction'>; network: NetworkName };
 
@@ -24,6 +30,18 @@ function scriptOf({ address }: Royalty['recipients'][number], network: NetworkNa
     const script = addressScript(address, network);
     // An address of anyone-can-spend is one, and no fill takes it: the payment would be held for nothing.
     return scriptAddress(script, network) === undefined ? null : script;
+  } catch (error) {
+    if (error instanceof SparkleError) return null;
+    throw error;
+  }
+}
+
+/** Whether it is one is all that is looked at: who answers there is asked when there is something to be paid. */
+function addressOf({ lightningAddress }: Royalty['recipients'][number]): string | null {
+  if (lightningAddress === undefined) return null;
+  try {
+    readLnurlTarget(lightningAddress);
+    return lightningAddress.trim();
   } catch (error) {
     if (error instanceof SparkleError) return null;
     throw error;
@@ -58,22 +76,32 @@ export async function declaredRoyalty(parts: Parts, inscriptionId: string): Prom
   const collectionId = body === undefined ? undefined : collectionOf(body);
   if (collectionId === undefined) return undefined;
   const { bps, recipients } = royaltyIn(await bodyOf(parts, collectionId));
-  return { collectionId, bps, scripts: recipients.map((recipient) => scriptOf(recipient, parts.network)) };
+  const scripts = recipients.map((recipient) => scriptOf(recipient, parts.network));
+  return { collectionId, bps, scripts, addresses: recipients.map(addressOf) };
 }
 
 /**
- * The royalty as outputs of the fill: the share of the price, rounded down, in equal parts for all recipients, of which the
- * first has what is left over. A part that cannot be paid there, because its recipient has no address or it would be
- * dust, is left out: what is not paid is not charged.
+ * The royalty: the share of the price, rounded down, in equal parts for all recipients, of which the first has what is left
+ * over. Who has an address on the chain is paid there, in an output of the fill; who has none, or a part that would be dust,
+ * over Lightning, where that is done and he has named an address. What can be paid neither way is left out: what is not
+ * paid is not charged.
  */
-export function royaltyPayouts({ declared, sellerSats }: { declared: Declared; sellerSats: bigint }): Output[] {
-  const { bps, scripts } = declared;
+export function royaltyParts(of: { declared: Declared; sellerSats: bigint; overLightning: boolean }): {
+  payouts: Output[];
+  owed: Owed[];
+} {
+  const { declared, sellerSats, overLightning } = of;
+  const { bps, scripts, addresses = [] } = declared;
+  const parts: { payouts: Output[]; owed: Owed[] } = { payouts: [], owed: [] };
   const count = BigInt(scripts.length);
-  if (count === 0n) return [];
+  if (count === 0n) return parts;
   const wholeSats = royaltySats({ sellerSats, bps });
   const partSats = wholeSats / count;
-  return scripts.flatMap((script, index) => {
+  for (const [index, script] of scripts.entries()) {
     const valueSats = index === 0 ? wholeSats - partSats * (count - 1n) : partSats;
-    return script === null || valueSats < dustLimitSats(script) ? [] : [{ script, valueSats }];
-  });
+    const to = addresses[index] ?? null;
+    if (script !== null && valueSats >= dustLimitSats(script)) parts.payouts.push({ script, valueSats });
+    else if (overLightning && to !== null && valueSats > 0n) parts.owed.push({ to, valueSats });
+  }
+  return parts;
 }

@@ -30,6 +30,8 @@ import type { LimitParts } from './limits.ts';
 import { Listings } from './listings.ts';
 import type { Metrics } from './metrics.ts';
 import { notingStore, Outgoing } from './outgoing.ts';
+import { PayoutRows } from './payout-rows.ts';
+import { assertCanPayOut, type PayoutParts, Payouts } from './payouts.ts';
 import { Quotes } from './quotes.ts';
 import { SatProofs } from './sat-proofs.ts';
 import { type Health, healthOf } from './routes/ops.ts';
@@ -39,7 +41,10 @@ import type { Webhooks } from './webhooks.ts';
 
 /** What a coordinator is made of. The seed stays in its trader; `config` is what an operator decided. */
 export type ServiceParts = {
-  config: Pick<Config, 'network' | 'api' | 'fees' | 'limits' | 'listers' | 'ratesPerMinute' | 'idempotencySeconds'>;
+  config: Pick<
+    Config,
+    'network' | 'api' | 'fees' | 'royalties' | 'limits' | 'listers' | 'ratesPerMinute' | 'idempotencySeconds'
+  >;
   database: Database;
   chain: Chain;
   wallet: Wallet;
@@ -55,6 +60,8 @@ export type ServiceParts = {
   metrics?: Metrics;
   webhooks?: Webhooks;
   pressure?: LimitParts['pressure'];
+  /** How services of Lightning addresses are reached; as the system reaches them when absent. */
+  lnurlReach?: Pick<PayoutParts['reach'], 'ca' | 'resolve' | 'timeoutMilliseconds'>;
 };
 
 const LISTING_SECONDS = 30 * 24 * 3600;
@@ -83,7 +90,8 @@ export class Service {
     const hub = openHub(parts);
     const trader = openTrader(parts, hub);
     const auth = new Auth({ ...authLimits, database: parts.database, clock, publicUrl: config.api.publicUrl });
-    const shop = openShop(parts, { trader, auth, hub });
+    const payouts = openPayouts(parts);
+    const shop = openShop(parts, { trader, auth, hub, payouts });
     const { listings, aftermath } = shop;
     trader.answerWith((request) => shop.desk.answerTo(request));
     await trader.start();
@@ -103,15 +111,16 @@ export class Service {
     const stopTelling = tellChanges(parts, { trader, desk: shop.desk, checkouts: shop.checkouts, feed });
     const ops = { health, waitingFor };
     const books = openBooks(parts, trader);
-    const stopBooks = books.start();
+    const stopsOfMoney = [books.start(), payouts.start()];
     const app = await createApp({ ...parts, ...shop, auth, hub, newId: newId(clock), feed, ops });
     const stops = [
       () => app.close(),
       () => shop.satProofs.close(),
-      () => (stopSweeping(), stopHearing(), stopFollowing(), stopTelling(), stopBooks()),
+      () => [stopSweeping, stopHearing, stopFollowing, stopTelling, ...stopsOfMoney].forEach((stop) => stop()),
       () => trader.stop(),
       () => aftermath.idle(),
       () => books.idle(),
+      () => payouts.idle(),
       () => hub.close(),
     ];
     return new Service({ app, trader, health, stops });
@@ -172,10 +181,22 @@ function openBooks({ database, chain, lightning, clock, log }: ServiceParts, tra
   return new Books({ store, chain, lightning, trader, ledger, outgoing, log, nowSeconds: () => clock.nowSeconds() });
 }
 
-function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; auth: Auth; hub: Hub }) {
+/** Throws `bad_config` for a node that cannot pay, where creators are to be paid. */
+function openPayouts({ config, database, lightning, clock, log, traderLog = log, lnurlReach }: ServiceParts): Payouts {
+  const { network, royalties } = config;
+  const { overLightning: isOn, routeFeeBps, privateOrigins: allowedOrigins } = royalties;
+  if (isOn) assertCanPayOut(lightning.capabilities);
+  const reach = { ...lnurlReach, allowedOrigins };
+  const own = { rows: new PayoutRows(database), network, reach, isOn, routeFeeBps };
+  return new Payouts({ ...own, lightning, clock, log, alarms: traderLog });
+}
+
+type Around = { trader: Trader; auth: Auth; hub: Hub; payouts: Payouts };
+
+function openShop(parts: ServiceParts, { trader, auth, hub, payouts }: Around) {
   const { config, database, chain, ordinals, clock, log } = parts;
   const { tables, store } = database;
-  const { network, fees, limits } = config;
+  const { network, fees, limits, royalties } = config;
   const nowSeconds = () => clock.nowSeconds();
   const id = newId(clock);
   const prices = { minSats: limits.minTradeSats, maxSats: limits.maxTradeSats };
@@ -185,7 +206,7 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
     ...{ sellerId: trader.id, newId: id, nowSeconds },
     isFilled: (offerId) => isFilled({ trader, checkouts, offerId }),
   });
-  const quotes = new Quotes({ chain, fees, limits, nowSeconds });
+  const quotes = new Quotes({ chain, fees, limits, overLightning: royalties.overLightning, nowSeconds });
   const forwards = new Forwards({ offers: hub.offers, store, fees, limits, forwarderId: trader.id, nowSeconds });
   const desk = new Desk({
     ...{ trader, chain, listings, quotes, forwards, checkouts, network, newId: id, nowSeconds },
@@ -197,16 +218,12 @@ function openShop(parts: ServiceParts, { trader, auth, hub }: { trader: Trader; 
   });
   const issueToken = auth.issueToken.bind(auth);
   const trades = new Trades({
-    ...{ desk, listings, checkouts, trader },
-    listingSeconds: LISTING_SECONDS,
-    graceSeconds: GRACE_SECONDS,
-    listers: config.listers,
-    issueToken,
-    nowSeconds,
+    ...{ desk, listings, checkouts, trader, issueToken, nowSeconds, listers: config.listers },
+    ...{ listingSeconds: LISTING_SECONDS, graceSeconds: GRACE_SECONDS },
   });
   const satProofs = new SatProofs({ chain, clock });
   const delivery = new Delivery({ trader, chain, satProofs });
-  const after = { trader, chain, ordinals, listings, checkouts, relistSeconds: RELIST_SECONDS, nowSeconds };
+  const after = { trader, chain, ordinals, listings, checkouts, payouts, relistSeconds: RELIST_SECONDS, nowSeconds };
   const aftermath = new Aftermath({ ...after, log: parts.traderLog ?? log });
   return { listings, checkouts, desk, trades, delivery, satProofs, aftermath };
 }

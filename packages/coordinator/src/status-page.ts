@@ -32,7 +32,7 @@ const tradeRow = ({ trade_id, role, mode, state, deadline, blocks_left, urgency 
   );
 
 /** What an operator sees first: health, money, trades by deadline, what could not be delivered. No script, no other host. */
-export function statusPage({ health, reserve, trades, deadLetters }: OperatorView): string {
+export function statusPage({ health, reserve, trades, deadLetters, owed }: OperatorView): string {
   const { lightning, bitcoin } = health;
   const connected = (is: boolean) => (is ? 'connected' : 'away');
   const parts = [
@@ -49,6 +49,7 @@ export function statusPage({ health, reserve, trades, deadLetters }: OperatorVie
   ];
   const money = reserve === undefined ? undefined : Object.entries(reserve).map(([name, sats]) => row([name, sats]));
   const letters = deadLetters?.map(({ seq, hook_id, attempts }) => row([seq, hook_id, attempts]));
+  const royalties = owed?.map(({ trade_id, to, sats, attempts, why }) => row([trade_id, to, sats, attempts, why]));
   return page({
     title: `Coordinator: ${health.status}`,
     body: html`<h1>Coordinator: ${health.status}</h1>
@@ -57,6 +58,8 @@ export function statusPage({ health, reserve, trades, deadLetters }: OperatorVie
       ${tableOr(['what', 'sats'], money)}
       <h2>Live trades: ${trades?.length ?? UNKNOWN}</h2>
       ${tableOr(TRADE_HEADS, trades?.map(tradeRow))}
+      <h2>Royalties owed over Lightning: ${royalties?.length ?? UNKNOWN}</h2>
+      ${tableOr(['trade', 'to', 'sats', 'attempts', 'why'], royalties)}
       <h2>Webhooks that reached nobody: ${letters?.length ?? UNKNOWN}</h2>
       ${tableOr(['number', 'webhook', 'attempts'], letters)}`,
   });

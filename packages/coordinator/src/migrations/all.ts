@@ -6,11 +6,17 @@ import { updates, type UpdateTables } from './0004-updates.ts';
 import { outgoing, type OutgoingTables } from './0005-outgoing.ts';
 import { buyers } from './0006-buyers.ts';
 import { forwarded } from './0007-forwarded.ts';
+import { payouts, type PayoutTables } from './0008-payouts.ts';
 import { places } from './0009-places.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
-export type CoordinatorTables = ExchangeTables & AccessTables & AdvertTables & UpdateTables & OutgoingTables;
+export type CoordinatorTables = ExchangeTables &
+  AccessTables &
+  AdvertTables &
+  UpdateTables &
+  OutgoingTables &
+  PayoutTables;
 
 /** Every step, in the order of their names. A released step is never edited: add a file. */
 export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
@@ -23,6 +29,7 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0005_outgoing': outgoing(columnsOf[dialect]),
     '0006_buyers': buyers(),
     '0007_forwarded': forwarded(),
+    '0008_payouts': payouts(columnsOf[dialect]),
     '0009_places': places(),
   },
 });

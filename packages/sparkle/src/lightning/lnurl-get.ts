@@ -11,6 +11,8 @@ export type GetOptions = {
   resolve: Resolve;
   /** A certificate authority of one's own, in place of those of the system. */
   ca: string | undefined;
+  /** What is done where a service leads on to another address. */
+  redirects: 'followed' | 'refused';
   timeoutMilliseconds: number;
 };
 
@@ -41,6 +43,7 @@ async function follow(first: URL, options: GetOptions, limit: AbortSignal): Prom
     const addresses = await checkedAddresses({ url, ...options });
     const answer = await get({ url, addresses, ca: options.ca, limit });
     if (typeof answer === 'string') return answer;
+    if (options.redirects === 'refused') throw unanswered('redirected', 'it leads on to another address');
     if (!URL.canParse(answer.location, url.href)) throw unanswered('garbage', 'it leads on to what is no address');
     url = new URL(answer.location, url);
   }

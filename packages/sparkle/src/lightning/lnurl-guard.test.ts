@@ -26,6 +26,7 @@ describe('LNURL: asking what a stranger names', () => {
     allowedOrigins: [],
     resolve: async () => ['127.0.0.1'],
     ca: certificates.ca,
+    redirects: 'followed',
     timeoutMilliseconds: 3000,
     ...change,
   });
@@ -146,6 +147,13 @@ describe('LNURL: asking what a stranger names', () => {
         assert.equal(await reasonOf(asked), 'forbidden_address', target);
       }
     assert.ok(server.asked.every((each) => each.endsWith('/from')));
+  });
+
+  test('a redirect is refused where none is to be followed', async () => {
+    redirect('/x');
+    const asked = getJson(new URL(`${origin}/from`), options({ allowedOrigins: [origin], redirects: 'refused' }));
+    assert.equal(await reasonOf(asked), 'redirected');
+    assert.equal(server.asked.length, 1);
   });
 
   test('redirects in a circle end', async () => {

@@ -23,6 +23,8 @@ export type LnurlOptions = {
   /** Certificate authority of such a service, in PEM form, in place of those of the system. */
   ca?: string;
   resolve?: Resolve;
+  /** Redirects are followed, each to an address that is checked, unless they are refused. */
+  redirects?: GetOptions['redirects'];
   nowSeconds?: () => number;
   timeoutMilliseconds?: number;
 };
@@ -54,8 +56,9 @@ type PayRequest = z.infer<typeof payRequestShape>;
  */
 export function lnurl(options: LnurlOptions): PlainPayee {
   const target = readLnurlTarget(options.to);
-  const { allowedOrigins = [], resolve = systemResolve, ca, timeoutMilliseconds = TIMEOUT_MILLISECONDS } = options;
-  const get: GetOptions = { allowedOrigins, resolve, ca, timeoutMilliseconds };
+  const { allowedOrigins = [], resolve = systemResolve, ca, redirects = 'followed' } = options;
+  const { timeoutMilliseconds = TIMEOUT_MILLISECONDS } = options;
+  const get: GetOptions = { allowedOrigins, resolve, ca, redirects, timeoutMilliseconds };
   const proofs = new Map<string, { verify: URL; bolt11: string }>();
   return {
     async requestInvoice({ amountMsat, description }) {

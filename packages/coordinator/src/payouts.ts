@@ -1,0 +1,193 @@
+import type { Lightning, LightningCapabilities } from 'sparkle-protocol/lightning/lightning';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Log } from 'sparkle-protocol/trader/log';
+import { isStuck, type Payout, type PayoutEvent, step } from './payout.ts';
+import { hashReused, invoiceFor, type PayoutInvoiceParts, whyOf } from './payout-invoice.ts';
+import type { Kept, PayoutRows } from './payout-rows.ts';
+import type { Owed } from './royalties.ts';
+
+export type PayoutParts = {
+  rows: PayoutRows;
+  lightning: Pick<Lightning, 'nodeId' | 'payment' | 'invoice' | 'pay' | 'subscribe'>;
+  network: PayoutInvoiceParts['network'];
+  reach: PayoutInvoiceParts['reach'];
+  /** Whether the operator lets his node pay; what is owed is owed in any case. */
+  isOn: boolean;
+  /** Part of a payout that the way to its creator may cost, in basis points, and 5 sats more. */
+  routeFeeBps: number;
+  clock: Pick<Clock, 'nowSeconds' | 'every'>;
+  log: Log;
+  /** What is said to it reaches a human. */
+  alarms: Log;
+};
+
+const SWEEP_MILLISECONDS = 30_000;
+const ROUTE_FEE_MSAT = 5_000n;
+/** Three days: a creator who holds his payment back keeps no more than that of our channels. */
+const MOST_ROUTE_BLOCKS = 432;
+const PAY_TIMEOUT_SECONDS = 60;
+/** From an invoice to its order, what became of that, and one more should it have failed at once. */
+const MOST_STEPS = 5;
+
+/** What is to be paid over Lightning for a payout may cost this much more for the way, in msat. */
+export const routeFeeMsat = ({ amountSats, bps }: { amountSats: bigint; bps: number }): bigint =>
+  (amountSats * 1000n * BigInt(bps)) / 10_000n + ROUTE_FEE_MSAT;
+
+/** Throws `bad_config` for a node that cannot pay, or cannot bound what the way costs and how long it takes. */
+export function assertCanPayOut(capabilities: LightningCapabilities): void {
+  const missing = (['pay', 'feeCap', 'routeCap'] as const).filter((needed) => !capabilities[needed]);
+  if (missing.length === 0) return;
+  const sentence = `LIGHTNING_ROYALTIES must be no with a Lightning node that lacks ${missing.join(', ')}; got yes`;
+  throw new SparkleError('bad_config', sentence, { field: 'LIGHTNING_ROYALTIES', missing });
+}
+
+/**
+ * Pays what is owed over Lightning. What is to be done is decided by `step`, written, and only then done: an order to pay is
+ * noted with its payment hash before it leaves, and the node pays a hash once at most. So it may be killed anywhere, and any
+ * number of instances may work at it.
+ */
+export class Payouts {
+  readonly #parts: PayoutParts;
+  readonly #told = new Set<string>();
+  #work: Promise<void> | undefined;
+  #isDue = false;
+  #isStopped = false;
+
+  constructor(parts: PayoutParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to pay, until the returned function is called. */
+  start(): () => void {
+    const { clock, lightning } = this.#parts;
+    const stops = [
+      clock.every(SWEEP_MILLISECONDS, () => this.#soon()),
+      lightning.subscribe(({ type, paymentHash }) => {
+        if (type === 'payment') void this.#heard(paymentHash).catch(this.#failed);
+      }),
+    ];
+    this.#soon();
+    return () => {
+      this.#isStopped = true;
+      stops.forEach((stop) => stop());
+    };
+  }
+
+  /** Notes what is owed for a sale that was paid; once, however often it is told. */
+  async owe(tradeId: string, parts: readonly Owed[]): Promise<void> {
+    if (parts.length === 0) return;
+    const { rows, clock } = this.#parts;
+    await rows.owe({ tradeId, parts, at: clock.nowSeconds() });
+    this.#soon();
+  }
+
+  unpaid(): Promise<Payout[]> {
+    return this.#parts.rows.unpaid();
+  }
+
+  /** Does what is due now. Never rejects: what could not be done is when this is called again. */
+  async catchUp(): Promise<void> {
+    const { rows, clock, isOn } = this.#parts;
+    try {
+      const due = isOn ? await rows.due(clock.nowSeconds()) : [];
+      await Promise.all(due.map((kept) => this.#follow(kept).catch(this.#failed)));
+      await this.#alarm();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Resolves when nothing is being worked on. */
+  async idle(): Promise<void> {
+    while (this.#work !== undefined) await this.#work;
+  }
+
+  #soon(): void {
+    if (this.#isStopped) return;
+    this.#isDue = true;
+    this.#work ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#isDue && !this.#isStopped) {
+      this.#isDue = false;
+      await this.catchUp();
+    }
+    this.#work = undefined;
+  }
+
+  /** A hint that a payment has ended: what became of it is looked up. */
+  async #heard(paymentHash: string): Promise<void> {
+    const { rows, isOn } = this.#parts;
+    const kept = isOn ? await rows.byHash(paymentHash) : undefined;
+    if (kept !== undefined) await this.#follow(kept);
+  }
+
+  /** Takes a payout as far as it goes without waiting. */
+  async #follow(kept: Kept): Promise<void> {
+    let at = kept;
+    let refusal: string | undefined;
+    for (let steps = 0; steps < MOST_STEPS && !this.#isStopped; steps += 1) {
+      const next = await this.#move(at, await this.#ask(at.payout, refusal));
+      if (next === undefined) return;
+      refusal = next.order ? await this.#order(next.kept.payout) : undefined;
+      at = next.kept;
+    }
+  }
+
+  /** What the address or the node says. */
+  async #ask(payout: Payout, why: string | undefined): Promise<PayoutEvent> {
+    const { lightning, network, reach, clock } = this.#parts;
+    if (payout.state !== 'paying')
+      return invoiceFor(payout, { lightning, network, reach, nowSeconds: () => clock.nowSeconds() });
+    const payment = await lightning.payment(payout.paymentHash);
+    return { type: 'looked', payment, ...(why === undefined ? {} : { why }) };
+  }
+
+  /** Writes what this event makes of it; nothing where there is nothing more to be done now. */
+  async #move(kept: Kept, event: PayoutEvent): Promise<{ kept: Kept; order: boolean } | undefined> {
+    const { rows, clock, log } = this.#parts;
+    const at = clock.nowSeconds();
+    const { payout: after, order } = step(kept.payout, event, at);
+    if (after === kept.payout) return undefined;
+    const moved = await rows.move(kept, after, at);
+    if (moved === 'reused' && event.type === 'invoiced') return this.#move(kept, hashReused);
+    if (moved !== 'moved') return undefined;
+    const { payoutId, tradeId, state, attempts, why } = after;
+    log.info({ payoutId, tradeId, state, attempts, why }, 'a royalty that is paid over Lightning went on');
+    if (state === 'paid' || event.type === 'uninvoiced') return undefined;
+    return { kept: { payout: after, version: kept.version + 1 }, order };
+  }
+
+  /** Tells the node to pay. What it answers decides nothing: `payment` does. */
+  async #order(payout: Payout): Promise<string | undefined> {
+    if (payout.state !== 'paying') return undefined;
+    const { lightning, routeFeeBps: bps } = this.#parts;
+    const { bolt11, amountSats } = payout;
+    const caps = { maxCltvBlocks: MOST_ROUTE_BLOCKS, timeoutSeconds: PAY_TIMEOUT_SECONDS };
+    try {
+      await lightning.pay({ bolt11, maxFeeMsat: routeFeeMsat({ amountSats, bps }), ...caps });
+      return undefined;
+    } catch (error) {
+      return whyOf(error);
+    }
+  }
+
+  /** A human is told once of what does not go on by itself, and once more after a restart. */
+  async #alarm(): Promise<void> {
+    const { rows, clock, alarms } = this.#parts;
+    for (const payout of await rows.unpaid()) {
+      const { payoutId, tradeId, amountSats, to, why } = payout;
+      if (!isStuck(payout, clock.nowSeconds()) || this.#told.has(payoutId)) continue;
+      this.#told.add(payoutId);
+      const sentence = `a royalty of ${amountSats} sats is still owed to ${to} (${why})`;
+      alarms.error({ level: 'warn', code: 'royalty_unpaid', tradeId, payoutId }, sentence);
+    }
+  }
+
+  readonly #failed = (error: unknown): void => {
+    const code = error instanceof SparkleError ? error.code : 'internal';
+    this.#parts.log.warn({ code, error: String(error) }, 'what is owed over Lightning could not be seen to yet');
+  };
+}
