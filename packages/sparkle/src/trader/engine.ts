@@ -227,7 +227,8 @@ export class Engine {
     return this.#lanes
       .later(tradeId, async () => {
         await this.#retry(tradeId);
-        await this.#waiting.tell(tradeId, (event) => this.#hand(tradeId, { event }), isPassing);
+        const faults = await this.#waiting.tell(tradeId, (event) => this.#hand(tradeId, { event }), isPassing);
+        for (const fault of faults) await this.#unable(tradeId, fault);
         await this.#look(tradeId);
         this.#complaints.delete(tradeId);
       })

@@ -203,27 +203,52 @@ describe('two instances of one trader on one PostgreSQL', { skip: withoutPostgre
     await shop.assertSoldOnce(tradeId);
   });
 
-  run('a letter that only the wrong one has reaches the trade when its holder is gone', async (shop) => {
-    const deaf = { ...shop.on.parts.seller.market };
-    let isDeaf = false;
-    deaf.inbox = (me, receive) =>
-      shop.on.parts.seller.market.inbox(me, async (letter) => (isDeaf ? undefined : receive(letter)));
-    const anna = await shop.instance('anna', STILL, { market: deaf });
-    shop.on.nodes.buyer.crash();
-    const tradeId = await shop.sale(anna);
-    const bert = await shop.instance('bert', STILL);
-    await play(shop.on, [anna], async () => (await anna.trade(tradeId))?.state === 'invoiced');
-    isDeaf = true;
-    await shop.buyer.abort(tradeId, 'no longer wanted');
-    await settle([anna, bert, shop.buyer]);
-    assert.equal((await anna.trade(tradeId))?.state, 'invoiced');
-    await anna.stop();
-    await shop.expire('anna');
-    await play(shop.on, [bert], async () => (await outcomeOf(bert, tradeId)) !== undefined);
-    const trade = await bert.trade(tradeId);
-    assert.deepEqual(trade?.state === 'ended' && trade.codes, ['abort_requested']);
-    assert.deepEqual(shop.errors, []);
-  });
+  /** A store in which nothing can be written for once that leaves this state. */
+  const faulty = (store: Store, state: string): Store => {
+    let isWell = false;
+    const update: Store['update'] = (tradeId, change) =>
+      store.update(tradeId, (trade) => {
+        const next = change(trade);
+        if (isWell || trade.state !== state || next.trade.state === state) return next;
+        isWell = true;
+        throw new TypeError('a defect');
+      });
+    return new Proxy(store, { get: (target, name: keyof Store) => (name === 'update' ? update : target[name]) });
+  };
+
+  for (const { sentence, through, errors } of [
+    {
+      sentence: 'a letter that only the wrong one has reaches the trade when its holder is gone',
+      through: (store: Store) => store,
+      errors: 0,
+    },
+    {
+      sentence: 'so does one that a fault of our own kept from being taken',
+      through: (store: Store) => faulty(store, 'invoiced'),
+      errors: 1,
+    },
+  ] as const)
+    run(sentence, async (shop) => {
+      const deaf = { ...shop.on.parts.seller.market };
+      let isDeaf = false;
+      deaf.inbox = (me, receive) =>
+        shop.on.parts.seller.market.inbox(me, async (letter) => (isDeaf ? undefined : receive(letter)));
+      const anna = await shop.instance('anna', STILL, { market: deaf });
+      shop.on.nodes.buyer.crash();
+      const tradeId = await shop.sale(anna);
+      const bert = await shop.instance('bert', STILL, {}, through);
+      await play(shop.on, [anna], async () => (await anna.trade(tradeId))?.state === 'invoiced');
+      isDeaf = true;
+      await shop.buyer.abort(tradeId, 'no longer wanted');
+      await settle([anna, bert, shop.buyer]);
+      assert.equal((await anna.trade(tradeId))?.state, 'invoiced');
+      await anna.stop();
+      await shop.expire('anna');
+      await play(shop.on, [bert], async () => (await outcomeOf(bert, tradeId)) !== undefined);
+      const trade = await bert.trade(tradeId);
+      assert.deepEqual(trade?.state === 'ended' && trade.codes, ['abort_requested']);
+      assert.equal(shop.errors.length, errors);
+    });
 
   run('the wrong one does not hold up its mailbox for as long as a trade lives elsewhere', async (shop) => {
     const { market } = shop.on.parts.seller;

@@ -1,3 +1,4 @@
+import { SparkleError } from '../protocol/errors.ts';
 import type { TradeEvent } from '../protocol/trade/event.ts';
 
 /**
@@ -47,22 +48,32 @@ export class Waiting {
     return [...(this.#waiters.get(tradeId) ?? [])].some(({ isAsked }) => isAsked);
   }
 
-  /** Tells all that waits. What may pass is thrown, and the rest goes on to wait; any other failure is told to who waits for it. */
+  /**
+   * Tells all that waits, and answers with the faults of our own that kept some from being told. What may pass is thrown, and
+   * the rest goes on to wait. A refusal is told to who waits for it, and so is a fault; but what nobody waits for, a letter
+   * or a preimage that was seen, is kept over a fault until it was told, for nobody says it again.
+   */
   async tell(
     tradeId: string,
     hand: (event: Told['event']) => Promise<void>,
     mayPass: (error: unknown) => boolean,
-  ): Promise<void> {
+  ): Promise<unknown[]> {
+    const faults: unknown[] = [];
     for (const waiter of this.#waiters.get(tradeId) ?? []) {
       try {
         await hand(waiter.event);
         waiter.resolve();
       } catch (error) {
         if (mayPass(error)) throw error;
+        if (!waiter.isAsked && !(error instanceof SparkleError)) {
+          faults.push(error);
+          continue;
+        }
         waiter.reject(error);
       }
       this.#drop(tradeId, waiter);
     }
+    return faults;
   }
 
   /** The trade is over: whoever has something to tell it is done. */
