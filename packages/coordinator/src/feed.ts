@@ -1,8 +1,10 @@
+import type { Kysely } from 'kysely';
 import type { TradeUpdateWire } from 'sparkle-protocol/market/coordinator-wire';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Identity, Sides } from './auth.ts';
 import { Bells } from './bells.ts';
 import type { Database } from './database.ts';
+import type { CoordinatorTables } from './migrations/all.ts';
 import type { TradeFeed } from './socket.ts';
 
 export type FeedOptions = { database: Database; clock: Clock; keptSeconds: number };
@@ -37,22 +39,24 @@ export class Feed implements TradeFeed {
     });
   }
 
-  /** Notes a change; one that says what the last one said is none, so it may be told again after a restart. */
-  async record({ tradeId, shownId, status, sides }: Update): Promise<void> {
+  /**
+   * Notes a change, and writes with it, in one transaction, what `also` writes. One that says what the last one said is none,
+   * so it may be told again after a restart.
+   */
+  async record(
+    { tradeId, shownId, status, sides }: Update,
+    also?: (session: Kysely<CoordinatorTables>) => Promise<void>,
+  ): Promise<void> {
     const { database, clock } = this.#options;
     const { buyer = null, seller = null } = sides;
     const row = { trade_id: tradeId, shown_id: shownId, status, buyer, seller, at: clock.nowSeconds() };
     await this.#tidy();
+    // Others wait for whoever appends: most of what is told is nothing new.
+    if ((await lastStatus(database.tables, tradeId)) === status) return;
     const isNew = await database.append(async (session) => {
-      const last = await session
-        .selectFrom('trade_update')
-        .select('status')
-        .where('trade_id', '=', tradeId)
-        .orderBy('seq', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      if (last?.status === status) return false;
+      if ((await lastStatus(session, tradeId)) === status) return false;
       await session.insertInto('trade_update').values(row).execute();
+      await also?.(session);
       return true;
     });
     if (isNew) database.announce(`${UPDATE_OF}${namesOf(row).join(' ')}`);
@@ -103,6 +107,11 @@ type Concerned = { trade_id: string; buyer: string | null; seller: string | null
 
 const namesOf = ({ trade_id, buyer, seller }: Concerned): string[] =>
   [trade_id, buyer, seller].filter((name) => name !== null);
+
+async function lastStatus(tables: Kysely<CoordinatorTables>, tradeId: string): Promise<string | undefined> {
+  const updates = tables.selectFrom('trade_update').select('status').where('trade_id', '=', tradeId);
+  return (await updates.orderBy('seq', 'desc').limit(1).executeTakeFirst())?.status;
+}
 
 async function newestIn({ tables }: Database): Promise<number> {
   const newest = tables.selectFrom('trade_update').select('seq').orderBy('seq', 'desc').limit(1);

@@ -15,11 +15,12 @@ import { Aftermath } from './aftermath.ts';
 import { createApp } from './app.ts';
 import { Auth, authLimits } from './auth.ts';
 import { Books } from './books.ts';
+import { tellChanges } from './changes.ts';
 import { Checkouts } from './checkouts.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database.ts';
 import { Delivery } from './delivery.ts';
-import { Desk, isSale, uuidOf } from './desk.ts';
+import { Desk, isSale } from './desk.ts';
 import { Feed } from './feed.ts';
 import { Forwards } from './forwards.ts';
 import { Hub } from './hub.ts';
@@ -86,7 +87,7 @@ export class Service {
 
   /** Resumes what was under way and begins to serve. Throws what `Trader.start` throws. */
   static async open(parts: ServiceParts): Promise<Service> {
-    const { config, clock, log, chain } = parts;
+    const { config, clock, log } = parts;
     const hub = openHub(parts);
     const trader = openTrader(parts, hub);
     const auth = new Auth({ ...authLimits, database: parts.database, clock, publicUrl: config.api.publicUrl });
@@ -98,17 +99,10 @@ export class Service {
     // First what became of trades: what a fill of our own has spent is not gone.
     const stopFollowing = await aftermath.start();
     await listings.start();
-    const stopHearing = chain.subscribe((event) => {
-      if (event.type === 'transaction') void listings.hear(event.raw).catch(() => undefined);
-    });
-    const sweep = () =>
-      void Promise.all([listings.sweep(), aftermath.catchUp()]).catch((error: unknown) =>
-        log.warn({ error: String(error) }, 'the shelf could not be looked through'),
-      );
-    const stopSweeping = clock.every(SWEEP_MILLISECONDS, sweep);
+    const stopKeeping = keepShelf(parts, shop);
     const { health, waitingFor } = opsOf(parts);
     const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
-    const stopTelling = tellChanges(parts, { trader, desk: shop.desk, checkouts: shop.checkouts, feed });
+    const telling = tellChanges({ ...shop, trader, feed, webhooks: parts.webhooks, log });
     const ops = { health, waitingFor };
     const books = openBooks(parts, trader);
     const stopsOfMoney = [books.start(), payouts.start()];
@@ -116,11 +110,13 @@ export class Service {
     const stops = [
       () => app.close(),
       () => shop.satProofs.close(),
-      () => [stopSweeping, stopHearing, stopFollowing, stopTelling, ...stopsOfMoney].forEach((stop) => stop()),
+      () => [stopKeeping, stopFollowing, ...stopsOfMoney].forEach((stop) => stop()),
       () => trader.stop(),
+      // After it: of a trade that ends last of all nobody would be told any more.
+      () => telling.stop(),
       () => aftermath.idle(),
-      () => books.idle(),
-      () => payouts.idle(),
+      () => Promise.all([books.idle(), payouts.idle(), telling.idle()]),
+      () => feed.close(),
       () => hub.close(),
     ];
     return new Service({ app, trader, health, stops });
@@ -132,25 +128,18 @@ export class Service {
   }
 }
 
-/** Tells each change of a sale to its parties' sockets and webhooks, by the id that they know it by. */
-function tellChanges(
-  { log, webhooks }: ServiceParts,
-  of: { trader: Trader; desk: Desk; checkouts: Checkouts; feed: Feed },
+/** Lets go of what is spent or over, as it is heard and once a minute, until the returned function is called. */
+function keepShelf(
+  { chain, clock, log }: ServiceParts,
+  { listings, aftermath }: { listings: Listings; aftermath: Aftermath },
 ): () => void {
-  const tell = async (tradeId: string): Promise<void> => {
-    const checkout = await of.checkouts.byTrade(tradeId);
-    const trade = await of.trader.trade(tradeId);
-    if (checkout === undefined || !isSale(trade)) return;
-    const { status } = await of.desk.stage(checkout);
-    const { buyerId: buyer } = trade.terms;
-    const shownId = uuidOf(tradeId);
-    await of.feed.record({ tradeId, shownId, status, sides: { buyer } });
-    const owners = [`${tradeId} buyer`, buyer];
-    await webhooks?.notify({ event: 'trade', subject: tradeId, owners, data: { trade_id: shownId, status } });
-  };
-  return of.trader.onChange((trade) => {
-    void tell(trade.tradeId).catch((error: unknown) => log.error({ error: String(error) }, 'a change was not told'));
+  const failed = (error: unknown) => log.warn({ error: String(error) }, 'the shelf could not be looked through');
+  const stopHearing = chain.subscribe((event) => {
+    if (event.type === 'transaction') void listings.hear(event.raw).catch(failed);
   });
+  const sweep = () => void Promise.all([listings.sweep(), aftermath.catchUp()]).catch(failed);
+  const stopSweeping = clock.every(SWEEP_MILLISECONDS, sweep);
+  return () => (stopHearing(), stopSweeping());
 }
 
 /** Names with 16 random bytes. */

@@ -112,10 +112,10 @@ export class Webhooks {
     if (numDeletedRows === 0n) throw new SparkleError('not_found', 'there is no such webhook of this key');
   }
 
-  /** Writes down what is to be told. Delivered by the next tick of this or of another instance. */
-  async notify({ event, subject, owners, data }: Notice): Promise<void> {
+  /** Writes down what is to be told, in a transaction where one is given. Delivered by the next tick of any instance. */
+  async notify({ event, subject, owners, data }: Notice, tables = this.#parts.tables): Promise<void> {
     if (owners.length === 0) return;
-    const { tables, clock } = this.#parts;
+    const { clock } = this.#parts;
     const hooks = await tables
       .selectFrom('webhook')
       .select(['hook_id', 'events'])
