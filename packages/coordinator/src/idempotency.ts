@@ -7,7 +7,7 @@ import type { CoordinatorTables } from './migrations/all.ts';
 
 export type IdempotencyParts = {
   tables: Kysely<CoordinatorTables>;
-  clock: Pick<Clock, 'nowSeconds' | 'randomBytes'>;
+  clock: Pick<Clock, 'nowSeconds' | 'randomBytes' | 'every'>;
   /** How long an answer is given again. */
   retentionSeconds: number;
   /** Who asks: two callers may use the same key. Called before the handler and after every earlier hook. */
@@ -19,6 +19,8 @@ export type IdempotencyParts = {
  * take as long.
  */
 export const MOST_WORK_SECONDS = 60;
+
+const FORGET_MILLISECONDS = 3_600_000;
 
 /** Long enough that nobody guesses it: who knows the key of another's request is given the answer to it. */
 const KEY = /^[\x21-\x7e]{16,128}$/;
@@ -131,12 +133,16 @@ async function release({ tables }: IdempotencyParts, { caller, key, created_at }
 }
 
 /**
- * A POST with an Idempotency-Key is done once: whoever repeats it is given the answer of the first time. To be installed
- * before any route. What fails its schema is not done at all and holds no key.
+ * A POST with an Idempotency-Key is done once: whoever repeats it is given the answer of the first time, which is forgotten
+ * after its time. To be installed before any route. What fails its schema is not done at all and holds no key.
  */
 export function installIdempotency(app: FastifyInstance, parts: IdempotencyParts): void {
   const hashes = new WeakMap<FastifyRequest, string>();
   const holders = new WeakMap<FastifyRequest, Held>();
+  const stopForgetting = parts.clock.every(FORGET_MILLISECONDS, () => {
+    void forgetAnswers(parts).catch((error: unknown) => app.log.warn({ error }, 'old answers could not be forgotten'));
+  });
+  app.addHook('onClose', async () => stopForgetting());
 
   // Before validation: what came, and not what a schema makes of it.
   app.addHook('preValidation', async (request) => {
@@ -171,13 +177,10 @@ export function installIdempotency(app: FastifyInstance, parts: IdempotencyParts
   });
 }
 
-/** Removes what has outlived its retention. Returns how many there were. */
-export async function forgetAnswers(
-  parts: Pick<IdempotencyParts, 'tables' | 'clock' | 'retentionSeconds'>,
-): Promise<number> {
-  const { numDeletedRows } = await parts.tables
+/** Removes what has outlived its retention. */
+async function forgetAnswers({ tables, clock, retentionSeconds }: IdempotencyParts): Promise<void> {
+  await tables
     .deleteFrom('idempotency')
-    .where('created_at', '<=', parts.clock.nowSeconds() - parts.retentionSeconds)
-    .executeTakeFirst();
-  return Number(numDeletedRows);
+    .where('created_at', '<=', clock.nowSeconds() - retentionSeconds)
+    .execute();
 }

@@ -8,7 +8,7 @@ import { type Postgres, startPostgres } from '../../../test/regtest/postgres.ts'
 import { Books } from './books.ts';
 import { saleIn, sell, SOLD } from './books.suite.ts';
 import { type Database, openDatabase } from './database.ts';
-import { forgetAnswers, installIdempotency } from './idempotency.ts';
+import { installIdempotency } from './idempotency.ts';
 import { Ledger } from './ledger.ts';
 import { installProblems } from './problem.ts';
 import { Outgoing } from './outgoing.ts';
@@ -55,16 +55,6 @@ describe('two instances on one PostgreSQL', { skip: withoutPostgres }, () => {
     assert.ok(answers.every((answer) => [200, 409].includes(answer?.statusCode ?? 0)));
     for (const app of apps) assert.deepEqual((await app.inject(request)).json(), { trade: 1 });
     await Promise.all(apps.map((app) => app.close()));
-  });
-
-  test('what is past its retention is forgotten there too', async (context) => {
-    const [{ tables }] = await two(context);
-    const row = { caller: 'a', key: 'k', route: 'r', body_hash: 'h', status: 200, response: 'x' };
-    await tables
-      .insertInto('idempotency')
-      .values({ ...row, created_at: 1 })
-      .execute();
-    assert.equal(await forgetAnswers({ tables, clock: systemClock(), retentionSeconds: 3600 }), 1);
   });
 
   test('a happening that both tell is booked once, and another amount is refused by either', async (context) => {
@@ -120,7 +110,6 @@ describe('two instances on one PostgreSQL', { skip: withoutPostgres }, () => {
         heard.toSorted((a, b) => a - b),
       );
     }
-    assert.equal(await first.forgetSent(), 0);
     assert.deepEqual(await first.deadLetters(), []);
   });
 });

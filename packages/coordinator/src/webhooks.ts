@@ -30,6 +30,7 @@ export type WebhookParts = {
 const MOST_OF_ONE_OWNER = 10;
 const SECRET_BYTES = 32;
 const TICK_MILLISECONDS = 1_000;
+const FORGET_MILLISECONDS = 3_600_000;
 const MOST_SHOWN = 500;
 /** How long what was told is kept, for who asks whether it was. */
 const KEPT_MILLISECONDS = 7 * 86_400_000;
@@ -46,9 +47,15 @@ export class Webhooks {
     this.#delivery = { ...parts, nowMilliseconds: () => parts.clock.nowSeconds() * 1000 };
   }
 
-  /** Begins to deliver; the returned function ends it. */
+  /** Begins to deliver, and to forget what was told; the returned function ends it. */
   start(): () => void {
-    return this.#parts.clock.every(TICK_MILLISECONDS, () => void this.deliverDue());
+    const { clock, log } = this.#parts;
+    const failed = (error: unknown) => log.warn({ error: String(error) }, 'what was told could not be forgotten');
+    const stops = [
+      clock.every(TICK_MILLISECONDS, () => void this.deliverDue()),
+      clock.every(FORGET_MILLISECONDS, () => void this.#forgetSent().catch(failed)),
+    ];
+    return () => stops.forEach((stop) => stop());
   }
 
   /** Delivers all that is due now. Never rejects: what could not be delivered stays due. */
@@ -153,14 +160,13 @@ export class Webhooks {
     if (numUpdatedRows === 0n) throw new SparkleError('not_found', `there is no dead letter ${seq}`, { seq });
   }
 
-  /** Removes what was told more than a week ago. Returns how many there were. */
-  async forgetSent(): Promise<number> {
+  /** Removes what was told more than a week ago. */
+  async #forgetSent(): Promise<void> {
     const { tables, clock } = this.#parts;
-    const { numDeletedRows } = await tables
+    await tables
       .deleteFrom('delivery')
       .where('state', '=', 'sent')
       .where('not_before', '<', clock.nowSeconds() * 1000 - KEPT_MILLISECONDS)
-      .executeTakeFirst();
-    return Number(numDeletedRows);
+      .execute();
   }
 }
