@@ -4,7 +4,12 @@ import type { Metrics } from './metrics.ts';
 /** More are forgotten, oldest first: what is due for so long is told by the guardian, not by a histogram. */
 const MOST_REMEMBERED = 100_000;
 
-type Measured = { store: Store; metrics: Pick<Metrics, 'effectRan'>; nowMilliseconds: () => number };
+type Measured = {
+  store: Store;
+  metrics: Pick<Metrics, 'effectRan'>;
+  /** Since whenever, but finer than a second: most effects take less. */
+  nowMilliseconds: () => number;
+};
 
 function timesOf({ metrics, nowMilliseconds }: Omit<Measured, 'store'>) {
   const decided = new Map<string, { effect: string; at: number }>();

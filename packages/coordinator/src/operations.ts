@@ -51,7 +51,7 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
   const tipHeight = async () => (await chain.tip()).height;
   const onBlock = (run: () => void) => chain.subscribe((event) => (event.type === 'tip' ? run() : undefined));
   const guardian = new Guardian({ liveTrades, tipHeight, onBlock, clock, log, raise: post });
-  const measured = measuredStore({ store, metrics, nowMilliseconds: () => clock.nowSeconds() * 1000 });
+  const measured = measuredStore({ store, metrics, nowMilliseconds: () => performance.now() });
   return {
     ...{ metrics, webhooks },
     parts: { ...given, metrics, webhooks, database: { ...database, store: measured }, traderLog: alarms.log() },
