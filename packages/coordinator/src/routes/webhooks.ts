@@ -5,8 +5,8 @@ import { needsIdentity } from '../auth-http.ts';
 import type { Auth, Identity } from '../auth.ts';
 import type { Webhooks } from '../webhooks.ts';
 
-/** What may be asked to be told of: `trade` of each change of its state, `offer` of each change of an offer's. */
-export const webhookEvents = ['trade', 'offer'] as const;
+/** What may be asked to be told of: `trade` of each change of its state. */
+const webhookEvents = ['trade'] as const;
 
 const url = z.string().max(500).describe('An https address on the open Internet');
 const events = z.array(z.enum(webhookEvents)).min(1).max(webhookEvents.length);
