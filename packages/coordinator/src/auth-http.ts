@@ -7,16 +7,6 @@ import { unauthorized } from './auth-nip98.ts';
 import { addressOf } from './limits.ts';
 import type { Caller } from './sale-terms.ts';
 
-/** For OpenAPI `components.securitySchemes`: the routes that need an identity name these. */
-export const securitySchemes = {
-  bearer: {
-    type: 'http',
-    scheme: 'bearer',
-    description: 'a session (POST /v1/auth/session), or the token of one trade',
-  },
-  nostr: { type: 'http', scheme: 'Nostr', description: 'the base64 of a NIP-98 event for this request (kind 27235)' },
-} as const;
-
 declare module 'fastify' {
   interface FastifyRequest {
     /** SHA-256 of the body's bytes as they came; absent without a body. */
