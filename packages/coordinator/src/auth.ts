@@ -239,10 +239,14 @@ export type Sides = Readonly<Partial<Record<TradeRole, string>>>;
 export function roleIn(tradeId: string, { sides, who }: { sides: Sides | undefined; who: Identity }): TradeRole {
   const role = sides === undefined ? undefined : roleOf(tradeId, sides, who);
   if (role !== undefined) return role;
-  throw new SparkleError('unknown_trade', 'there must be a trade of yours with this id; there is none', {
+  throw unknownTrade();
+}
+
+/** The same words whoever asks: see `roleIn`. */
+export const unknownTrade = (): SparkleError =>
+  new SparkleError('unknown_trade', 'there must be a trade of yours with this id; there is none', {
     field: 'trade_id',
   });
-}
 
 function roleOf(tradeId: string, sides: Sides, who: Identity): TradeRole | undefined {
   if ('tradeToken' in who) return who.tradeToken.tradeId === tradeId ? who.tradeToken.role : undefined;

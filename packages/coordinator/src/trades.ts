@@ -7,7 +7,7 @@ import type {
 } from 'sparkle-protocol/market/checkout-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Trader } from 'sparkle-protocol/trader/trader';
-import type { Sides } from './auth.ts';
+import { type Sides, unknownTrade } from './auth.ts';
 import type { Checkouts } from './checkouts.ts';
 import { type Desk, isSale, uuidOf } from './desk.ts';
 import type { Item, Listings } from './listings.ts';
@@ -128,8 +128,3 @@ export class Trades {
     }
   }
 }
-
-const unknownTrade = (): SparkleError =>
-  new SparkleError('unknown_trade', 'there must be a trade of yours with this id; there is none', {
-    field: 'trade_id',
-  });

@@ -109,13 +109,11 @@ const listingRoutes =
     const ownTrade = ownTradeOf(trades);
     // The published document has the second path; both are one.
     for (const path of ['/v1/trade', '/v1/trade/create'])
-      app.post(path, { schema: { ...creating, hide: path !== '/v1/trade' } }, async (request, reply) => {
-        // Whoever says who he is must be who he says; who does not is nobody.
-        if (request.headers.authorization !== undefined) await preValidation(request, reply);
-        const { known } = request;
-        const party = known !== undefined && 'party' in known.identity ? known.identity.party : undefined;
-        return reply.status(201).send(await trades.create(request.body, party));
-      });
+      app.post(
+        path,
+        { preValidation: mayHaveIdentity(auth), schema: { ...creating, hide: path !== '/v1/trade' } },
+        async (request, reply) => reply.status(201).send(await trades.create(request.body, callerIn(request).key)),
+      );
     app.get('/v1/trade/:id', { preValidation, schema: reading }, async (request) =>
       trades.state(await ownTrade(request, 'either')),
     );
