@@ -36,7 +36,7 @@ test('check: a database is looked at and not changed: absent, empty, up to date,
   assert.match(await look(path), /^the next start brings its tables up to date, [0-9]+ steps$/);
 });
 
-test('check: a database of another network, of a newer program or of none is refused', async (context) => {
+test('check: a database of another network, of a newer program, of another one or of none is refused', async (context) => {
   const folder = newFolder(context);
   const path = join(folder, 'coordinator.db');
   await (await open(`sqlite:${path}`)).close();
@@ -48,6 +48,13 @@ test('check: a database of another network, of a newer program or of none is ref
   db.exec(`insert into coordinator_migration (name, timestamp) values ('9999_later', '2030-01-01')`);
   db.close();
   await assert.rejects(look(path), withCode('schema_mismatch', /it has 9999_later/));
+  const notes = join(folder, 'notes.db');
+  const another = new SqliteDatabase(notes);
+  another.exec('create table note (text text)');
+  another.close();
+  const refused = withCode('schema_mismatch', /must be a Sparkle database; it is that of another program/);
+  await assert.rejects(look(notes), refused);
+  await assert.rejects(open(`sqlite:${notes}`), refused);
   const other = join(folder, 'letter.txt');
   writeFileSync(other, 'Dear Anna, this is no database, it is a letter to you.');
   await assert.rejects(look(other), withCode('schema_mismatch', /must be a SQLite database/));

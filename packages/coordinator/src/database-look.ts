@@ -7,6 +7,7 @@ import { type MigrationSet, newerSteps, tradeTables } from 'sparkle-protocol/sto
 import { explained } from 'sparkle-protocol/store/postgres-errors';
 import { postgresTradeTables } from 'sparkle-protocol/store/postgres-migrations';
 import { clientConfig, survive } from 'sparkle-protocol/store/postgres-pool';
+import { ownTables } from 'sparkle-protocol/store/sqlite-file';
 import { sqlitePathOf } from './database.ts';
 import { coordinatorTables } from './migrations/all.ts';
 
@@ -37,10 +38,10 @@ async function lookAtFile(path: string, network: NetworkName): Promise<string> {
   if (!existsSync(path)) return `${path} is not there; the first start makes it`;
   try {
     const db = new SqliteDatabase(path, { readonly: true, timeout: 0 });
-    const ask: Ask = async (table, column, where = 'true') => {
-      const isThere = db.prepare('select name from sqlite_schema where name = ?').get(table) !== undefined;
-      return isThere ? db.prepare(`select ${column} from "${table}" where ${where}`).pluck().all().map(String) : [];
-    };
+    const ask: Ask = async (table, column, where = 'true') =>
+      ownTables(db, path).includes(table)
+        ? db.prepare(`select ${column} from "${table}" where ${where}`).pluck().all().map(String)
+        : [];
     return await judge(ask, [tradeTables, coordinatorTables('sqlite')], network).finally(() => db.close());
   } catch (error) {
     if (!(error instanceof SqliteDatabase.SqliteError)) throw error;

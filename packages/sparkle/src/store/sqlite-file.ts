@@ -61,10 +61,8 @@ function inspect(of: SqliteFile): void {
   const { path, network } = of;
   const db = new SqliteDatabase(path, { readonly: true, timeout: 0 });
   try {
-    const tables = db.prepare(`select name from sqlite_schema where type = 'table'`).pluck().all();
+    const tables = ownTables(db, path);
     if (tables.length === 0) return;
-    if (db.pragma('application_id', { simple: true }) !== applicationId)
-      throw mismatch(path, 'a Sparkle database', 'that of another program');
     const unknown = setsOf(of)
       .filter(({ table }) => tables.includes(table))
       .flatMap((set) => newerSteps(set, executedMigrations(db, set.table)));
@@ -74,6 +72,13 @@ function inspect(of: SqliteFile): void {
   } finally {
     db.close();
   }
+}
+
+/** The names of the tables in a file that may be ours. Throws `schema_mismatch` when it has some and another program made them. */
+export function ownTables(db: Database, path: string): unknown[] {
+  const tables = db.prepare(`select name from sqlite_schema where type = 'table'`).pluck().all();
+  if (tables.length === 0 || db.pragma('application_id', { simple: true }) === applicationId) return tables;
+  throw mismatch(path, 'a Sparkle database', 'that of another program');
 }
 
 const executedMigrations = (db: Database, table: string): string[] =>
