@@ -11,12 +11,14 @@ import type { SatProof } from 'sparkle-protocol/protocol/satproof';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import { lockValueSats } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trader } from 'sparkle-protocol/trader/trader';
+import type { Claims } from './claims.ts';
 import { isSale, uuidOf } from './desk.ts';
 import type { SatProofs } from './sat-proofs.ts';
 
 export type DeliveryParts = {
   trader: Pick<Trader, 'trade' | 'said' | 'look' | 'lookAt'>;
-  chain: Pick<Chain, 'tip' | 'transaction' | 'unspent' | 'broadcast'>;
+  chain: Pick<Chain, 'tip' | 'transaction' | 'unspent'>;
+  claims: Pick<Claims, 'send'>;
   satProofs: Pick<SatProofs, 'of'>;
 };
 
@@ -55,7 +57,7 @@ export class Delivery {
         'the refund height is too near to show a preimage: keep it, the payment returns',
       );
     const raw = completed(trade, { preimage, claim });
-    await this.#parts.chain.broadcast([raw]);
+    await this.#parts.claims.send(trade, raw);
     await this.#parts.trader.look();
     return this.#finalized(txidOf(raw));
   }

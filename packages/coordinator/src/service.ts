@@ -16,6 +16,7 @@ import { createApp } from './app.ts';
 import { Auth, authLimits } from './auth.ts';
 import { Books } from './books.ts';
 import { tellChanges } from './changes.ts';
+import { Claims } from './claims.ts';
 import { Checkouts } from './checkouts.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database.ts';
@@ -105,7 +106,7 @@ export class Service {
     const telling = tellChanges({ ...shop, trader, feed, webhooks: parts.webhooks, log });
     const ops = { health, waitingFor };
     const books = openBooks(parts, trader);
-    const stopsOfMoney = [books.start(), payouts.start()];
+    const stopsOfMoney = [books.start(), payouts.start(), shop.claims.start()];
     const app = await createApp({ ...parts, ...shop, auth, hub, newId: newId(clock), feed, ops });
     const stops = [
       () => app.close(),
@@ -115,7 +116,7 @@ export class Service {
       // After it: of a trade that ends last of all nobody would be told any more.
       () => telling.stop(),
       () => aftermath.idle(),
-      () => Promise.all([books.idle(), payouts.idle(), telling.idle()]),
+      () => Promise.all([books.idle(), payouts.idle(), shop.claims.idle(), telling.idle()]),
       () => feed.close(),
       () => hub.close(),
     ];
@@ -211,10 +212,11 @@ function openShop(parts: ServiceParts, { trader, auth, hub, payouts }: Around) {
     ...{ listingSeconds: LISTING_SECONDS, graceSeconds: GRACE_SECONDS },
   });
   const satProofs = new SatProofs({ chain, clock });
-  const delivery = new Delivery({ trader, chain, satProofs });
+  const claims = new Claims({ tables, chain, clock, log });
+  const delivery = new Delivery({ trader, chain, claims, satProofs });
   const after = { trader, chain, ordinals, listings, checkouts, payouts, relistSeconds: RELIST_SECONDS, nowSeconds };
   const aftermath = new Aftermath({ ...after, log: parts.traderLog ?? log });
-  return { listings, checkouts, desk, trades, delivery, satProofs, aftermath };
+  return { listings, checkouts, desk, trades, delivery, claims, satProofs, aftermath };
 }
 
 /** Whether a trade of this offer has built its lock: then what it spends was spent by us. */

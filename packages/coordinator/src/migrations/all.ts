@@ -8,6 +8,7 @@ import { buyers } from './0006-buyers.ts';
 import { forwarded } from './0007-forwarded.ts';
 import { payouts, type PayoutTables } from './0008-payouts.ts';
 import { places } from './0009-places.ts';
+import { claims, type ClaimTables } from './0010-claims.ts';
 import { columnsOf, type SqlDialect } from './columns.ts';
 
 /** The coordinator's own tables as the newest step leaves them. */
@@ -16,7 +17,8 @@ export type CoordinatorTables = ExchangeTables &
   AdvertTables &
   UpdateTables &
   OutgoingTables &
-  PayoutTables;
+  PayoutTables &
+  ClaimTables;
 
 /** Every step, in the order of their names. A released step is never edited: add a file. */
 export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
@@ -31,5 +33,6 @@ export const coordinatorTables = (dialect: SqlDialect): MigrationSet => ({
     '0007_forwarded': forwarded(),
     '0008_payouts': payouts(columnsOf[dialect]),
     '0009_places': places(),
+    '0010_claims': claims(columnsOf[dialect]),
   },
 });

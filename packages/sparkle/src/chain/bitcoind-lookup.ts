@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SparkleError } from '../protocol/errors.ts';
+import { BitcoindProgress } from './bitcoind-progress.ts';
 import { hex32, hexBytes, sats, type BitcoindRpc } from './bitcoind-rpc.ts';
 import type { ChainTransaction, Tip, UnspentOutput } from './chain.ts';
 
@@ -34,12 +35,14 @@ export type Header = { height: number; confirmations: number; timeSeconds: numbe
 const unavailable = (sentence: string, txid: string): SparkleError =>
   new SparkleError('chain_unavailable', sentence, { txid });
 
-/** What a node knows about single blocks, outputs and transactions. */
+/** What a node knows about single blocks, outputs and transactions. What it lacks it only lacks when it is up to date. */
 export class BitcoindLookup {
   private readonly rpc: BitcoindRpc;
+  private readonly progress: BitcoindProgress;
 
   constructor(rpc: BitcoindRpc) {
     this.rpc = rpc;
+    this.progress = new BitcoindProgress(rpc);
   }
 
   bestHash(): Promise<string> {
@@ -52,17 +55,17 @@ export class BitcoindLookup {
     return { height, confirmations, timeSeconds: time, previous: previousblockhash };
   }
 
-  async tip(): Promise<Tip> {
-    const hash = await this.bestHash();
-    const { height, timeSeconds } = await this.header(hash);
-    return { height, hash, timeSeconds };
+  tip(): Promise<Tip> {
+    return this.progress.tip();
   }
 
   /** The mempool counted, as the port wants it. */
   async unspent({ txid, vout }: { txid: string; vout: number }): Promise<UnspentOutput | undefined> {
     const output = await this.rpc.call('gettxout', [txid, vout, true], outputShape);
-    if (output === null) return undefined;
-    return { valueSats: output.value, script: output.scriptPubKey.hex, confirmations: output.confirmations };
+    if (output !== null)
+      return { valueSats: output.value, script: output.scriptPubKey.hex, confirmations: output.confirmations };
+    await this.tip();
+    return undefined;
   }
 
   async transaction(txid: string): Promise<ChainTransaction | undefined> {
@@ -74,7 +77,7 @@ export class BitcoindLookup {
       if (typeof found === 'object') return found;
       if (found === 'unknown' && !(await this.indexed(txid))) return this.throughOutputs(txid);
       // A block that arrives between the node's look at its mempool and at its index hides what it confirms.
-      if ((await this.bestHash()) === before) return undefined;
+      if ((await this.tip()).hash === before) return undefined;
     }
     throw unavailable(`the chain changed ${MAX_ROUNDS} times while the node looked for transaction ${txid}`, txid);
   }

@@ -137,7 +137,8 @@ export function bitcoindChain(options: BitcoindChainOptions): Chain & BlockSourc
       readIntegerIn({ value: height, field: 'height', min: 0, max: Number.MAX_SAFE_INTEGER, code: 'bad_height' });
       if (height > MAX_HEIGHT) return undefined;
       const answer = await rpc.ask('getblockhash', [height]);
-      if ('refusal' in answer && answer.refusal.code === OUT_OF_RANGE) return undefined;
+      // Above the tip, or above that of a node which has yet to fetch the blocks again.
+      if ('refusal' in answer && answer.refusal.code === OUT_OF_RANGE) return void (await lookup.tip());
       return 'refusal' in answer ? rpc.call('getblockhash', [height], hex32) : hex32.parse(answer.result);
     },
     transaction: async (txid) => lookup.transaction(readHex32(txid, 'txid')),
