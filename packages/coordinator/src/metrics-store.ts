@@ -1,5 +1,6 @@
 import type { Due, Store } from 'sparkle-protocol/store/store';
 import type { Metrics } from './metrics.ts';
+import { overlaid } from './store-overlay.ts';
 
 /** More are forgotten, oldest first: what is due for so long is told by the guardian, not by a histogram. */
 const MOST_REMEMBERED = 100_000;
@@ -62,12 +63,5 @@ export function measuredStore({ store, metrics, nowMilliseconds }: Measured): St
       if (notBefore > 0) tell(key, 'failed');
     },
   };
-  // Whatever else a store can do, it does as before.
-  return new Proxy(store, {
-    get(target, name): unknown {
-      if (Object.hasOwn(watched, name)) return Reflect.get(watched, name);
-      const member: unknown = Reflect.get(target, name);
-      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-    },
-  });
+  return overlaid(store, watched);
 }

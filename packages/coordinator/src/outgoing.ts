@@ -4,6 +4,7 @@ import type { Store } from 'sparkle-protocol/store/store';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { isSale } from './desk.ts';
 import type { OutgoingKind, OutgoingState, OutgoingTables } from './migrations/0005-outgoing.ts';
+import { overlaid } from './store-overlay.ts';
 
 /** A transaction that we signed for a sale, which may confirm, or another version may; or a payment to a seller. */
 export type Sent = { tradeId: string; txid: string; kind: OutgoingKind; raw: string; state: OutgoingState };
@@ -91,12 +92,5 @@ export function notingStore({ store, outgoing, log }: { store: Store; outgoing: 
     });
     return changed;
   };
-  // Whatever else a store can do, it does as before.
-  return new Proxy(store, {
-    get(target, name): unknown {
-      if (name === 'update') return update;
-      const member: unknown = Reflect.get(target, name);
-      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-    },
-  });
+  return overlaid(store, { update });
 }
