@@ -14,6 +14,7 @@ import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Claims } from './claims.ts';
 import { isSale, uuidOf } from './desk.ts';
 import type { SatProofs } from './sat-proofs.ts';
+import { confirmationsOf } from './transfers.ts';
 
 export type DeliveryParts = {
   trader: Pick<Trader, 'trade' | 'said' | 'look' | 'lookAt'>;
@@ -122,9 +123,7 @@ export class Delivery {
   }
 
   async #finalized(txid: string): Promise<FinalizedWire> {
-    const { chain } = this.#parts;
-    const block = (await chain.transaction(txid))?.block;
-    return { txid, confirmations: block === undefined ? 0 : (await chain.tip()).height - block.height + 1 };
+    return { txid, confirmations: (await confirmationsOf(this.#parts.chain, txid)) ?? 0 };
   }
 }
 

@@ -14,8 +14,14 @@ export async function seenOf(chain: Source, trade: HoldSeller): Promise<Seen> {
 }
 
 async function transfer(chain: Source, { txid, vout }: { txid: string; vout: number }): Promise<Transfer | undefined> {
+  const confirmations = await confirmationsOf(chain, txid);
+  return confirmations === undefined ? undefined : { txid, vout, confirmations };
+}
+
+/** 0 in the mempool; `undefined` for a transaction that neither it nor the best chain knows. */
+export async function confirmationsOf(chain: Source, txid: string): Promise<number | undefined> {
   const found = await chain.transaction(txid);
   if (found === undefined) return undefined;
-  const confirmations = found.block === undefined ? 0 : (await chain.tip()).height - found.block.height + 1;
-  return { txid, vout, confirmations: Math.max(0, confirmations) };
+  // A reorg between the two questions must not count below nothing.
+  return found.block === undefined ? 0 : Math.max(0, (await chain.tip()).height - found.block.height + 1);
 }
