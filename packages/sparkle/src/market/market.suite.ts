@@ -78,6 +78,11 @@ function listingTests(run: Run): void {
     assert.deepEqual(await other.browse(), [listing]);
   });
 
+  run('a listing that a coordinator may pass on says so to others', async ({ one, other }) => {
+    await one.publish({ ...listing, forward: true });
+    assert.deepEqual(await other.browse(), [{ ...listing, forward: true }]);
+  });
+
   run('publishing again replaces the listing', async ({ one, other }) => {
     await one.publish(listing);
     await one.publish({ ...listing, priceSats: 50_000n });
