@@ -139,8 +139,11 @@ export class Offers {
     if (query.seller !== undefined) found = found.where('seller_id', '=', query.seller);
     if (query.min_price_sats !== undefined) found = found.where('price_sats', '>=', Number(query.min_price_sats));
     if (query.max_price_sats !== undefined) found = found.where('price_sats', '<=', Number(query.max_price_sats));
-    // No other field of an offer can hold these letters in quotes: an id has no quotes.
-    if (query.mode !== undefined) found = found.where('body', 'like', `%"${query.mode}"%`);
+    if (query.mode !== undefined) {
+      // By its field, first or second in it: an offer may have the name of a mode as its id.
+      const [first, second] = [`%"modes":["${query.mode}"%`, `%"modes":["%","${query.mode}"]%`];
+      found = found.where(({ or, eb }) => or([eb('body', 'like', first), eb('body', 'like', second)]));
+    }
     return found;
   }
 

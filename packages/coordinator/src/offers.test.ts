@@ -93,6 +93,12 @@ test('the filters choose, each alone and together', async () => {
   assert.deepEqual(await found({ min_price_sats: '5000' }), ['other', 'dear']);
   assert.deepEqual(await found({ max_price_sats: '5000' }), ['other', 'cheap']);
   assert.deepEqual(await found({ mode: 'lock-first' }), ['dear']);
+  await service.hub.offers.publish(offerBy(alice, { id: 'hold-first', price_sats: 10_000, modes: ['lock-first'] }));
+  await service.hub.offers.publish(
+    offerBy(alice, { id: 'both', price_sats: 2_000, modes: ['lock-first', 'hold-first'] }),
+  );
+  assert.deepEqual(await found({ mode: 'hold-first', min_price_sats: '1001' }), ['both', 'other']);
+  assert.deepEqual(await found({ mode: 'lock-first' }), ['both', 'hold-first', 'dear']);
   assert.deepEqual(await found({ mode: 'hold-first', max_price_sats: '1000' }), ['cheap']);
 });
 
