@@ -27,6 +27,7 @@ import { Forwards } from './forwards.ts';
 import { Hub } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
+import { keepShelf } from './keep-shelf.ts';
 import { Ledger } from './ledger.ts';
 import type { LimitParts } from './limits.ts';
 import { Listings } from './listings.ts';
@@ -69,7 +70,6 @@ export type ServiceParts = {
 const LISTING_SECONDS = 30 * 24 * 3600;
 const RELIST_SECONDS = 90 * 24 * 3600;
 const GRACE_SECONDS = 90 * 24 * 3600;
-const SWEEP_MILLISECONDS = 60_000;
 const FEED_SECONDS = 30 * 24 * 3600;
 
 /** A running coordinator without its sockets: `app` may be listened on, or asked directly. */
@@ -100,7 +100,7 @@ export class Service {
     // First what became of trades: what a fill of our own has spent is not gone.
     const stopFollowing = await aftermath.start();
     await listings.start();
-    const stopKeeping = keepShelf(parts, shop);
+    const keeping = keepShelf({ ...parts, ...shop });
     const { health, waitingFor } = opsOf(parts);
     const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
     const telling = tellChanges({ ...shop, trader, feed, webhooks: parts.webhooks, log });
@@ -111,12 +111,12 @@ export class Service {
     const stops = [
       () => app.close(),
       () => shop.satProofs.close(),
-      () => [stopKeeping, stopFollowing, ...stopsOfMoney].forEach((stop) => stop()),
+      () => [keeping.stop, stopFollowing, ...stopsOfMoney].forEach((stop) => stop()),
       () => trader.stop(),
       // After it: of a trade that ends last of all nobody would be told any more.
       () => telling.stop(),
       () => aftermath.idle(),
-      () => Promise.all([books.idle(), payouts.idle(), shop.claims.idle(), telling.idle()]),
+      () => Promise.all([books.idle(), payouts.idle(), shop.claims.idle(), telling.idle(), keeping.idle()]),
       () => feed.close(),
       () => hub.close(),
     ];
@@ -127,20 +127,6 @@ export class Service {
   async close(): Promise<void> {
     for (const stop of this.#stops) await stop();
   }
-}
-
-/** Lets go of what is spent or over, as it is heard and once a minute, until the returned function is called. */
-function keepShelf(
-  { chain, clock, log }: ServiceParts,
-  { listings, aftermath }: { listings: Listings; aftermath: Aftermath },
-): () => void {
-  const failed = (error: unknown) => log.warn({ error: String(error) }, 'the shelf could not be looked through');
-  const stopHearing = chain.subscribe((event) => {
-    if (event.type === 'transaction') void listings.hear(event.raw).catch(failed);
-  });
-  const sweep = () => void Promise.all([listings.sweep(), aftermath.catchUp()]).catch(failed);
-  const stopSweeping = clock.every(SWEEP_MILLISECONDS, sweep);
-  return () => (stopHearing(), stopSweeping());
 }
 
 /** Names with 16 random bytes. */
