@@ -6,7 +6,7 @@ import { identityKey } from 'sparkle-protocol/protocol/keys';
 import { readMessage, type TradeMessage, writeMessage } from 'sparkle-protocol/protocol/messages';
 import { memoryDisk, memoryStore } from 'sparkle-protocol/store/memory';
 import { systemClock } from 'sparkle-protocol/trader/clock';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import type { World } from '../../world/world.ts';

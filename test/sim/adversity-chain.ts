@@ -2,7 +2,7 @@ import type { Chain } from 'sparkle-protocol/chain/chain';
 import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { findPreimage } from 'sparkle-protocol/protocol/spend';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import type { Adversity } from './adversity.ts';
 import type { Chance } from './chance.ts';
 import type { Scenario } from './scenario.ts';

@@ -2,7 +2,7 @@ import { addressScript, encodeDraft } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { identityKey } from 'sparkle-protocol/protocol/keys';
 import { writeMessage } from 'sparkle-protocol/protocol/messages';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import type { Adversity } from './adversity.ts';
 import { deeds } from './deeds.ts';
 import { LyingSeller } from './liar-seller.ts';

@@ -2,7 +2,7 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
 import { readMessage, writeMessage, type TradeMessage } from 'sparkle-protocol/protocol/messages';
 import { identityKey, tradeKeys } from 'sparkle-protocol/protocol/keys';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import type { TradeMode } from 'sparkle-protocol/protocol/trade/terms';
 import type { Chance } from './chance.ts';
 import { CyclingBuyer } from './cycling.ts';

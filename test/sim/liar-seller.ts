@@ -10,7 +10,7 @@ import { acceptOf, quoteOf } from 'sparkle-protocol/protocol/trade/quoting';
 import type { LockVersion } from 'sparkle-protocol/protocol/trade/state';
 import type { Offer, Terms } from 'sparkle-protocol/protocol/trade/terms';
 import type { Coin } from 'sparkle-protocol/chain/wallet';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import type { Lie, Own } from './lies.ts';
 
 const KEY_INDEX = 0;

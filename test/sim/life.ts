@@ -1,5 +1,6 @@
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import type { Checkpoint, Parts } from 'sparkle-protocol/trader/engine';
+import type { Checkpoint } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 
 type PortName = 'chain' | 'wallet' | 'lightning' | 'ordinals' | 'market' | 'store';
 

@@ -6,7 +6,7 @@ import { decodeState } from 'sparkle-protocol/protocol/json';
 import type { Offer } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Log } from 'sparkle-protocol/trader/log';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import { type Purchase, Trader } from 'sparkle-protocol/trader/trader';
 import { Life } from './life.ts';
 import type { Purse } from './purse.ts';

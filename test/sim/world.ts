@@ -5,7 +5,7 @@ import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import { localOrdinals } from 'sparkle-protocol/ordinals/local';
 import { lockOutpointOf, paymentHashOf } from 'sparkle-protocol/protocol/trade/step';
 import type { Offer } from 'sparkle-protocol/protocol/trade/terms';
-import type { Parts } from 'sparkle-protocol/trader/engine';
+import type { Parts } from 'sparkle-protocol/trader/parts';
 import type { Purchase } from 'sparkle-protocol/trader/trader';
 import { type Base, coinOwners, type Inscribed, seedOf, START_SECONDS } from './base.ts';
 import type { Chance } from './chance.ts';

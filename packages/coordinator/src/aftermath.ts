@@ -25,6 +25,9 @@ export type AftermathParts = {
   nowSeconds(): number;
 };
 
+/** Of these there are thousands, and each look at one is told here. */
+const ASKS_NOTHING: readonly HoldSeller['state'][] = ['quoting', 'invoiced', 'canceling'];
+
 type Ended = Extract<HoldSeller, { state: 'ended' }>;
 
 /**
@@ -75,11 +78,13 @@ export class Aftermath {
   }
 
   async #follow(trade: HoldSeller): Promise<void> {
+    if (ASKS_NOTHING.includes(trade.state)) return;
     const checkout = await this.#parts.checkouts.byTrade(trade.tradeId);
     if (checkout === undefined || checkout.state === 'closed') return;
     switch (trade.state) {
       case 'quoting':
       case 'invoiced':
+      case 'canceling':
         return;
       case 'building':
       case 'locking':
@@ -88,8 +93,6 @@ export class Aftermath {
       case 'refunding':
       case 'settling':
         return this.#taken(checkout);
-      case 'canceling':
-        return;
       case 'ended':
         return this.#over(checkout, trade);
     }

@@ -40,7 +40,7 @@ async function sale(context: TestContext) {
       },
     },
     checkouts: { byTrade: async () => ({ tradeId }) },
-    desk: { stage: async () => ({ status: world.status }) },
+    desk: { stageOf: async () => ({ status: world.status }) },
     webhooks: {
       notify: (...of: Parameters<Webhooks['notify']>) =>
         world.isFull ? Promise.reject(new Error('disk full')) : webhooks.notify(...of),
@@ -51,7 +51,7 @@ async function sale(context: TestContext) {
   const look = async (status: string, times = 1): Promise<void> => {
     world.status = status;
     for (let time = 0; time < times; time += 1) {
-      world.look(holdSeller.invoiced);
+      world.look(status === 'pending_payment' ? holdSeller.invoiced : holdSeller.building);
       await telling.idle();
     }
   };

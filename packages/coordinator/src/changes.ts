@@ -1,3 +1,5 @@
+import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Trader } from 'sparkle-protocol/trader/trader';
@@ -9,33 +11,55 @@ import type { Webhooks } from './webhooks.ts';
 
 export type ChangeParts = {
   trader: Pick<Trader, 'trade' | 'onChange'>;
-  checkouts: Pick<Checkouts, 'byTrade'>;
-  desk: Pick<Desk, 'stage'>;
+  checkouts: Pick<Checkouts, 'byTrade' | 'untold'>;
+  desk: Pick<Desk, 'stageOf'>;
   feed: Pick<Feed, 'record'>;
   webhooks: Pick<Webhooks, 'notify'> | undefined;
   log: Log;
 };
 
+const isWaiting = ({ state }: HoldSeller): boolean => state === 'quoting' || state === 'invoiced';
+
 /**
  * Tells each change of a sale to its buyer's sockets and webhooks, by the id that he knows it by, in its order and once. A
  * trader speaks of every look at a trade, at each block and each tick: one that found nothing new is told to nobody.
+ * `start` tells what was not told when the last process ended.
  */
-export function tellChanges(parts: ChangeParts): { stop(): void; idle(): Promise<void> } {
-  const { trader, log } = parts;
+export function tellChanges(parts: ChangeParts): { start(): Promise<void>; stop(): void; idle(): Promise<void> } {
+  const { trader, checkouts, log } = parts;
   const lanes = createLanes();
-  const stop = trader.onChange(({ tradeId }) => {
+  /** Of each sale that is still to be told, its newest state: what it was before that need not be. */
+  const newest = new Map<string, HoldSeller>();
+  /** Sales that wait for their payment, and whose buyers were told so: thousands of looks would tell the same again. */
+  const waiting = new Set<string>();
+
+  const tellNewest = async (tradeId: string): Promise<void> => {
+    const trade = newest.get(tradeId);
+    newest.delete(tradeId);
+    if (trade === undefined || (isWaiting(trade) && waiting.has(tradeId))) return;
+    await tell(parts, trade);
+    if (isWaiting(trade)) waiting.add(tradeId);
+    else waiting.delete(tradeId);
+  };
+  const hear = (trade: Trade | undefined): void => {
+    if (!isSale(trade) || (isWaiting(trade) && waiting.has(trade.tradeId))) return;
+    const { tradeId } = trade;
+    newest.set(tradeId, trade);
     void lanes
-      .later(tradeId, () => tell(parts, tradeId))
+      .later(tradeId, () => tellNewest(tradeId))
       .catch((error: unknown) => log.error({ tradeId, error: String(error) }, 'a change was not told'));
-  });
-  return { stop, idle: () => lanes.idle() };
+  };
+  const stop = trader.onChange(hear);
+  const start = async (): Promise<void> => {
+    for (const tradeId of await checkouts.untold()) hear(await trader.trade(tradeId));
+  };
+  return { start, stop, idle: () => lanes.idle() };
 }
 
-async function tell({ trader, checkouts, desk, feed, webhooks }: ChangeParts, tradeId: string): Promise<void> {
-  const checkout = await checkouts.byTrade(tradeId);
-  const trade = await trader.trade(tradeId);
-  if (checkout === undefined || !isSale(trade)) return;
-  const { status } = await desk.stage(checkout);
+async function tell({ checkouts, desk, feed, webhooks }: ChangeParts, trade: HoldSeller): Promise<void> {
+  const { tradeId } = trade;
+  if ((await checkouts.byTrade(tradeId)) === undefined) return;
+  const { status } = await desk.stageOf(trade);
   const { buyerId: buyer } = trade.terms;
   const shownId = uuidOf(tradeId);
   const owners = [ownerOf({ tradeToken: { tradeId, role: 'buyer' } }), ownerOf({ party: buyer })];

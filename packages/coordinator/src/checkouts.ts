@@ -5,6 +5,7 @@ import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
 import type { Tables as StoreTables } from 'sparkle-protocol/store/migrations';
 import { isTaken } from './database.ts';
 import type { ExchangeTables } from './migrations/0001-exchange.ts';
+import type { UpdateTables } from './migrations/0004-updates.ts';
 import type { Owed } from './royalties.ts';
 
 /** What a buyer agreed to pay, each part of it; `checkoutId` is known to nobody but him. */
@@ -109,6 +110,20 @@ export class Checkouts {
       .orderBy('checkout.created_at')
       .execute();
     return rows.map(checkoutOf);
+  }
+
+  /** Trades of ours that are open and of which nobody was ever told anything: what made them died before it could. */
+  async untold(): Promise<string[]> {
+    const tables = this.#tables as unknown as Kysely<ExchangeTables & UpdateTables & Pick<StoreTables, 'trade'>>;
+    const rows = await tables
+      .selectFrom('checkout')
+      .innerJoin('trade', 'trade.trade_id', 'checkout.trade_id')
+      .leftJoin('trade_update', 'trade_update.trade_id', 'checkout.trade_id')
+      .select('trade.trade_id')
+      .where('checkout.state', '=', 'open')
+      .where('trade_update.seq', 'is', null)
+      .execute();
+    return rows.map(({ trade_id: tradeId }) => tradeId);
   }
 
   /** The one of an offer whose payment was held last. */

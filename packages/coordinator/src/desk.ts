@@ -85,6 +85,9 @@ export const idOf = (uuid: string): string => uuid.replaceAll('-', '');
 export const isSale = (trade: Trade | undefined): trade is HoldSeller =>
   trade?.role === 'seller' && trade.mode === 'hold-first';
 
+const invoiceIn = (trade: Trade | undefined): string | undefined =>
+  isSale(trade) && 'invoice' in trade ? trade.invoice : undefined;
+
 /** Where a buyer comes to buy: takes checkouts, opens trades for them, and says how they stand. */
 export class Desk {
   readonly #parts: DeskParts;
@@ -124,7 +127,7 @@ export class Desk {
     const wanted = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
     const made = this.#newCheckout({ ...of, owed: price.owed });
     const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
-    await this.#assertFresh(checkout.tradeId);
+    if (wanted?.tradeId !== undefined) await this.#assertFresh(wanted.tradeId);
     await checkouts.add(checkout);
     if (wanted !== undefined)
       await this.#open({ checkout, item, price, keys: wanted, caller }).catch(async (error: unknown) => {
@@ -263,7 +266,15 @@ export class Desk {
   /** The same for the holder of a trade's token. */
   async stage(checkout: Checkout): Promise<Stage> {
     const trade = await this.#parts.trader.trade(checkout.tradeId);
-    if (isSale(trade)) return stageOf(trade, await seenOf(this.#parts.chain, trade));
+    return isSale(trade) ? this.stageOf(trade) : this.#unopened(checkout);
+  }
+
+  /** Where a sale is, as the chain has it now. */
+  async stageOf(trade: HoldSeller): Promise<Stage> {
+    return stageOf(trade, await seenOf(this.#parts.chain, trade));
+  }
+
+  #unopened(checkout: Checkout): Stage {
     return { status: checkout.expiresAt <= this.#parts.nowSeconds() ? 'expired' : 'pending_payment' };
   }
 
@@ -331,15 +342,15 @@ export class Desk {
   }
 
   async #invoiceOf(tradeId: string): Promise<string | undefined> {
-    const trade = await this.#parts.trader.trade(tradeId);
-    return isSale(trade) && 'invoice' in trade ? trade.invoice : undefined;
+    return invoiceIn(await this.#parts.trader.trade(tradeId));
   }
 
   async #prepared(checkout: Checkout): Promise<PreparedWire> {
     const { checkoutId, tradeId, totalSats, rail } = checkout;
-    const bolt11 = await this.#invoiceOf(tradeId);
     const token = await this.#parts.issueToken({ tradeId, expiresAt: checkout.createdAt + TOKEN_SECONDS });
-    const stage = await this.stage(checkout);
+    const trade = await this.#parts.trader.trade(tradeId);
+    const bolt11 = invoiceIn(trade);
+    const stage = isSale(trade) ? await this.stageOf(trade) : this.#unopened(checkout);
     return {
       checkout_id: checkoutId,
       status: stage.status,

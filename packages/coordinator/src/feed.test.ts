@@ -49,6 +49,32 @@ test('what is told again after a restart is no change', async (context) => {
   assert.deepEqual(await statuses(tokenOf('t1')), ['paid', 'broadcast', 'paid']);
 });
 
+test('changes that come at once are each told, in order, and what comes twice among them is no change', async (context) => {
+  const { feed, record, statuses } = await start(context);
+  const woken: string[] = [];
+  const stop = feed.onUpdate(tokenOf('t2'), () => woken.push('t2'));
+  const others = { tradeId: 't2', shownId: 'T-2', sides: {} };
+  await Promise.all([
+    record('pending_payment'),
+    record('paid'),
+    record('pending_payment', others),
+    record('paid'),
+    record('paid', others),
+    record('broadcast'),
+  ]);
+  stop();
+  assert.deepEqual(await statuses(tokenOf('t1')), ['pending_payment', 'paid', 'broadcast']);
+  assert.deepEqual(await statuses(tokenOf('t2')), ['pending_payment', 'paid']);
+  assert.deepEqual(woken, ['t2', 't2']);
+});
+
+test('a change that could not be written is told to whom it came from, and keeps no other from being written', async (context) => {
+  const { record, statuses } = await start(context);
+  const lost = assert.rejects(record('paid', { tradeId: 't2', status: null as never }));
+  await Promise.all([lost, record('paid')]);
+  assert.deepEqual(await statuses(tokenOf('t1')), ['paid']);
+});
+
 test('only those whom a change concerns are woken', async (context) => {
   const { feed, record } = await start(context);
   const woken: string[] = [];

@@ -67,6 +67,8 @@ export class Listings {
   readonly #parts: ListingParts;
   /** Outpoints of what is open, to know at once that one of them was spent. */
   readonly #open = new Map<string, string>();
+  /** Of open items, whether they were left with us. */
+  readonly #isOwn = new Map<string, boolean>();
 
   constructor(parts: ListingParts) {
     this.#parts = parts;
@@ -177,10 +179,15 @@ export class Listings {
     }
   }
 
-  /** What the items that were left with us have cost. */
+  /** What the items that were left with us have cost. Whose an item is never changes: it is read once. */
   async ownSats(): Promise<bigint> {
-    const own = (await this.#all('open')).filter(({ listing }) => listing === undefined);
-    return own.reduce((sum, { priceSats }) => sum + priceSats, 0n);
+    const open = await this.#state('open').select(['offer_id', 'price_sats']).execute();
+    const unknown = open.map(({ offer_id }) => offer_id).filter((offerId) => !this.#isOwn.has(offerId));
+    const listed = new Set(open.map(({ offer_id }) => offer_id));
+    for (const offerId of this.#isOwn.keys()) if (!listed.has(offerId)) this.#isOwn.delete(offerId);
+    for (const offerId of unknown) this.#isOwn.set(offerId, (await this.byId(offerId))?.listing === undefined);
+    const own = open.filter(({ offer_id }) => this.#isOwn.get(offer_id));
+    return own.reduce((sum, { price_sats }) => sum + BigInt(price_sats), 0n);
   }
 
   async #spent(offerId: string): Promise<void> {
@@ -188,9 +195,12 @@ export class Listings {
   }
 
   async #all(state: OfferState): Promise<Item[]> {
+    return (await this.#state(state).selectAll().orderBy('created_seq').execute()).map(itemOf);
+  }
+
+  #state(state: OfferState) {
     const { tables, sellerId } = this.#parts;
-    const query = tables.selectFrom('offer').selectAll().where('seller_id', '=', sellerId).where('state', '=', state);
-    return (await query.orderBy('created_seq').execute()).map(itemOf);
+    return tables.selectFrom('offer').where('seller_id', '=', sellerId).where('state', '=', state);
   }
 
   /** Everything that can be known about a listing before a sat is at risk; answers with the offset of the inscription's sat. */

@@ -39,7 +39,7 @@ import { Quotes } from './quotes.ts';
 import { SatProofs } from './sat-proofs.ts';
 import { type Health, healthOf } from './routes/ops.ts';
 import { Trades } from './trades.ts';
-import { toProvenKeys } from './unproven.ts';
+import { isUnproven, toProvenKeys } from './unproven.ts';
 import type { Webhooks } from './webhooks.ts';
 
 /** What a coordinator is made of. The seed stays in its trader; `config` is what an operator decided. */
@@ -104,6 +104,7 @@ export class Service {
     const { health, waitingFor } = opsOf(parts);
     const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
     const telling = tellChanges({ ...shop, trader, feed, webhooks: parts.webhooks, log });
+    await telling.start();
     const ops = { health, waitingFor };
     const books = openBooks(parts, trader);
     const stopsOfMoney = [books.start(), payouts.start(), shop.claims.start()];
@@ -147,7 +148,8 @@ function openTrader(parts: ServiceParts, hub: Hub): Trader {
   const { capitalAtRiskSats: mostFilledSats, forwardSats: mostForwardedSats, maxOpenTrades: mostSales } = config.limits;
   if (mostForwardedSats > 0n) assertNodeCan('forward hold-first', lightning.capabilities);
   const limits = { mostFilledSats, mostForwardedSats, mostSales };
-  return new Trader({ ...own, ...limits, chain, wallet, lightning, ordinals, market, seed, clock, log });
+  const hasReader = (trade: Trade) => !isUnproven(trade);
+  return new Trader({ ...own, ...limits, hasReader, chain, wallet, lightning, ordinals, market, seed, clock, log });
 }
 
 function openBooks({ database, chain, lightning, clock, log }: ServiceParts, trader: Trader): Books {

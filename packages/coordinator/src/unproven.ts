@@ -3,7 +3,7 @@ import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { isSale } from './desk.ts';
 
 /** Whether the buyer of a sale is no more than the claim key that somebody named for him: nobody has signed for it. */
-const isUnproven = (trade: Trade | undefined): boolean =>
+export const isUnproven = (trade: Trade | undefined): boolean =>
   isSale(trade) && 'terms' in trade && trade.terms.buyerId === trade.terms.claimKey;
 
 /**

@@ -1,13 +1,12 @@
 import { decodeState, encodeState } from '../protocol/json.ts';
 import type { Effect } from '../protocol/trade/effect.ts';
-import type { Trade } from '../protocol/trade/step.ts';
+import { isUnchanged, type Trade } from '../protocol/trade/step.ts';
 import {
   assertSameTrade,
   type Claims,
   claimsOf,
   duplicateTrade,
   endedTrade,
-  isUnchanged,
   unknownEffect,
   unknownTrade,
 } from './rules.ts';

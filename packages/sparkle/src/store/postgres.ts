@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { NetworkName } from '../protocol/network.ts';
+import { isUnchanged } from '../protocol/trade/step.ts';
 import type { MigrationSet, Tables } from './migrations.ts';
 import { openPostgres } from './postgres-database.ts';
 import { isCollision, isUnavailable, stillColliding } from './postgres-errors.ts';
@@ -16,7 +17,7 @@ import {
 } from './postgres-leases.ts';
 import { PostgresLink } from './postgres-link.ts';
 import type { PostgresTables } from './postgres-migrations.ts';
-import { assertSameTrade, duplicateTrade, isUnchanged, unknownTrade } from './rules.ts';
+import { assertSameTrade, duplicateTrade, unknownTrade } from './rules.ts';
 import { committedTrades, dueOf, liveTrades, nextKeyIndex, reserve, reserved, rowOf, tradeOf, write } from './sql.ts';
 import type { Change, Due, Store } from './store.ts';
 
@@ -142,17 +143,18 @@ function changes({ db, link }: Open, given: Given): Pick<Store, 'create' | 'upda
 
 async function create(session: Session, change: Change, me: number): Promise<{ due: Due[]; token: number }> {
   const { tradeId } = change.trade;
-  if ((await rowOf(plain(session), tradeId)) !== undefined)
-    throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
   let token = 0;
-  const due = await write(plain(session), change, async (row) => {
+  const due = await write(plain(session), { change, before: undefined }, async (row) => {
     const values = { trade_id: tradeId, ...row, holder: me, token: NEXT_TOKEN };
-    ({ token } = await session
+    const written = await session
       .insertInto('trade')
       .values(values)
+      .onConflict((known) => known.column('trade_id').doNothing())
       .returning('token')
       .$narrowType<{ token: number }>()
-      .executeTakeFirstOrThrow());
+      .executeTakeFirst();
+    if (written === undefined) throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
+    ({ token } = written);
   });
   return { due, token };
 }
@@ -169,7 +171,7 @@ async function update(session: Session, { tradeId, change, me }: Update) {
   assertSameTrade(tradeId, next.trade);
   if (isMine && row.token !== null && isUnchanged(current, next)) return { trade: current, due: [], token: row.token };
   let token = row.token ?? 0;
-  const due = await write(plain(session), next, async (state) => {
+  const due = await write(plain(session), { change: next, before: current }, async (state) => {
     const written = await session
       .updateTable('trade')
       .set({ ...state, holder: me, token: isMine ? row.token : NEXT_TOKEN })

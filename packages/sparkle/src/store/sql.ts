@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, sql, type Transaction } from 'kysely';
 import { decodeState, encodeState } from '../protocol/json.ts';
 import type { Effect, KeyedEffect } from '../protocol/trade/effect.ts';
-import type { Trade } from '../protocol/trade/step.ts';
+import { isUnchanged, type Trade } from '../protocol/trade/step.ts';
 import type { Tables } from './migrations.ts';
 import {
   assertSameTrade,
@@ -9,7 +9,6 @@ import {
   claimsOf,
   duplicateTrade,
   endedTrade,
-  isUnchanged,
   unknownEffect,
   unknownTrade,
 } from './rules.ts';
@@ -27,33 +26,33 @@ export const dueOf = (row: Omit<Selectable<Tables['effect']>, 'seq'>): Due => ({
   notBefore: row.not_before,
 });
 
-async function assertFree(
-  session: Session,
-  tradeId: string,
-  { paymentHash, lockOutpoint }: Claims,
-): Promise<{ isNewHash: boolean }> {
-  const byHash =
-    paymentHash === undefined
-      ? undefined
-      : await session
-          .selectFrom('payment_hash')
-          .select('trade_id')
-          .where('payment_hash', '=', paymentHash)
-          .executeTakeFirst();
-  if (paymentHash !== undefined && byHash !== undefined && byHash.trade_id !== tradeId)
-    throw duplicateTrade({ what: 'payment hash', value: paymentHash, tradeId, holder: byHash.trade_id });
-  const isNewHash = byHash === undefined;
-  if (lockOutpoint === undefined) return { isNewHash };
-  const byLock = await session
+/** Throws `duplicate_trade` for a lock that another live trade has. */
+async function assertFreeLock(session: Session, tradeId: string, lockOutpoint: string): Promise<void> {
+  const other = await session
     .selectFrom('trade')
     .select('trade_id')
     .where('lock_outpoint', '=', lockOutpoint)
     .where('ended', '=', 0)
     .where('trade_id', '!=', tradeId)
     .executeTakeFirst();
-  if (byLock !== undefined)
-    throw duplicateTrade({ what: 'lock outpoint', value: lockOutpoint, tradeId, holder: byLock.trade_id });
-  return { isNewHash };
+  if (other === undefined) return;
+  throw duplicateTrade({ what: 'lock outpoint', value: lockOutpoint, tradeId, holder: other.trade_id });
+}
+
+/** Notes whose a payment hash is, for ever. Throws `duplicate_trade` for another's. */
+async function takeHash(session: Session, tradeId: string, paymentHash: string): Promise<void> {
+  const { numInsertedOrUpdatedRows } = await session
+    .insertInto('payment_hash')
+    .values({ payment_hash: paymentHash, trade_id: tradeId })
+    .onConflict((taken) => taken.doNothing())
+    .executeTakeFirst();
+  if (numInsertedOrUpdatedRows === 1n) return;
+  const { trade_id: holder } = await session
+    .selectFrom('payment_hash')
+    .select('trade_id')
+    .where('payment_hash', '=', paymentHash)
+    .executeTakeFirstOrThrow();
+  if (holder !== tradeId) throw duplicateTrade({ what: 'payment hash', value: paymentHash, tradeId, holder });
 }
 
 /** What a trade's row says of its state, whoever writes it. */
@@ -61,21 +60,24 @@ type TradeRow = { ended: number; committed: number; lock_outpoint: string | null
 
 /**
  * The state and what is due because of it; the caller's transaction makes both true at once, and `put` writes the row.
- * Throws `duplicate_trade` for what another trade has; one who writes at the same moment runs into a unique index instead.
+ * What the trade claimed `before` is its own already. Throws `duplicate_trade` for what another trade has; one who writes
+ * at the same moment runs into a unique index instead.
  */
 export async function write(
   session: Session,
-  change: Change,
+  { change, before }: { change: Change; before: Trade | undefined },
   put: (row: TradeRow) => Promise<unknown>,
 ): Promise<Due[]> {
   const { trade, effects } = change;
   const { tradeId } = trade;
   const claims = claimsOf(trade);
-  const { isNewHash } = await assertFree(session, tradeId, claims);
+  const had: Partial<Claims> = before === undefined ? {} : claimsOf(before);
+  const { lockOutpoint, paymentHash } = claims;
+  if (lockOutpoint !== undefined && lockOutpoint !== had.lockOutpoint)
+    await assertFreeLock(session, tradeId, lockOutpoint);
   const [ended, committed] = [claims.ended ? 1 : 0, claims.committed ? 1 : 0];
-  await put({ ended, committed, lock_outpoint: claims.lockOutpoint ?? null, body: encodeState(trade) });
-  if (isNewHash && claims.paymentHash !== undefined)
-    await session.insertInto('payment_hash').values({ payment_hash: claims.paymentHash, trade_id: tradeId }).execute();
+  await put({ ended, committed, lock_outpoint: lockOutpoint ?? null, body: encodeState(trade) });
+  if (paymentHash !== undefined && paymentHash !== had.paymentHash) await takeHash(session, tradeId, paymentHash);
   if (claims.ended) await session.deleteFrom('coin').where('trade_id', '=', tradeId).execute();
   return decide(session, tradeId, effects);
 }
@@ -154,24 +156,30 @@ export const storeOn = (db: Kysely<Tables>): Store => ({
   close: () => db.destroy(),
 });
 
-const put = (session: Session, tradeId: string, row: TradeRow): Promise<unknown> =>
-  session
+/** Throws `duplicate_trade` for a trade that is there. */
+async function insert(session: Session, tradeId: string, row: TradeRow): Promise<void> {
+  const { numInsertedOrUpdatedRows } = await session
     .insertInto('trade')
     .values({ trade_id: tradeId, ...row })
-    .onConflict((known) => known.column('trade_id').doUpdateSet(row))
-    .execute();
+    .onConflict((known) => known.column('trade_id').doNothing())
+    .executeTakeFirst();
+  if (numInsertedOrUpdatedRows !== 1n)
+    throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
+}
+
+const put = (session: Session, tradeId: string, row: TradeRow): Promise<unknown> =>
+  session.updateTable('trade').set(row).where('trade_id', '=', tradeId).execute();
 
 function trades(
   db: Kysely<Tables>,
 ): Pick<Store, 'create' | 'update' | 'load' | 'live' | 'liveAnywhere' | 'committed' | 'all'> {
   return {
     create: (change) =>
-      db.transaction().execute(async (session) => {
-        const { tradeId } = change.trade;
-        if ((await rowOf(session, tradeId)) !== undefined)
-          throw duplicateTrade({ what: 'trade id', value: tradeId, tradeId, holder: tradeId });
-        return write(session, change, (row) => put(session, tradeId, row));
-      }),
+      db
+        .transaction()
+        .execute((session) =>
+          write(session, { change, before: undefined }, (row) => insert(session, change.trade.tradeId, row)),
+        ),
     update: (tradeId, change) =>
       db.transaction().execute(async (session) => {
         const row = await rowOf(session, tradeId);
@@ -180,7 +188,10 @@ function trades(
         const next = change(current);
         assertSameTrade(tradeId, next.trade);
         if (isUnchanged(current, next)) return { trade: current, due: [] };
-        return { trade: next.trade, due: await write(session, next, (row) => put(session, tradeId, row)) };
+        return {
+          trade: next.trade,
+          due: await write(session, { change: next, before: current }, (row) => put(session, tradeId, row)),
+        };
       }),
     async load(tradeId) {
       const row = await rowOf(db, tradeId);

@@ -140,14 +140,18 @@ test('sqlite: killed right after an update, all of it has happened', async (cont
   await store.close();
 });
 
-for (const table of ['trade', 'payment_hash', 'effect'])
+for (const [table, statement] of [
+  ['trade', 'update "trade"'],
+  ['payment_hash', 'insert into "payment_hash"'],
+  ['effect', 'insert into "effect"'],
+])
   test(`sqlite: killed when it was about to write the ${table} of an update, nothing of it has happened`, async (context) => {
     const file = await filled(context);
     const lines = `
       const { default: SqliteDatabase } = await import('better-sqlite3');
       const prepare = SqliteDatabase.prototype.prepare;
       SqliteDatabase.prototype.prepare = function (text) {
-        if (text.startsWith('insert into "${table}"')) die();
+        if (text.startsWith('${statement}')) die();
         return prepare.call(this, text);
       };
       const renewed = { ...name, paymentHash: 'a2'.repeat(32) };

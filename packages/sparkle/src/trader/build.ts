@@ -17,7 +17,7 @@ import { buildRefund } from '../protocol/refund.ts';
 import { type Built, lockSpendVsize, type SpendRequest } from '../protocol/spend.ts';
 import type { Effect, FeePlan, Version } from '../protocol/trade/effect.ts';
 import type { Fill, Terms } from '../protocol/trade/terms.ts';
-import type { Parts } from './engine.ts';
+import type { Parts } from './parts.ts';
 import type { Hands, Result } from './effects.ts';
 import { forgottenLock } from './forgotten.ts';
 import { coinsOf, takeable } from './own-coins.ts';

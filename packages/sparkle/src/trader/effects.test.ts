@@ -15,7 +15,7 @@ import {
 } from '../protocol/trade/fixtures.suite.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import { type Hands, refusalOf, runEffect } from './effects.ts';
-import type { Parts } from './engine.ts';
+import type { Parts } from './parts.ts';
 import { silentLog } from './log.ts';
 
 type World = {

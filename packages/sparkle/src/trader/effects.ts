@@ -12,7 +12,7 @@ import type { Due } from '../store/store.ts';
 import { abortFillFor, abortFor, bumpFor, claimFor, fillFor, lockFor, presignFor, refundFor } from './build.ts';
 import type { Purse } from './coins.ts';
 import { cancel, forwardPayment } from './forward.ts';
-import type { Parts } from './engine.ts';
+import type { Parts } from './parts.ts';
 import { freshHeight } from './tip.ts';
 
 /** What a trader can do that no port does: its keys, its voice, its purse. */

@@ -1,52 +1,24 @@
-import type { Chain } from '../chain/chain.ts';
-import type { Wallet } from '../chain/wallet.ts';
-import type { Lightning } from '../lightning/lightning.ts';
-import type { Market } from '../market/market.ts';
-import type { Ordinals } from '../ordinals/ordinals.ts';
 import { txidOf } from '../protocol/draft.ts';
 import { chainIsUncertain, mayPass, SparkleError } from '../protocol/errors.ts';
-import type { RunePolicy } from '../protocol/guard.ts';
-import type { NetworkName } from '../protocol/network.ts';
 import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import type { Change } from '../protocol/trade/machine.ts';
-import { isEnded, step, type Trade } from '../protocol/trade/step.ts';
-import type { Due, Store, StoreNews } from '../store/store.ts';
-import type { Clock } from './clock.ts';
+import { isCommitted, isEnded, isUnchanged, step, type Trade } from '../protocol/trade/step.ts';
+import type { Due, StoreNews } from '../store/store.ts';
 import { type Hands, refusalOf, runEffect } from './effects.ts';
 import { Known } from './known.ts';
 import { createLanes } from './lanes.ts';
-import type { Log } from './log.ts';
+import type { Parts } from './parts.ts';
+import { Patrol } from './patrol.ts';
 import { freshHeight } from './tip.ts';
 import { type Told, Waiting } from './waiting.ts';
 import { lookAt } from './watch.ts';
 
-/** Everything a trader is made of. The rescue seed stays in here: no port ever sees it. */
-export type Parts = {
-  network: NetworkName;
-  seed: Uint8Array;
-  chain: Chain;
-  wallet: Wallet;
-  lightning: Lightning;
-  ordinals: Ordinals;
-  market: Market;
-  store: Store;
-  clock: Clock;
-  log: Log;
-  /** What to make of coins of which no index says whether runes lie in them; by the network when absent. */
-  runes?: RunePolicy;
-  /** How often to look although nothing was heard, in milliseconds (R14: at least every 60 s). */
-  tickMilliseconds: number;
-  /** Most sats of our own that fills under way may have paid to others at one time; without it there is no such bound. */
-  mostFilledSats?: bigint;
-  /** Most sats that payments passed on to sellers may have in flight at one time; without it there is no such bound. */
-  mostForwardedSats?: bigint;
-  /** Live sales at one time, 200 unless given: a request costs its sender nothing, and each becomes an invoice of our node. */
-  mostSales?: number;
-};
-
 /** Something to watch a trade by: called after every change, once it is stored. */
 export type Listener = (trade: Trade, event: TradeEvent['type'] | 'opened') => void;
+
+/** The live trades in our hands, those of them that have just come, and all that have something to do or to hear. */
+type Round = { live: Trade[]; fresh: Trade[]; busy: Set<string> };
 
 /** Where a test can plant a crash: around the write and around the act. */
 export type Checkpoint = (at: 'before_write' | 'after_write' | 'before_act' | 'after_act', what: string) => void;
@@ -70,6 +42,7 @@ export class Engine {
   readonly #waiting = new Waiting();
   /** What keeps a trade from looking, by its code, since it could not. */
   readonly #complaints = new Map<string, string>();
+  readonly #patrol: Patrol;
   #resuming: Promise<void> = Promise.resolve();
   /** The last one that was known. */
   #height = 0;
@@ -78,6 +51,11 @@ export class Engine {
     this.#parts = parts;
     this.#hands = hands;
     this.#checkpoint = checkpoint;
+    this.#patrol = new Patrol(parts, {
+      attend: (tradeId) => this.#attend(tradeId),
+      seen: (tradeId) => this.#complaints.delete(tradeId),
+      unable: (tradeId, error) => this.#unable(tradeId, error),
+    });
   }
 
   onChange(listener: Listener): () => void {
@@ -93,12 +71,19 @@ export class Engine {
   /** Resolves when no trade is being worked on. */
   async idle(): Promise<void> {
     await this.#resuming;
+    await this.#patrol.idle();
     await this.#lanes.idle();
+  }
+
+  /** Begins nothing more of what can wait for the next start, and finishes the rest. */
+  async stop(): Promise<void> {
+    this.#patrol.end();
+    await this.idle();
   }
 
   /** Stores a new trade, then begins to act for it. Throws `duplicate_trade` before anything is done. */
   async open(change: Change<Trade>): Promise<void> {
-    const due = await this.#parts.store.create(change);
+    const due = await this.#parts.store.create(this.#read(change));
     const { tradeId } = change.trade;
     this.#notify(change.trade, 'opened');
     await this.#lanes
@@ -141,9 +126,13 @@ export class Engine {
    * trades there are: thousands of looks take their time, and what is heard meanwhile is taken in its turn.
    */
   async resume(): Promise<void> {
-    for (const trade of await this.#parts.store.liveAnywhere()) this.#known.note(trade);
-    this.#resuming = this.lookAtAll().catch((error: unknown) => {
-      this.#parts.log.error({ code: codeOf(error) }, 'the trades could not all be looked at after the start');
+    const { store, log } = this.#parts;
+    this.#patrol.begin();
+    const ours = await this.#gather();
+    // Those of other instances, where there can be any.
+    if (store.subscribe !== undefined) for (const trade of await store.liveAnywhere()) this.#known.note(trade);
+    this.#resuming = this.#visit(ours).catch((error: unknown) => {
+      log.error({ code: codeOf(error) }, 'the trades could not all be looked at after the start');
     });
   }
 
@@ -200,15 +189,26 @@ export class Engine {
    * from another instance, or by a start, are woken first.
    */
   async lookAtAll(): Promise<void> {
+    await this.#visit(await this.#gather());
+  }
+
+  async #gather(): Promise<Round> {
     const { store } = this.#parts;
     const live = await store.live();
     const fresh = live.filter(({ tradeId }) => !this.#known.isOurs(tradeId));
     // Before anything that may fail: what is heard from now on is for them.
     for (const trade of fresh) this.#known.noteOurs(trade);
-    const speaking = await store.due();
-    await Promise.all(fresh.map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId))));
-    const all = new Set([...[...live, ...speaking].map(({ tradeId }) => tradeId), ...this.#waiting.trades()]);
-    await Promise.all([...all].map((tradeId) => this.#attend(tradeId)));
+    const due = await store.due();
+    return { live, fresh, busy: new Set([...due.map(({ tradeId }) => tradeId), ...this.#waiting.trades()]) };
+  }
+
+  /** All in which money is bound at once; of those that wait for their payment, and have nothing to do, a few at a time. */
+  async #visit({ live, fresh, busy }: Round): Promise<void> {
+    const isUrgent = (trade: Trade): boolean => isCommitted(trade) || busy.has(trade.tradeId);
+    const woken = fresh.filter(isUrgent).map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId)));
+    const urgent = new Set([...live.filter(isUrgent).map(({ tradeId }) => tradeId), ...busy]);
+    const attended = Promise.all(woken).then(() => Promise.all([...urgent].map((tradeId) => this.#attend(tradeId))));
+    await Promise.all([attended, this.#patrol.round(live.filter((trade) => !isUrgent(trade)))]);
   }
 
   /** Looks at one trade, which is asked for when another instance holds it. */
@@ -283,7 +283,7 @@ export class Engine {
     let before: Trade['state'] | undefined;
     const { trade, due } = await this.#parts.store.update(tradeId, (current) => {
       before = current.state;
-      return step(current, event);
+      return this.#read(step(current, event));
     });
     this.#checkpoint('after_write', event.type);
     if (before !== trade.state) {
@@ -292,6 +292,13 @@ export class Engine {
     }
     this.#notify(trade, event.type);
     return due;
+  }
+
+  /** What nobody reads is not due: to sign it would cost more than all else that a sale begins with. */
+  #read(change: Change<Trade>): Change<Trade> {
+    const { hasReader } = this.#parts;
+    if (hasReader === undefined || hasReader(change.trade)) return change;
+    return { trade: change.trade, effects: change.effects.filter(({ effect }) => effect.do !== 'send') };
   }
 
   /**
@@ -379,8 +386,10 @@ export class Engine {
     const trade = await store.load(tradeId);
     if (trade === undefined || isEnded(trade)) return;
     const view = await lookAt(this.#parts, lookOf(trade), clock.nowSeconds());
-    const at = { height: view.tip.height, nowSeconds: view.nowSeconds };
-    await this.#drain(await this.#decide(tradeId, { type: 'looked', at, view }));
+    const looked = { type: 'looked', at: { height: view.tip.height, nowSeconds: view.nowSeconds }, view } as const;
+    // It is in our hands, or what is due for it would have been refused: what stays as it is need not be read again for that.
+    if (isUnchanged(trade, step(trade, looked))) return this.#notify(trade, 'looked');
+    await this.#drain(await this.#decide(tradeId, looked));
   }
 
   async #retry(tradeId: string): Promise<void> {

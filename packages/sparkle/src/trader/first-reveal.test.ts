@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Tip } from '../chain/chain.ts';
 import type { MemoryChain } from '../chain/memory.ts';
-import type { Checkpoint, Parts } from './engine.ts';
+import type { Checkpoint } from './engine.ts';
+import type { Parts } from './parts.ts';
 import { play, settle, type Stage, stage } from './parts.suite.ts';
 import { Trader } from './trader.ts';
 

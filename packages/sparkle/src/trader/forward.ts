@@ -5,8 +5,8 @@ import type { Effect } from '../protocol/trade/effect.ts';
 import type { Forwarder } from '../protocol/trade/state.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Store } from '../store/store.ts';
-import type { Parts } from './engine.ts';
 import { forgottenLock } from './forgotten.ts';
+import type { Parts } from './parts.ts';
 import { freshHeight } from './tip.ts';
 
 type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;

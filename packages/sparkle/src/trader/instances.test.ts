@@ -8,7 +8,7 @@ import { buildClaim } from '../protocol/claim.ts';
 import { tradeKeys } from '../protocol/keys.ts';
 import { postgresStore } from '../store/postgres.ts';
 import type { Store } from '../store/store.ts';
-import type { Parts } from './engine.ts';
+import type { Parts } from './parts.ts';
 import { outcomeOf, play, settle, type Stage, stage } from './parts.suite.ts';
 import { Trader } from './trader.ts';
 

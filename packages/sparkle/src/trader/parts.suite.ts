@@ -6,7 +6,7 @@ import type { Ordinals } from '../ordinals/ordinals.ts';
 import { addressScript } from '../protocol/draft.ts';
 import type { Offer } from '../protocol/trade/terms.ts';
 import { memoryDisk, memoryStore } from '../store/memory.ts';
-import type { Parts } from './engine.ts';
+import type { Parts } from './parts.ts';
 import { silentLog } from './log.ts';
 import { type Purchase, Trader } from './trader.ts';
 

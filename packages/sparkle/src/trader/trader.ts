@@ -1,20 +1,20 @@
 import { hex } from '@scure/base';
 import type { ChainEvent } from '../chain/chain.ts';
 import type { Envelope } from '../market/market.ts';
-import { checkRequest } from '../protocol/checks.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
 import { mayPass, SparkleError } from '../protocol/errors.ts';
 import { identityKey, type KeyPair, keysOfTrades } from '../protocol/keys.ts';
 import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
 import type { Moment } from '../protocol/trade/event.ts';
-import { openBuyer, openForwarder, openSeller, sellerKeys } from '../protocol/trade/open.ts';
+import { answerRequest, openBuyer, openForwarder, sellerKeys } from '../protocol/trade/open.ts';
 import { forwardedBy, saidBy } from '../protocol/trade/quoting.ts';
 import { counterpartiesOf, type Trade } from '../protocol/trade/step.ts';
 import type { Forward, Offer, TradeMode, Want } from '../protocol/trade/terms.ts';
 import { within } from './clock.ts';
 import { createPurse } from './coins.ts';
 import type { Hands } from './effects.ts';
-import { type Checkpoint, Engine, type Listener, type Parts } from './engine.ts';
+import { type Checkpoint, Engine, type Listener } from './engine.ts';
+import type { Parts } from './parts.ts';
 import { assertNodeCan } from './needs.ts';
 
 /** What to buy, from whom, and the limits nobody may exceed. Amounts in sats but for `maxFeeMsat`. */
@@ -102,7 +102,7 @@ export class Trader {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const stop of this.#stops.splice(0)) stop();
-    await this.#engine.idle();
+    await this.#engine.stop();
   }
 
   /**
@@ -343,15 +343,10 @@ export class Trader {
     const { store } = this.#parts;
     const busy = this.#tooMany();
     if (busy !== undefined) return [busy];
-    const at = await this.#now();
-    // Before a key index is spent: whoever restores from the phrase searches through all of them.
-    const failures = checkRequest({ request, offer, ...at });
-    if (failures.length > 0) return failures;
+    const answer = answerRequest({ request, offer, at: await this.#now() });
+    if ('failures' in answer) return answer.failures;
     const keyIndex = await store.nextKeyIndex();
-    const keys = this.#hands.keys(keyIndex);
-    const opened = openSeller({ request, offer, keys: sellerKeys(keyIndex, keys), at });
-    if ('failures' in opened) return opened.failures;
-    await this.#engine.open(opened);
+    await this.#engine.open(answer.withKeys(sellerKeys(keyIndex, this.#hands.keys(keyIndex))));
     return [];
   }
 

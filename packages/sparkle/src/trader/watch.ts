@@ -18,6 +18,20 @@ export async function lookAt(eyes: Eyes, look: Look, nowSeconds: number): Promis
   return { nowSeconds, ...(await atOneTip(eyes.chain, (tip) => seen(eyes, look, tip))) };
 }
 
+/** As `lookAt` for many, all of one best block, which is asked for once for all of them. Of each what was seen, or why nothing was. */
+export async function lookAtEach(
+  eyes: Eyes,
+  looks: readonly Look[],
+  nowSeconds: number,
+): Promise<PromiseSettledResult<View>[]> {
+  const { tip, all } = await atOneTip(eyes.chain, async (best) => ({
+    all: await Promise.allSettled(looks.map((look) => seen(eyes, look, best))),
+  }));
+  return all.map((each) =>
+    each.status === 'rejected' ? each : { status: each.status, value: { nowSeconds, tip, ...each.value } },
+  );
+}
+
 /** The lock alone, for whoever has no Lightning node here to ask, and perhaps no index. Of one best block, like `lookAt`. */
 export function lookAtLock(
   { chain, ordinals }: Pick<Eyes, 'chain'> & { ordinals: Ordinals | undefined },

@@ -40,17 +40,33 @@ export const sellerKeys = (keyIndex: number, keys: TradeKeys): SellerKeys => ({
   },
 });
 
+/** What a seller is asked, what he offers, and when. */
+export type Asking = { request: TradeRequest; offer: Offer; at: Moment };
+
+/** A request that may be answered: with the seller's part of it there is a trade. */
+export type Answerable = { withKeys(keys: SellerKeys): Change<Seller> };
+
 /** A seller answers a request: every failure, or the first state with what shall be done. */
-export function openSeller(asked: {
-  request: TradeRequest;
-  offer: Offer;
-  keys: SellerKeys;
-  at: Moment;
-}): { failures: Failure[] } | Change<Seller> {
-  const { request, offer, keys, at } = asked;
+export function openSeller({
+  keys,
+  ...asking
+}: Asking & { keys: SellerKeys }): { failures: Failure[] } | Change<Seller> {
+  const answer = answerRequest(asking);
+  return 'failures' in answer ? answer : answer.withKeys(keys);
+}
+
+/** The same for a seller who spends a key index only on what he can answer: whoever restores searches through all of them. */
+export function answerRequest(asking: Asking): { failures: Failure[] } | Answerable {
+  const { request, offer, at } = asking;
   const failures = checkRequest({ request, offer, height: at.height, nowSeconds: at.nowSeconds });
   const { signed } = request;
   if (failures.length > 0 || signed === undefined) return { failures };
+  return { withKeys: (keys) => begun({ ...asking, signed, keys }) };
+}
+
+type Begun = Asking & { signed: NonNullable<TradeRequest['signed']>; keys: SellerKeys };
+
+function begun({ request, signed, offer, keys, at }: Begun): Change<Seller> {
   const common = { role: 'seller', tradeId: signed.tradeId, keyIndex: keys.keyIndex, offer } as const;
   const terms = termsFor({ request, signed, offer, keys, height: at.height });
   if (terms.mode === 'hold-first') {

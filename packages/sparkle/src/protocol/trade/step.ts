@@ -23,6 +23,19 @@ export function step(trade: Trade, event: TradeEvent): Change<Trade> {
 
 export const isEnded = (trade: Trade): boolean => trade.state === 'ended';
 
+const UNPAID: readonly Trade['state'][] = ['asking', 'quoting', 'invoiced'];
+
+/** Whether money may be bound in a live trade. A sale or a forward that waits for its payment has built nothing and holds nothing. */
+export function isCommitted(trade: Trade): boolean {
+  if (isEnded(trade)) return false;
+  const isPaidFirst = trade.role === 'forwarder' || (trade.role === 'seller' && trade.mode === 'hold-first');
+  return !isPaidFirst || !UNPAID.includes(trade.state);
+}
+
+/** The very same state and nothing to do: there is nothing to write. Most looks end so, and each block brings one for every trade. */
+export const isUnchanged = (current: Trade, { trade, effects }: Change<Trade>): boolean =>
+  trade === current && effects.length === 0;
+
 /** The payment hash once it is fixed: from the start, but for a buyer in lock-first, who is told it. */
 export function paymentHashOf(trade: Trade): string | undefined {
   if ('terms' in trade && trade.terms !== undefined) return trade.terms.paymentHash;
