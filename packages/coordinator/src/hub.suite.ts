@@ -70,6 +70,7 @@ export type ServiceChange = {
   sockets?: Partial<SocketLimits>;
   clock?: Clock;
   feed?: TradeFeed;
+  trustedProxies?: string[];
   /** Another database than a file of its own. */
   databaseUrl?: string;
 };
@@ -107,11 +108,12 @@ export class Service {
 
   async begin(): Promise<void> {
     const { clock } = this;
-    const { limits, sockets, feed, databaseUrl: url = `sqlite:${join(this.folder, 'hub.db')}` } = this.#change;
+    const { limits, sockets, feed, trustedProxies = [] } = this.#change;
+    const { databaseUrl: url = `sqlite:${join(this.folder, 'hub.db')}` } = this.#change;
     const database = await openDatabase({ url, network });
     const hub = new Hub({ database, clock, network, limits: { ...mailLimits, ...offerLimits, ...limits } });
     const auth = new Auth({ ...authLimits, database, clock, publicUrl: this.url });
-    const app = Fastify(serverOptions({ log: pino({ level: 'silent' }), trustedProxies: [], newId: nameOfRequest }));
+    const app = Fastify(serverOptions({ log: pino({ level: 'silent' }), trustedProxies, newId: nameOfRequest }));
     app.setValidatorCompiler(validatorCompiler);
     app.setSerializerCompiler(serializerCompiler);
     installProblems(app);

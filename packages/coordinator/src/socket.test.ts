@@ -22,6 +22,10 @@ const subscribed = async (service: Service, by: Person, since = 0): Promise<Clie
   return client;
 };
 
+/** The status with which a connection is refused before it is one. */
+const refusal = ({ socket }: Client): Promise<number | undefined> =>
+  new Promise((resolve) => socket.on('unexpected-response', (_request, answer) => resolve(answer.statusCode)));
+
 test('a key comes in by signing the challenge of its connection', limited, async (context) => {
   const { service } = await start(context);
   const client = new Client(service);
@@ -191,17 +195,23 @@ test(
     assert.deepEqual(await second.error(), ['rate_limited', undefined]);
     assert.equal(await second.closed, 1013);
     const other = await enter(service, bob);
-    const third = new Client(service);
-    assert.equal(
-      await new Promise((resolve) =>
-        third.socket.on('unexpected-response', (_request, answer) => resolve(answer.statusCode)),
-      ),
-      429,
-    );
+    assert.equal(await refusal(new Client(service)), 429);
     first.socket.close();
     other.socket.close();
     await Promise.all([first.closed, other.closed]);
     await enter(service, alice);
+  },
+);
+
+test(
+  'all addresses of one IPv6 network are one address: they do not have more connections',
+  limited,
+  async (context) => {
+    const { service } = await start(context, { sockets: { mostOfOneAddress: 1 }, trustedProxies: ['127.0.0.1'] });
+    const from = (address: string) => new Client(service, { 'x-forwarded-for': address });
+    await from('2001:db8:1:2::a').next('challenge');
+    assert.equal(await refusal(from('2001:db8:1:2:ffff::b')), 429);
+    await from('2001:db8:1:3::a').next('challenge');
   },
 );
 

@@ -7,6 +7,7 @@ import type { Clock } from 'sparkle-protocol/trader/clock';
 import { needsIdentity } from './auth-http.ts';
 import type { Auth, Identity } from './auth.ts';
 import type { Mailboxes } from './hub-mail.ts';
+import { addressOf } from './limits.ts';
 import { Connection } from './socket-connection.ts';
 
 /** The changes of trades that somebody may see, numbered so that each is told in order and after a pause none is missed. */
@@ -119,7 +120,7 @@ export const socketRoutes =
           if (!request.ws) return;
           const { authorization } = request.headers;
           if (authorization !== undefined) await identify(request, reply);
-          const leave = addresses.enter(request.ip);
+          const leave = addresses.enter(addressOf(request));
           if (leave === undefined)
             throw new SparkleError('rate_limited', 'an address may have a bounded number of connections; it has them');
           request.raw.socket.once('close', leave);
