@@ -56,6 +56,11 @@ export class PayoutRows {
     return (await rows.execute()).map(keptOf);
   }
 
+  /** Those that may have been ordered. */
+  async paying(): Promise<Kept[]> {
+    return (await this.#unpaid().where('state', '=', 'paying').execute()).map(keptOf);
+  }
+
   async unpaid(): Promise<Payout[]> {
     const rows = await this.#unpaid().orderBy('payout_id').execute();
     return rows.map((row) => keptOf(row).payout);

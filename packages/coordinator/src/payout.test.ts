@@ -32,7 +32,7 @@ describe('a payout', () => {
       order: false,
     });
     const { payout, order } = step(paying, unknown, NOW);
-    assert.deepEqual([order, payout.attempts, payout.dueAt], [true, 1, NOW + 60]);
+    assert.deepEqual([order, payout.attempts, payout.dueAt], [true, 1, NOW + 30]);
   });
 
   test('is paid when the node says so, also without ever having been ordered here', () => {
@@ -50,7 +50,7 @@ describe('a payout', () => {
       waits.push(next.dueAt - at.dueAt);
       at = next;
     }
-    assert.deepEqual(waits.slice(0, 4), [60, 120, 240, 480]);
+    assert.deepEqual(waits.slice(0, 4), [30, 60, 120, 240]);
     assert.deepEqual(waits.slice(-2), [21_600, 21_600]);
     assert.deepEqual([at.state, at.attempts, at.why], ['owed', 12, 'bad_invoice: amount']);
   });

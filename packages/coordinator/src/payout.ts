@@ -45,7 +45,7 @@ const UNDER_WAY = 'its payment is under way';
 const MANY_ATTEMPTS = 10;
 const LONG_SECONDS = 24 * 3600;
 
-const waitFor = (attempts: number): number => Math.min(MOST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** attempts);
+const waitFor = (attempts: number): number => Math.min(MOST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1));
 
 const stay = (payout: Payout): Step => ({ payout, order: false });
 

@@ -47,9 +47,9 @@ export async function invoiceBy(
 }
 
 /** A coordinator's node and that of a creator, whose service answers for him; a sale of which 3,000 sats are owed to him. */
-export async function payoutWorld(context: TestContext, at: Partial<Pick<PayoutParts, 'isOn'>> = {}) {
+export async function payoutWorld(context: TestContext, at: { isOn?: boolean; databaseUrl?: string } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'sparkle-payouts-'));
-  const database: Database = await open(`sqlite:${join(folder, 'coordinator.db')}`);
+  const database: Database = await open(at.databaseUrl ?? `sqlite:${join(folder, 'coordinator.db')}`);
   await database.store.create({ trade: quoting(TRADE), effects: [] });
   const network = memoryNetwork({ network: 'regtest', seed: SEED, height: 200, nowSeconds: NOW });
   const node = (name: string) => network.addNode({ name, balanceMsat: STARTS_WITH_MSAT });

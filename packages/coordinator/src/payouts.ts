@@ -22,7 +22,7 @@ export type PayoutParts = {
   alarms: Log;
 };
 
-const SWEEP_MILLISECONDS = 30_000;
+const SWEEP_MILLISECONDS = 10_000;
 const ROUTE_FEE_MSAT = 5_000n;
 /** Three days: a creator who holds his payment back keeps no more than that of our channels. */
 const MOST_ROUTE_BLOCKS = 432;
@@ -58,7 +58,7 @@ export class Payouts {
     this.#parts = parts;
   }
 
-  /** Begins to pay, until the returned function is called. */
+  /** Looks at once at what may be under way, and begins to pay, until the returned function is called. */
   start(): () => void {
     const { clock, lightning } = this.#parts;
     const stops = [
@@ -67,7 +67,7 @@ export class Payouts {
         if (type === 'payment') void this.#heard(paymentHash).catch(this.#failed);
       }),
     ];
-    this.#soon();
+    this.#work = this.#resume().then(() => this.#run());
     return () => {
       this.#isStopped = true;
       stops.forEach((stop) => stop());
@@ -107,6 +107,14 @@ export class Payouts {
     if (this.#isStopped) return;
     this.#isDue = true;
     this.#work ??= this.#run();
+  }
+
+  /** What was ordered before a restart may have ended meanwhile. */
+  async #resume(): Promise<void> {
+    this.#isDue = true;
+    if (!this.#parts.isOn) return;
+    const paying = await this.#parts.rows.paying().catch((error: unknown) => (this.#failed(error), []));
+    for (const kept of paying) if (!this.#isStopped) await this.#follow(kept).catch(this.#failed);
   }
 
   async #run(): Promise<void> {
