@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { hex32, inscriptionId, integer, oneOf, sats, shortText, text, unixSeconds } from './wire-fields.ts';
+import { heldKey, hex32, inscriptionId, integer, oneOf, sats, shortText, text, unixSeconds } from './wire-fields.ts';
 
 /**
  * What the checkout API and `/v1/trade` carry, with the field names, numbers and status words of the published documents
@@ -34,7 +34,7 @@ export const prepareSchema = z.strictObject({
     lightning_address: z.optional(shortText(320)),
     ln_node_pubkey: z.optional(text(/^0[23][0-9a-f]{64}$/, 'a compressed key of 66 lowercase hex characters')),
     payment_hash: z.optional(paymentHash),
-    claim_key: z.optional(claimKey),
+    claim_key: z.optional(heldKey),
     trade_request: z.optional(signedMessage),
   }),
   network: rail,
@@ -105,7 +105,7 @@ export const tradeStateSchema = z.strictObject({
 
 export const invoiceRequestSchema = z.strictObject({
   payment_hash: z.optional(paymentHash),
-  claim_key: z.optional(claimKey),
+  claim_key: z.optional(heldKey),
   trade_request: z.optional(signedMessage),
 });
 

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { MAX_SATS } from '../protocol/amount.ts';
 import { networkNames } from '../protocol/network.ts';
 import { maxTextBytes } from './envelope.ts';
-import { inscriptionId, integer, oneOf, text, unixSeconds } from './wire-fields.ts';
+import { heldKey, inscriptionId, integer, oneOf, text, unixSeconds } from './wire-fields.ts';
 
 /** A number as it stands in a query: canonical decimal text, nothing else. */
 const queryInteger = ({ min, max, unit }: { min: number; max: number; unit: string }) => {
@@ -68,14 +68,14 @@ export const offerQuerySchema = z.strictObject({
   cursor: z.optional(cursor),
   limit: z.optional(queryInteger({ min: 1, max: 200, unit: 'offers' })),
   inscription_id: z.optional(inscriptionId),
-  seller: z.optional(publicKey),
+  seller: z.optional(heldKey),
   min_price_sats: z.optional(queryInteger(PRICE)),
   max_price_sats: z.optional(queryInteger(PRICE)),
   mode: z.optional(mode),
 });
 export const offerParamsSchema = z.strictObject({ id: offerId });
 
-export const messageSchema = z.strictObject({ to: publicKey, text: messageText });
+export const messageSchema = z.strictObject({ to: heldKey, text: messageText });
 export const acceptedSchema = z.strictObject({ seq: sequence });
 const mail = { seq: sequence, from: publicKey, text: messageText, received_at: unixSeconds };
 export const messagePageSchema = z.strictObject({
@@ -92,16 +92,16 @@ export const messageQuerySchema = z.strictObject({
 /** All messages up to `seq`, itself included, are handled and need not be kept. */
 export const ackSchema = z.strictObject({ seq: sequence });
 
-export const challengeRequestSchema = z.strictObject({ public_key: publicKey });
+export const challengeRequestSchema = z.strictObject({ public_key: heldKey });
 export const challengeSchema = z.strictObject({ challenge, expires_at: unixSeconds });
-export const sessionRequestSchema = z.strictObject({ public_key: publicKey, challenge, signature });
+export const sessionRequestSchema = z.strictObject({ public_key: heldKey, challenge, signature });
 export const sessionSchema = z.strictObject({ token, expires_at: unixSeconds });
 
 /** What a client says on the WebSocket. `auth` answers the challenge; `token` shows a session or a trade's token. */
 export const clientFrameSchema = z.discriminatedUnion(
   'type',
   [
-    z.strictObject({ type: z.literal('auth'), public_key: publicKey, signature }),
+    z.strictObject({ type: z.literal('auth'), public_key: heldKey, signature }),
     z.strictObject({ type: z.literal('token'), token }),
     z.strictObject({ type: z.literal('subscribe'), channel: oneOf(['messages', 'trades']), since: sequence }),
     z.strictObject({ type: z.literal('ack'), seq: sequence }),

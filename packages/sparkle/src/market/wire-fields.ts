@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { MAX_SATS } from '../protocol/amount.ts';
+import { isHeldKey } from '../protocol/checks-terms.ts';
 
 /** Fields that stand in more than one schema of the wire. Each says, in place of an error text, what it must be. */
 
@@ -27,4 +28,8 @@ export const inscriptionId = z.string(INSCRIPTION).check(
 
 export const sats = integer({ min: 0, max: Number(MAX_SATS), unit: 'sats' });
 export const unixSeconds = integer({ min: 0, max: Number.MAX_SAFE_INTEGER, unit: 'Unix seconds' });
+const KEY =
+  'must be an x-only key of 64 lowercase hex characters, a point of the curve that somebody can hold (BIP 340)';
+/** Half of all 32 bytes are no point (BIP 340 lift_x): for keys that come in. What was let in is not looked at again. */
+export const heldKey = z.string(KEY).check(z.regex(/^[0-9a-f]{64}$/, KEY), z.refine(isHeldKey, KEY));
 export const hex32 = (what: string) => text(/^[0-9a-f]{64}$/, `${what}: 64 lowercase hex characters`);

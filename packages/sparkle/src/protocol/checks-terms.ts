@@ -133,7 +133,8 @@ export const keyRule = (code: 'bad_claim_key' | 'bad_refund_key', key: string): 
   detail: { key },
 });
 
-function isHeldKey(key: string): boolean {
+/** Whether this is an x-only key, in lowercase hex, that somebody can hold: on the curve, and not the NUMS point. */
+export function isHeldKey(key: string): boolean {
   if (!/^[0-9a-f]{64}$/.test(key) || key === NUMS_KEY) return false;
   try {
     schnorr.utils.lift_x(BigInt(`0x${key}`));

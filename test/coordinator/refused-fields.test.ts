@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { PreparedWire, PrepareWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import { keyPath } from 'sparkle-protocol/protocol/listing.suite';
+import { NUMS_KEY } from 'sparkle-protocol/protocol/lock';
+import { Booth } from './booth.ts';
+import { buyerWith, checkoutBody } from './buyer-http.ts';
+
+/** Above the field's prime: the x of no point. */
+const NO_POINT = 'ff'.repeat(32);
+/** Below it, and still of no point. */
+const NO_SQUARE = `${'00'.repeat(31)}05`;
+
+type Problem = { error: string; message: string; field?: string };
+type Refusal = { status: number; answer: Problem };
+
+describe('what is refused names its field by its path in the body', () => {
+  let booth: Booth;
+  let body: PrepareWire;
+  let listingId: string;
+  let checkout: PreparedWire;
+
+  before(async () => {
+    booth = await Booth.open();
+    const listed = await booth.listed('for refusals');
+    listingId = listed.tradeId;
+    const asked = { body: { inscription_id: listed.inscriptionId } };
+    const { answer } = await booth.ask<QuoteWire>('POST', '/v1/quote', asked);
+    body = checkoutBody(answer, buyerWith(booth.keys(), keyPath.address));
+    const withoutKeys = { ...body, buyer: { ord_address: keyPath.address } };
+    checkout = (await booth.ask<PreparedWire>('POST', '/api/checkout/prepare', { body: withoutKeys })).answer;
+  });
+  after(() => booth.close());
+
+  const preparing = (buyer: Partial<PrepareWire['buyer']>): Promise<Refusal> =>
+    booth.ask<Problem>('POST', '/api/checkout/prepare', { body: { ...body, buyer: { ...body.buyer, ...buyer } } });
+  /** For a listing, by anybody, and for a checkout, by its buyer. */
+  const naming = async (named: object): Promise<Refusal[]> => [
+    await booth.ask<Problem>('POST', `/v1/trade/${listingId}/invoice`, { body: named }),
+    await booth.ask<Problem>('POST', `/v1/trade/${checkout.trade_id}/invoice`, { body: named, token: checkout.token }),
+  ];
+  const shown = ({ status, answer: { error, field } }: Refusal) => [status, error, field];
+
+  for (const [said, key] of [
+    ['above the prime', NO_POINT],
+    ['of no point', NO_SQUARE],
+    ['that nobody can hold', NUMS_KEY],
+  ] as const)
+    test(`a claim key ${said}`, async () => {
+      const refused = await preparing({ claim_key: key });
+      assert.deepEqual(shown(refused), [400, 'bad_message', 'buyer.claim_key']);
+      assert.match(refused.answer.message, /^buyer\.claim_key must be an x-only key .*; got 64 characters$/);
+      const { payment_hash } = body.buyer;
+      for (const each of await naming({ payment_hash, claim_key: key }))
+        assert.deepEqual(shown(each), [400, 'bad_message', 'claim_key']);
+    });
+
+  test('a public key that is no point of the curve, wherever it is asked for', async () => {
+    const session = { public_key: NO_POINT, challenge: '00'.repeat(32), signature: '00'.repeat(64) };
+    const wrong = [
+      ['POST', '/v1/auth/challenge', 'public_key', { public_key: NO_POINT }],
+      ['POST', '/v1/auth/session', 'public_key', session],
+      ['GET', `/v1/offers?seller=${NO_POINT}`, 'seller', undefined],
+    ] as const;
+    for (const [method, path, field, sent] of wrong)
+      assert.deepEqual(shown(await booth.ask<Problem>(method, path, { body: sent })), [400, 'bad_message', field]);
+  });
+
+  test('a payment hash that is not 64 lowercase hex characters', async () => {
+    for (const payment_hash of ['', 'FF'.repeat(32), 'ff'.repeat(33), `0x${'ff'.repeat(31)}`, ` ${'ff'.repeat(32)}`])
+      assert.deepEqual(shown(await preparing({ payment_hash })), [400, 'bad_message', 'buyer.payment_hash']);
+  });
+});
