@@ -11,11 +11,12 @@ import { TraderProcess } from './process.ts';
 
 const FUNDS_SATS = 50_000_000n;
 const PRICE_SATS = 20_000n;
-const MOST_ROUNDS = 3_000;
 /** The least that fits a direct channel of these nodes: the refund of a payment that failed is then not far. */
 const ROUTE_CAP_BLOCKS = 160;
 const BLOCKS_AT_ONCE = 10;
-const PAUSE_MILLISECONDS = 15;
+const ENDING = { patienceMilliseconds: 300_000, everyMilliseconds: 15 };
+/** Looks after which a buyer who heard nothing asks once more. */
+const PATIENT_LOOKS = 50;
 const CHANNEL = 'the channel between the two';
 
 export type Kills = {
@@ -28,7 +29,6 @@ export type Kills = {
 type Both = { seller: TraderProcess; buyer: TraderProcess };
 type Stage = Both & { regtest: Regtest };
 
-const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
 const now = () => Math.floor(Date.now() / 1000);
 
 /** The same numbers for the same seed (mulberry32), so that a run can be repeated. */
@@ -138,24 +138,27 @@ async function trade(stage: Stage, inscribed: Inscribed, mode: TradeMode): Promi
   seller.tell({ order: 'sell', offer });
   const known = new Set(buyer.trades.keys());
   const newest = () => [...buyer.trades.keys()].find((id) => !known.has(id));
-  let asked = -Infinity;
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (await wake(stage)) asked = -Infinity;
-    const tradeId = newest();
-    if (tradeId === undefined && round - asked > 50) {
-      asked = round;
+  let looksToAsk = 0;
+  let tradeId: string | undefined;
+  const isOver = async (): Promise<boolean> => {
+    if (await wake(stage)) looksToAsk = 0;
+    tradeId = newest();
+    if (tradeId === undefined && (looksToAsk -= 1) < 0) {
+      looksToAsk = PATIENT_LOOKS;
       buyer.tell({ order: 'buy', purchase: purchase(stage, inscribed, mode) });
     }
     if (tradeId !== undefined && ended(buyer, tradeId) && (ended(seller, tradeId) || !seller.trades.has(tradeId)))
-      return tradeId;
+      return true;
     await Promise.all([seller.look(), buyer.look()]);
     const blocks = await blocksNeeded(stage, tradeId);
     if (blocks > 0) await regtest.mine(blocks);
-    else await pause();
-  }
-  throw new Error(
-    `a trade does not end: ${JSON.stringify([...seller.trades].at(-1))} ${JSON.stringify([...buyer.trades].at(-1))}`,
-  );
+    return false;
+  };
+  await until('the trade to end', isOver, ENDING).catch((cause: unknown) => {
+    const last = [seller, buyer].map(({ trades }) => JSON.stringify([...trades].at(-1)));
+    throw new Error(`a trade does not end: ${last.join(' ')}`, { cause });
+  });
+  return tradeId ?? '';
 }
 
 const purchase = ({ seller }: Stage, { inscriptionId }: Inscribed, mode: TradeMode) => ({
