@@ -22,8 +22,11 @@ export type Bitcoind = {
   version: string;
   rpc: Rpc;
   pid(): number;
+  isRunning(): boolean;
   /** Ends the node gracefully and keeps its data. */
   down(): Promise<void>;
+  /** Ends it as a crash would (`kill -9`): blocks and mempool that it had not written down are lost. */
+  kill(): Promise<void>;
   /** Brings it back on the same ports. */
   up(): Promise<void>;
   /** Ends the node and removes the folder that was made for it; a folder that was given is kept. */

@@ -212,8 +212,11 @@ async function startOnce({ program, chain, dir, removeDir, args, ports, password
     cookieFile: join(dir, chain, '.cookie'),
     zmq: { rawblock: url(block), rawtx: url(tx), sequence: url(sequence) },
     pid: () => child.pid,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     /** Ends the node gracefully and keeps its data, so that `up` brings it back on the same ports. */
     down: () => endProcess(child, 'SIGTERM'),
+    /** Ends it as a crash would: blocks and mempool that it had not written down are lost. */
+    kill: () => endProcess(child, 'SIGKILL'),
     up: async () => {
       child = await start();
     },

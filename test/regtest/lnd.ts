@@ -32,6 +32,7 @@ export type Lnd = {
   /** The node as the `lightning` library wants it, with that macaroon; another object after a restart. */
   readonly lnd: AuthenticatedLnd;
   pid(): number;
+  isRunning(): boolean;
   /** Ends it as a crash would (`kill -9`). */
   kill(): Promise<void>;
   /** Ends it in order and keeps its data. */
@@ -134,6 +135,7 @@ export async function startLnd(of: { regtest: Regtest; name: string; args?: read
       return node.lnd;
     },
     pid: () => node.process.pid,
+    isRunning: () => node.process.running,
     down: () => node.process.end('SIGTERM'),
     restart: async () => {
       await kill();

@@ -12,6 +12,7 @@ export type Postgres = {
   /** A new empty database; its URL. */
   newDatabase(): Promise<string>;
   pid(): number;
+  isRunning(): boolean;
   /** Ends it as a crash would (`kill -9`); returns when none of it is left. */
   kill(): Promise<void>;
   /** Brings it back; returns when it answers. */
@@ -109,8 +110,10 @@ export async function startPostgres(how: Writes): Promise<Postgres> {
       return urlOf(port, `d${databases}`);
     },
     pid: () => kept.pid,
+    isRunning: () => kept.running,
     async kill() {
-      const children = await childrenOf(port);
+      // One that is only starting answers nobody yet.
+      const children = await childrenOf(port).catch(() => []);
       await kept.end('SIGKILL');
       await until('its processes to be gone', () => !children.some(isRunning), starting);
     },
