@@ -1,32 +1,15 @@
 import { Client } from 'pg';
+import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import type { MonthWire } from '../../packages/coordinator/src/ledger-report.ts';
-import { addressOf, scriptOf } from '../regtest/bitcoind.ts';
+import { scriptOf } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
+import { ChainRecord, feeOf, type Output, satsOf, sum, type Transaction } from './chain-record.ts';
+import { wrongOnLightning } from './lightning-record.ts';
 import { ASKED_SATS, type Sale } from './sale.ts';
-import { type Holdings, type Stage, WALLET } from './stage.ts';
+import type { Holdings, Stage } from './stage.ts';
 
 const BOOKING = { patienceMilliseconds: 150_000, everyMilliseconds: 3_000 };
-
-type Output = { n: number; value: number; scriptPubKey: { hex: string } };
-type Input = { txid: string; vout: number; prevout?: { value: number; scriptPubKey: { hex: string } } };
-type Transaction = { txid: string; vin: Input[]; vout: Output[] };
-
-const satsOf = (coins: number): bigint => BigInt(Math.round(coins * 1e8));
-const sum = (amounts: readonly bigint[]): bigint => amounts.reduce((all, each) => all + each, 0n);
-const feeOf = ({ vin, vout }: Transaction): bigint =>
-  sum(vin.map(({ prevout }) => satsOf(prevout?.value ?? 0))) - sum(vout.map(({ value }) => satsOf(value)));
-
-/** Every transaction since a height, by the outputs that it spends. */
-async function spendersSince({ regtest }: Stage, height: number): Promise<Map<string, Transaction>> {
-  const spenders = new Map<string, Transaction>();
-  for (let at = height + 1; at <= (await regtest.height()); at += 1) {
-    const hash = await regtest.rpc<string>('getblockhash', [at]);
-    const { tx } = await regtest.rpc<{ tx: Transaction[] }>('getblock', [hash, 3]);
-    for (const each of tx.slice(1)) for (const { txid, vout } of each.vin) spenders.set(`${txid}:${vout}`, each);
-  }
-  return spenders;
-}
 
 /** What is still to be done, by the database itself. */
 export async function unfinished({ url }: Stage): Promise<{ trades: number; effects: number }> {
@@ -45,38 +28,58 @@ export async function unfinished({ url }: Stage): Promise<{ trades: number; effe
 }
 
 /** The one output of a fill that is neither the owner's nor the coordinator's. */
-async function lockIn({ regtest }: Stage, { vout }: Transaction, sale: Sale): Promise<Output | undefined> {
+async function lockIn(record: ChainRecord, { vout }: Transaction, sale: Sale): Promise<Output | undefined> {
   const others = vout.filter(({ scriptPubKey }) => scriptPubKey.hex !== scriptOf(sale.payoutAddress));
-  const isOurs = async ({ scriptPubKey }: Output) =>
-    (await regtest.rpc<{ ismine: boolean }>('getaddressinfo', [addressOf(scriptPubKey.hex)], WALLET)).ismine;
-  const found = await Promise.all(others.map(async (output) => ((await isOurs(output)) ? [] : [output])));
+  const found = await Promise.all(
+    others.map(async (output) => ((await record.isOurs(output.scriptPubKey)) ? [] : [output])),
+  );
   return found.flat()[0];
 }
 
-type Verdict = { outcome: string; wrong: string[]; settledMsat: bigint; spentSats: bigint };
+type Verdict = {
+  outcome: string;
+  wrong: string[];
+  settledMsat: bigint;
+  spentSats: bigint;
+  /** The hashes that were paid, and the transactions that the coordinator had to do with. */
+  paidHashes: string[];
+  transactions: Transaction[];
+};
 
-/** One sale by the chain and both nodes: the item is the buyer's exactly if one payment, and only one, is settled. */
-async function verdictOf(stage: Stage, sale: Sale, spenders: Map<string, Transaction>): Promise<Verdict> {
+/** What became of every payment of a sale, by both nodes. */
+async function paymentsOf(ours: Lightning, sale: Sale): Promise<Pick<Verdict, 'wrong' | 'settledMsat' | 'paidHashes'>> {
   const wrong: string[] = [];
+  const paidHashes: string[] = [];
   let settledMsat = 0n;
-  const ours = driverOver(stage.nodes.ours, () => {});
   for (const bought of sale.tried) {
+    const { paymentHash } = bought.keys;
     const paid = await sale.payment(bought);
-    const { state } = await ours.invoice(bought.keys.paymentHash);
+    const { state } = await ours.invoice(paymentHash);
     const isSettled = paid === 'settled';
     if (isSettled !== (state === 'settled')) wrong.push(`paid ${paid}, received ${state}`);
     if (isSettled && settledMsat > 0n) wrong.push('paid twice');
+    if (isSettled) paidHashes.push(paymentHash);
     if (isSettled) settledMsat += bought.totalSats * 1000n;
     if (paid === 'pending') wrong.push('a payment is pending');
   }
-  await ours.close();
+  return { wrong, settledMsat, paidHashes };
+}
+
+/** One sale by the chain and both nodes: the item is the buyer's exactly if one payment, and only one, is settled. */
+async function verdictOf(sale: Sale, { ours, record }: { ours: Lightning; record: ChainRecord }): Promise<Verdict> {
+  const payments = await paymentsOf(ours, sale);
+  const { wrong, settledMsat } = payments;
   const { inscribed } = sale;
-  const fill = inscribed && spenders.get(inscribed.outpoint);
-  const locked = fill && (await lockIn(stage, fill, sale));
-  const end = fill && locked && spenders.get(`${fill.txid}:${locked.n}`);
+  const fill = inscribed && record.spender(inscribed.outpoint);
+  const isMoved = fill !== undefined && fill.txid === sale.moved;
+  if (inscribed === undefined || fill === undefined || isMoved) {
+    if (settledMsat > 0n) wrong.push(`nothing delivered, settled ${settledMsat} msat`);
+    return { outcome: isMoved ? 'moved away' : 'nothing', ...payments, spentSats: 0n, transactions: [] };
+  }
+  const locked = await lockIn(record, fill, sale);
+  const end = locked && record.spender(`${fill.txid}:${locked.n}`);
   const isDelivered = end !== undefined && end.vout[0]?.scriptPubKey.hex === scriptOf(sale.address);
   if (isDelivered !== settledMsat > 0n) wrong.push(`delivered ${isDelivered}, settled ${settledMsat} msat`);
-  if (inscribed === undefined || fill === undefined) return { outcome: 'nothing', wrong, settledMsat, spentSats: 0n };
   const owed = fill.vout.filter(({ scriptPubKey }) => scriptPubKey.hex === scriptOf(sale.payoutAddress));
   if (owed.length !== 1 || satsOf(owed[0]?.value ?? 0) !== ASKED_SATS)
     wrong.push('the owner was not paid once what he asked');
@@ -84,7 +87,7 @@ async function verdictOf(stage: Stage, sale: Sale, spenders: Map<string, Transac
   const backSats = end === undefined || isDelivered ? 0n : lockSats - feeOf(end);
   const spentSats = ASKED_SATS + lockSats - inscribed.valueSats + feeOf(fill) - backSats;
   const outcome = isDelivered ? 'delivered' : end === undefined ? 'locked' : 'taken back';
-  return { outcome, wrong, settledMsat, spentSats };
+  return { outcome, ...payments, spentSats, transactions: end === undefined ? [fill] : [fill, end] };
 }
 
 export type Judgement = { outcomes: Record<string, number>; disagreements: string[]; grownMsat: bigint };
@@ -94,22 +97,31 @@ export async function judge(
   stage: Stage,
   given: { sales: readonly Sale[]; before: Holdings; fromHeight: number },
 ): Promise<Judgement> {
-  const spenders = await spendersSince(stage, given.fromHeight);
-  const verdicts = await Promise.all(given.sales.map((sale) => verdictOf(stage, sale, spenders)));
+  const record = await ChainRecord.since(stage, given.fromHeight);
+  const ours = driverOver(stage.nodes.ours, () => {});
+  const verdicts: Verdict[] = [];
+  for (const sale of given.sales) verdicts.push(await verdictOf(sale, { ours, record }));
+  await ours.close();
   const outcomes: Record<string, number> = {};
   for (const { outcome } of verdicts) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
   const disagreements = verdicts.flatMap(({ wrong, outcome }, at) =>
-    wrong.map((what) => `sale ${at} (${outcome}): ${what}`),
+    wrong.map((what) => `sale ${at} (${given.sales[at]?.kind}, ${outcome}): ${what}`),
   );
+  const besides = await record.unexplained(new Set(verdicts.flatMap(({ transactions }) => transactions)));
+  disagreements.push(...besides.wrong);
+  const paidHashes = verdicts.flatMap((verdict) => verdict.paidHashes);
+  disagreements.push(...(await wrongOnLightning(stage, paidHashes)));
   await until('the books to be up to date', () => areBooked(stage, given.before), BOOKING).catch(() => undefined);
   const now = await stage.holdings();
   const lightningMsat = now.lightningMsat - given.before.lightningMsat;
   const walletSats = now.walletSats - given.before.walletSats;
+  const spentSats = besides.feesSats + sum(verdicts.map((verdict) => verdict.spentSats));
   const expect = (what: string, is: bigint, wanted: bigint): void => {
     if (is !== wanted) disagreements.push(`${what}: ${is}, and it should be ${wanted}`);
   };
   expect('msat that the node has more', lightningMsat, sum(verdicts.map(({ settledMsat }) => settledMsat)));
-  expect('sats that the wallet has more', walletSats, -sum(verdicts.map(({ spentSats }) => spentSats)));
+  for (const waiting of await waitingIn(stage)) disagreements.push(`the wallet waits for ${waiting}`);
+  expect('sats that the wallet has more', walletSats, -spentSats);
   const books = booksOf(stage);
   expect('lightning in the books', books.get('lightning') ?? 0n, lightningMsat);
   const items = (books.get('coins') ?? 0n) + (books.get('items') ?? 0n);
@@ -120,6 +132,12 @@ export async function judge(
   expect('trades that have not ended', BigInt(trades), 0n);
   expect('effects that are not done', BigInt(effects), 0n);
   return { outcomes, disagreements, grownMsat: lightningMsat + walletSats * 1000n };
+}
+
+/** Transactions that the wallet knows and that are in no block: what they spend and pay it counts as it likes. */
+async function waitingIn({ own: { node, wallet } }: Stage): Promise<string[]> {
+  const all = await node.rpc<{ txid: string; confirmations: number }[]>('listtransactions', ['*', 10_000], wallet);
+  return [...new Set(all.filter(({ confirmations }) => confirmations === 0).map(({ txid }) => txid))];
 }
 
 /** The program books what it finds buried, in its own time. */

@@ -8,9 +8,13 @@ if (!Number.isSafeInteger(trades) || trades < 1 || !Number.isSafeInteger(seed)) 
   console.error('usage: npm run chaos -- [--trades N] [--seed S], whole numbers');
   process.exit(2);
 }
-const { outcomes, disagreements, kills, grownMsat } = await runChaos({ trades, seed, say: console.log });
+const { outcomes, disagreements, kills, ended, seconds, grownMsat } = await runChaos({
+  trades,
+  seed,
+  say: console.log,
+});
 for (const disagreement of disagreements) console.log(`disagreement: ${disagreement}`);
 console.log(
-  `${trades} trades, kills ${JSON.stringify(kills)}, ${disagreements.length} disagreements, outcomes ${JSON.stringify(outcomes)}, wallet and node have ${grownMsat} msat more; again with --seed ${seed}`,
+  `${trades} trades in ${seconds} s, kills ${JSON.stringify(kills)}, ended by themselves ${JSON.stringify(ended)}, ${disagreements.length} disagreements, outcomes ${JSON.stringify(outcomes)}, wallet and node have ${grownMsat} msat more; again with --seed ${seed}`,
 );
 process.exit(disagreements.length === 0 ? 0 : 1);

@@ -10,17 +10,22 @@ import type { Answer, Given, Stage } from './stage.ts';
 
 export const ASKED_SATS = 60_000n;
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
-const PATIENCE = { patienceMilliseconds: 300_000, everyMilliseconds: 150 };
+const PATIENCE = { patienceMilliseconds: 900_000, everyMilliseconds: 250 };
 const PAY = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
 
 type Draw = (below: number) => number;
+/** What becomes of a sale, by the people in it; `owner moves it` only if he is in time. */
+export type Kind = 'hands over' | 'claims alone' | 'walks away' | 'never pays' | 'owner moves it';
 type Bought = { keys: TradeKeys; checkout: PreparedWire; totalSats: bigint };
 
 let lastKey = 0;
 
 /** One item from its listing to its end, bought through HTTP by somebody who asks either instance and believes neither. */
 export class Sale {
-  readonly walksAway: boolean;
+  readonly kind: Kind;
+  /** The transaction with which the owner took what he had listed. */
+  moved: string | undefined;
+  #hasMoved = false;
   inscribed: Inscribed | undefined;
   payoutAddress = '';
   address = '';
@@ -29,25 +34,26 @@ export class Sale {
   readonly #stage: Stage;
   readonly #draw: Draw;
 
-  constructor(of: { stage: Stage; draw: Draw; walksAway: boolean }) {
+  constructor(of: { stage: Stage; draw: Draw; kind: Kind }) {
     this.#stage = of.stage;
     this.#draw = of.draw;
-    this.walksAway = of.walksAway;
+    this.kind = of.kind;
   }
 
-  /** Ends when the item is delivered, or paid for when the buyer is one who walks away. */
+  /** Ends when the buyer has what he wants, or has done the last that he will do. */
   async run(owner: Owner, inscribed: Inscribed): Promise<void> {
     this.inscribed = inscribed;
     await this.#list(owner, inscribed);
     this.address = await this.#stage.regtest.address('buyer');
-    const bought = await this.#paid(inscribed);
-    if (this.walksAway) return;
-    const raw = await this.#claim(bought);
-    const finalize = { payment_preimage: bought.keys.preimage, claim: raw };
-    await this.#insist('POST', `/v1/trade/${bought.checkout.trade_id}/finalize`, {
-      ...{ body: finalize, token: bought.checkout.token },
-    });
-    await until('the checkout is confirmed', async () => (await this.#status(bought)) === 'confirmed', PATIENCE);
+    if (this.kind === 'never pays') return this.#asked(inscribed);
+    for (;;) {
+      const bought = await this.#paid(inscribed, owner);
+      if (bought === undefined || this.kind === 'walks away') return;
+      const raw = await this.#claim(bought);
+      // His money came back before the lock was in a block: he buys again.
+      if (raw === undefined) continue;
+      return this.kind === 'claims alone' ? this.#claimAlone(bought, raw) : this.#handOver(bought, raw);
+    }
   }
 
   /** Either instance, as a proxy in front of them would choose. */
@@ -100,8 +106,12 @@ export class Sale {
     return (await this.#stage.buyers.payment(keys.paymentHash)).state;
   }
 
-  /** A checkout whose payment is held. */
-  async #paid(inscribed: Inscribed): Promise<Bought> {
+  async #asked(inscribed: Inscribed): Promise<void> {
+    await until('a checkout', async () => (await this.#prepared(inscribed)) !== undefined, PATIENCE);
+  }
+
+  /** A checkout whose payment is held and whose item is locked; undefined when the owner has taken it back in time. */
+  async #paid(inscribed: Inscribed, owner: Owner): Promise<Bought | undefined> {
     let bought: Bought | undefined;
     const isLocked = async (): Promise<boolean> => {
       bought ??= await this.#prepared(inscribed);
@@ -109,14 +119,35 @@ export class Sale {
       const status = await this.#status(bought);
       if (status === 'broadcast') return true;
       const payment = await this.payment(bought);
+      if (this.kind === 'owner moves it' && !this.#hasMoved && payment === 'pending') {
+        this.#hasMoved = true;
+        // Refused when the fill was faster.
+        this.moved = await owner.moveAway(inscribed).catch(() => undefined);
+      }
+      if (this.moved !== undefined && payment === 'failed') {
+        bought = undefined;
+        return true;
+      }
       // Given back, or never to be paid: what follows is another purchase.
       if (['expired', 'failed'].includes(status ?? '') && payment !== 'pending') bought = undefined;
       else if (status === 'pending_payment' && payment !== 'pending') await this.#pay(bought);
       return false;
     };
     await until('the item is locked', isLocked, PATIENCE);
-    if (bought === undefined) throw new Error('nothing was bought');
     return bought;
+  }
+
+  async #handOver(bought: Bought, claim: string): Promise<void> {
+    const { trade_id: tradeId, token } = bought.checkout;
+    const body = { payment_preimage: bought.keys.preimage, claim };
+    await this.#insist('POST', `/v1/trade/${tradeId}/finalize`, { body, token });
+    await until('the checkout is confirmed', async () => (await this.#status(bought)) === 'confirmed', PATIENCE);
+  }
+
+  /** He tells the coordinator nothing: it must see his preimage on the chain. */
+  async #claimAlone(bought: Bought, raw: string): Promise<void> {
+    await this.#stage.regtest.rpc('sendrawtransaction', [raw]);
+    await until('the payment is settled', async () => (await this.payment(bought)) === 'settled', PATIENCE);
   }
 
   /** Whatever becomes of it, the node tells it by the hash. */
@@ -131,7 +162,7 @@ export class Sale {
   }
 
   /** The claim, built when the lock on this side's chain is the one of the terms, worth what it must be, and in a block. */
-  async #claim(bought: Bought): Promise<string> {
+  async #claim(bought: Bought): Promise<string | undefined> {
     const { keys, checkout } = bought;
     let terms: ReturnType<typeof termsIn>;
     let lockOutpoint = '';
@@ -139,7 +170,8 @@ export class Sale {
       const path = `/v1/trade/${checkout.trade_id}/proof`;
       const proof = await this.#insist<ProofWire>('GET', path, { token: checkout.token });
       terms = termsIn(proof, keys);
-      lockOutpoint = proof.lock?.outpoint ?? '';
+      if (proof.lock === undefined) return (await this.payment(bought)) === 'failed';
+      lockOutpoint = proof.lock.outpoint;
       const [txid, vout] = lockOutpoint.split(':');
       type Output = { scriptPubKey: { hex: string }; confirmations: number } | null;
       const found = await this.#stage.regtest.rpc<Output>('gettxout', [txid, Number(vout)]);
@@ -148,7 +180,7 @@ export class Sale {
       return found.confirmations > 0;
     };
     await until('the lock is in a block', isDeep, PATIENCE);
-    if (terms === undefined) throw new Error('no terms');
+    if (terms === undefined || lockOutpoint === '') return undefined;
     return claimOf({ keys, address: this.address }, { terms, lockOutpoint });
   }
 }

@@ -4,43 +4,54 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LndNode } from 'sparkle-protocol/lightning/lnd/node';
 import { freePorts } from '../../scripts/ports.mjs';
-import { type Regtest, startRegtest } from '../regtest/bitcoind.ts';
-import { KeptProcess, newFolder, until } from '../regtest/kept-process.ts';
+import { btc, type Regtest, startRegtest } from '../regtest/bitcoind.ts';
+import { KeptProcess, newFolder } from '../regtest/kept-process.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
 import { type Lnd, openLndChannel, startLnd } from '../regtest/lnd.ts';
 import { type Postgres, startPostgres } from '../regtest/postgres.ts';
+import { OwnBitcoind } from '../regtest/own-bitcoind.ts';
+import { Supervised } from './supervised.ts';
 
 const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
 const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
 const INSTANCES = ['anna', 'bert'];
 const CHANNEL_SATS = 16_000_000n;
 const COIN_SATS = 300_000n;
-/** A mempool takes no longer chains of change. */
-const COINS_A_BLOCK = 20;
-export const WALLET = 'coordinator';
+const WALLET = 'coordinator';
+/**
+ * One payment for each commitment. LND 0.21, killed between the settling of one of several that came together and that of
+ * the others, settles the first anew at each start, finds nothing to settle, and fails its channel for ever.
+ */
+const LND_FLAGS = ['--channel-commit-batch-size=1'];
 const STARTING = { patienceMilliseconds: 90_000, everyMilliseconds: 100 };
-
-/** Other things may be killed meanwhile. */
-const SUPERVISING = { patienceMilliseconds: 300_000, everyMilliseconds: 500 };
 
 /** `status` 0: nobody answered. */
 export type Answer<Body> = { status: number; body: Body };
 export type Given = { body?: unknown; token?: string; key?: string };
 export type Holdings = { walletSats: bigint; lightningMsat: bigint };
+type Parts = Pick<Stage, 'regtest' | 'own' | 'postgres' | 'nodes' | 'url' | 'ports'>;
 
-/** Two instances of the program on one PostgreSQL, one LND and one wallet, and an LND of the buyers. */
+/**
+ * Two instances of the program on one PostgreSQL, one LND, and one bitcoind with its wallet. Beside them the world: the
+ * network's bitcoind, and an LND of the buyers on it.
+ */
 export class Stage {
   readonly regtest: Regtest;
+  readonly own: OwnBitcoind;
   readonly postgres: Postgres;
   readonly nodes: { ours: Lnd; buyers: Lnd };
   readonly buyers: LndNode;
   readonly url: string;
   readonly ports: number[];
+  /** What may be killed: the two instances, and what they stand on. */
+  readonly instances: readonly Supervised[];
+  readonly parts: { bitcoind: Supervised; lnd: Supervised; postgres: Supervised };
   readonly #folder: string;
   readonly #programs: KeptProcess[];
 
-  private constructor(of: Pick<Stage, 'regtest' | 'postgres' | 'nodes' | 'url' | 'ports'> & { folder: string }) {
+  private constructor(of: Parts & { folder: string }) {
     this.regtest = of.regtest;
+    this.own = of.own;
     this.postgres = of.postgres;
     this.nodes = of.nodes;
     this.url = of.url;
@@ -51,53 +62,46 @@ export class Stage {
       const [command, args] = [process.execPath, [...flags, MAIN]];
       return new KeptProcess({ title: name, command, args, dir: this.#folder, env: this.#env(at) });
     });
+    this.instances = this.#programs.map((program, at) => this.#supervisedInstance(program, at));
+    this.parts = supervisedParts(of);
   }
 
   /** `coins` for fills; all parts run when it is done, the programs not yet. */
   static async open({ coins }: { coins: number }): Promise<Stage> {
     const regtest = await startRegtest();
+    const own = await OwnBitcoind.open({ regtest, wallet: WALLET });
+    await regtest.wallet('buyer');
+    const amounts: Record<string, string> = {};
+    for (let coin = 0; coin < coins; coin += 1) amounts[await own.address()] = btc(COIN_SATS);
+    await regtest.rpc('sendmany', ['', amounts], 'miner');
+    await regtest.mine(1);
+    await own.writeDown();
     const [postgres, ours, buyers] = await Promise.all([
       startPostgres({ writes: 'fast' }),
-      startLnd({ regtest, name: 'ours' }),
-      startLnd({ regtest, name: 'buyers' }),
+      startLnd({ regtest: own.regtest, name: 'ours', args: LND_FLAGS }),
+      startLnd({ regtest, name: 'buyers', args: LND_FLAGS }),
     ]);
-    await regtest.wallet('buyer');
-    await regtest.wallet(WALLET);
-    for (let coin = 0; coin < coins; coin += 1) {
-      await regtest.pay({ to: await regtest.address(WALLET), sats: COIN_SATS });
-      if (coin % COINS_A_BLOCK === 0 || coin === coins - 1) await regtest.mine(1);
-    }
     await openLndChannel(regtest, { from: buyers, to: ours, sats: CHANNEL_SATS, pushSats: 10_000n, kind: 'public' });
     const [folder, url, ports] = [await newFolder('chaos'), await postgres.newDatabase(), await freePorts(4)];
-    return new Stage({ regtest, postgres, nodes: { ours, buyers }, folder, url, ports });
+    return new Stage({ regtest, own, postgres, nodes: { ours, buyers }, folder, url, ports });
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#programs.map((program) => program.end('SIGKILL')));
     await this.buyers.close();
     await Promise.all([this.nodes.ours.stop(), this.nodes.buyers.stop(), this.postgres.stop()]);
+    await this.own.node.stop();
     await this.regtest.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Starts an instance, again and again as a supervisor does: one that cannot reach its database ends. */
+  /** Starts an instance; returns when it is ready. */
   async up(instance: number): Promise<void> {
-    const program = this.#programs[instance];
-    if (program === undefined || program.running) return;
-    const ready = async () => (await this.ask(instance, 'GET', '/readyz')).status === 200;
-    await until(
-      `${INSTANCES[instance]} to be up`,
-      () =>
-        program.up(ready, STARTING).then(
-          () => true,
-          () => program.running,
-        ),
-      SUPERVISING,
-    );
+    await this.instances[instance]?.up();
   }
 
   async kill(instance: number): Promise<void> {
-    await this.#programs[instance]?.end('SIGKILL');
+    await this.instances[instance]?.kill();
   }
 
   async ask<Body>(instance: number, method: string, path: string, given: Given = {}): Promise<Answer<Body>> {
@@ -121,7 +125,8 @@ export class Stage {
   }
 
   async holdings(): Promise<Holdings> {
-    const coins = await this.regtest.rpc<{ amount: number }[]>('listunspent', [0], WALLET);
+    await this.own.synced();
+    const coins = await this.own.node.rpc<{ amount: number }[]>('listunspent', [0], WALLET);
     const walletSats = coins.reduce((sum, { amount }) => sum + BigInt(Math.round(amount * 1e8)), 0n);
     const ours = driverOver(this.nodes.ours, () => {});
     try {
@@ -131,8 +136,18 @@ export class Stage {
     }
   }
 
+  #supervisedInstance(program: KeptProcess, at: number): Supervised {
+    const isReady = async () => (await this.ask(at, 'GET', '/readyz')).status === 200;
+    return new Supervised({
+      name: `instance ${at}`,
+      isRunning: () => program.running,
+      start: () => program.up(isReady, STARTING),
+      kill: () => program.end('SIGKILL'),
+    });
+  }
+
   #env(instance: number): Record<string, string> {
-    const { node } = this.regtest;
+    const { node } = this.own;
     const { ours } = this.nodes;
     const rpc = new URL(node.rpcUrl);
     const ports = { PORT: String(this.ports[instance]), ADMIN_PORT: String(this.ports[INSTANCES.length + instance]) };
@@ -140,6 +155,7 @@ export class Stage {
       ...{ NETWORK: 'regtest', HOST: '127.0.0.1', ...ports, INSTANCE_NAME: INSTANCES[instance] ?? '' },
       ...{ BITCOIN_RPC_HOST: rpc.hostname, BITCOIN_RPC_PORT: rpc.port, BITCOIN_WALLET: WALLET },
       ...{ BITCOIN_RPC_USER: node.rpcUser, BITCOIN_RPC_PASS: node.rpcPassword },
+      ...{ BITCOIN_ZMQ_BLOCKS: node.zmq.rawblock, BITCOIN_ZMQ_TRANSACTIONS: node.zmq.rawtx },
       ...{ LND_HOST: ours.socket, LND_CERT_PATH: ours.certPath },
       ...{ LND_MACAROON_PATH: ours.macaroonPath, LND_ADMIN_MACAROON: 'yes', LOG_LEVEL: 'warn' },
       ...{ DATABASE_URL: this.url, RESCUE_PHRASE_FILE: join(this.#folder, 'phrase') },
@@ -147,4 +163,21 @@ export class Stage {
       ...{ MARKET_FEE_BPS: '100', LISTERS: 'anyone' },
     };
   }
+}
+
+function supervisedParts({ own: { node }, nodes: { ours }, postgres }: Parts): Stage['parts'] {
+  return {
+    bitcoind: new Supervised({
+      ...{ name: 'bitcoind', isRunning: () => node.isRunning(), start: () => node.up(), kill: () => node.kill() },
+    }),
+    lnd: new Supervised({
+      ...{ name: 'LND', isRunning: () => ours.isRunning(), kill: () => ours.kill() },
+      // One that runs and does not follow the chain would be ended by its own check of health.
+      start: () => ours.up().catch((error: unknown) => ours.kill().then(() => Promise.reject(error as Error))),
+    }),
+    postgres: new Supervised({
+      ...{ name: 'PostgreSQL', isRunning: () => postgres.isRunning() },
+      ...{ start: () => postgres.up(), kill: () => postgres.kill() },
+    }),
+  };
 }

@@ -40,7 +40,7 @@ describe(
       const owner = await Owner.open(stage, 'owner');
       // Everything goes to the first until it is dead.
       let asked = 0;
-      const sale = new Sale({ stage, draw: () => asked, walksAway: false });
+      const sale = new Sale({ stage, draw: () => asked, kind: 'hands over' });
       let isOver = false;
       const selling = sale.run(owner, await owner.inscribe('sold by two')).finally(() => (isOver = true));
       // Whoever waits for it hears how it failed; until then nobody does.
