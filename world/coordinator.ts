@@ -5,6 +5,7 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { House } from './house.ts';
 import { ldkNodes } from './nodes.ts';
 import { Owner } from './owner.ts';
+import { accessOf } from './party.ts';
 import { openWallet } from './wallet.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -46,12 +47,23 @@ async function stock({ world, house }: { world: World; house: House }): Promise<
   return listed;
 }
 
-/** A block a second, as long as there is something to put into it or somebody waits for one. */
+/** After whatever happened this many blocks more come: nothing that is sold here needs to lie deeper. */
+const BLOCKS_AFTER = 6;
+
+/** A block a second, as long as there is something to put into it or something new to bury. Then time stands still. */
 function keepMining(world: World, house: House): () => void {
   let busy = false;
+  let left = 0;
   const look = async (): Promise<void> => {
-    const waits = (await world.regtest.rpc<string[]>('getrawmempool')).length > 0;
-    if (waits) await world.mine(1);
+    const { rpc } = world.regtest;
+    const tip = await rpc<{ nTx: number }>('getblock', [await rpc<string>('getbestblockhash')]);
+    // The tip as well: what came while a block was made is in no mempool any more.
+    const isNew = tip.nTx > 1 || (await rpc<string[]>('getrawmempool')).length > 0;
+    if (isNew) left = BLOCKS_AFTER;
+    if (left > 0) {
+      left -= 1;
+      await world.mine(1);
+    }
     await house.service.trader.look();
   };
   const timer = setInterval(() => {
@@ -64,11 +76,12 @@ function keepMining(world: World, house: House): () => void {
   return () => clearInterval(timer);
 }
 
-const instructions = (of: { url: string; wallet: string; inscriptionIds: string[] }): string =>
+const instructions = (of: { url: string; wallet: string; chain: string; inscriptionIds: string[] }): string =>
   [
     '',
-    `coordinator  ${of.url}        GET /api/health, POST /v1/quote, POST /api/checkout/prepare, POST /api/checkout/status`,
-    `wallet       ${of.wallet}        a buyer with a Lightning node: POST /request makes what only a wallet can make`,
+    `coordinator  ${of.url}  its API is at /docs and /openapi.json`,
+    `wallet       ${of.wallet}  a buyer with a Lightning node: /request makes what only a wallet can, /check, /pay`,
+    `chain        ${of.chain}  bitcoind, for a client of your own`,
     'for sale',
     ...of.inscriptionIds.map((id) => `  ${id}`),
     '',
@@ -80,6 +93,11 @@ const instructions = (of: { url: string; wallet: string; inscriptionIds: string[
     '',
     'the world stays up until Ctrl-C',
   ].join('\n');
+
+function chainOf({ regtest }: World): string {
+  const { url, credentials } = accessOf(regtest);
+  return url.replace('://', `://${credentials.user}:${credentials.password}@`);
+}
 
 async function json<Answer>(url: string, body: unknown): Promise<Answer> {
   const headers = { 'content-type': 'application/json' };
@@ -128,7 +146,7 @@ async function main(): Promise<number> {
     const wallet = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
     if (once)
       return (await buyOne({ url: house.url, wallet, inscriptionId: inscriptionIds[0] ?? '' })) === 'confirmed' ? 0 : 1;
-    say(instructions({ url: house.url, wallet, inscriptionIds }));
+    say(instructions({ url: house.url, wallet, chain: chainOf(world), inscriptionIds }));
     await interrupted;
     return 0;
   } finally {

@@ -5,6 +5,7 @@ import type { Market } from 'sparkle-protocol/market/market';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { verifyDelivery } from 'sparkle-protocol/trader/delivery';
 import type { Trader } from 'sparkle-protocol/trader/trader';
+import { z } from 'zod';
 import { guest, type House } from './house.ts';
 import { purchase } from './story.ts';
 import type { World } from './world.ts';
@@ -31,10 +32,28 @@ class Letters {
   }
 }
 
+/** The buyer of the regtest world, and the coordinator that he asks. */
+type Wallet = { world: World; house: House; trader: Trader; letters: Letters };
+type Reply = { status: number; answer: unknown };
+
+const askedFor = z.object({ inscription_id: z.string() });
+const checkout = z.object({ trade_id: z.string(), token: z.string() });
+const toPay = z.object({ invoice: z.string() });
+const PAYING = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
+
+/** What was posted, or `bad_message` with the first field that is wrong. */
+function read<Body>(schema: z.ZodType<Body>, body: unknown): Body {
+  const { success, data, error } = schema.safeParse(body);
+  if (success) return data;
+  const [issue] = error.issues;
+  throw new SparkleError('bad_message', `${issue?.path.join('.') || 'body'}: ${issue?.message}`);
+}
+
 /**
  * The buyer of the regtest world as a program on this machine: it makes what only a wallet can make, a signed request with
  * a payment hash and a claim key. Everything else it does by itself: it checks the quote and pays, checks the lock on its
- * own chain and claims. It believes the coordinator nothing.
+ * own chain and claims. It believes the coordinator nothing. For a buyer with keys of his own it is a Lightning node that
+ * pays what it is given.
  */
 export async function openWallet({ world, house, port }: { world: World; house: House; port: number }): Promise<{
   app: FastifyInstance;
@@ -42,40 +61,52 @@ export async function openWallet({ world, house, port }: { world: World; house: 
 }> {
   const letters = new Letters();
   const trader = await guest({ party: world.buyer, house, phrase: PHRASE, through: letters.through });
+  const wallet = { world, house, trader, letters };
   const app = Fastify();
-  app.post<{ Body: { inscription_id: string } }>('/request', async ({ body }) => {
-    const { inscription_id: inscriptionId } = body;
-    const { answer, status } = await house.ask<QuoteWire>('POST', '/v1/quote', {
-      body: { inscription_id: inscriptionId },
-    });
-    if (status !== 200) return answer;
-    const priceSats = BigInt(answer.max_total_sats);
-    const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats });
-    const forwarded = answer.forward === undefined ? {} : { forwarded: answer.forward };
-    const tradeId = await trader.buy({ ...wanted, ...forwarded, sellerId: house.service.trader.id });
-    const { max_total_sats, pricing } = answer;
-    return {
-      ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
-      buyer: { ord_address: await world.buyer.wallet.address(), trade_request: letters.take(tradeId) },
-      ...{ max_total_sats, pricing },
-    };
+  app.setErrorHandler((error, _, reply) => {
+    if (!(error instanceof SparkleError)) throw error;
+    return reply.status(400).send({ error: error.code, message: error.message });
   });
-  app.post<{ Body: Pick<PreparedWire, 'trade_id' | 'token'> }>('/check', ({ body }) =>
-    whatIsWrong({ world, house, trader }, body),
-  );
+  app.post('/request', async ({ body }, reply) => {
+    const { status, answer } = await request(wallet, read(askedFor, body).inscription_id);
+    return reply.status(status).send(answer);
+  });
+  app.post('/check', ({ body }) => whatIsWrong(wallet, read(checkout, body)));
+  app.post('/pay', async ({ body }) => {
+    await world.buyer.lightning.pay({ bolt11: read(toPay, body).invoice, ...PAYING });
+    return { paid: true };
+  });
   await app.listen({ host: '127.0.0.1', port });
   return { app, trader };
 }
 
+/** The body of `prepare`, with a signed request in it; or what the coordinator says to whoever asks its price. */
+async function request({ world, house, trader, letters }: Wallet, inscriptionId: string): Promise<Reply> {
+  const asked = { body: { inscription_id: inscriptionId } };
+  const { status, answer: quote } = await house.ask<QuoteWire>('POST', '/v1/quote', asked);
+  if (status !== 200) return { status, answer: quote };
+  const { max_total_sats, pricing } = quote;
+  const wanted = purchase(world, inscriptionId, { mode: 'hold-first', priceSats: BigInt(max_total_sats) });
+  const forwarded = quote.forward === undefined ? {} : { forwarded: quote.forward };
+  const tradeId = await trader.buy({ ...wanted, ...forwarded, sellerId: house.service.trader.id });
+  const answer = {
+    ...{ p: 'sparkle', op: 'checkout', version: 1, inscription_id: inscriptionId, network: 'ln-mainnet' },
+    buyer: { ord_address: await world.buyer.wallet.address(), trade_request: letters.take(tradeId) },
+    ...{ max_total_sats, pricing },
+  };
+  return { status: 200, answer };
+}
+
 /**
  * What the coordinator shows of a trade, held against what the wallet wanted and against its own chain: all that is still
- * wrong, by which any other wallet would know whether to show its preimage.
+ * wrong, by which any other wallet would know whether to show its preimage. Nothing once this one has.
  */
 async function whatIsWrong(
-  { world, house, trader }: { world: World; house: House; trader: Trader },
+  { world, house, trader }: Wallet,
   { trade_id: id, token }: Pick<PreparedWire, 'trade_id' | 'token'>,
 ): Promise<{ code: string; sentence: string; wait: boolean }[]> {
   const trade = await trader.trade(id.replaceAll('-', ''));
+  if (trade?.state === 'claiming' || (trade?.state === 'ended' && trade.outcome === 'traded')) return [];
   if (trade?.role !== 'buyer' || trade.want.mode !== 'hold-first' || !('invoice' in trade))
     throw new SparkleError('unknown_trade', 'trade_id must be that of a trade which this wallet has paid for');
   const { want, invoice } = trade;
