@@ -24,6 +24,8 @@ const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic 
 const COINS = 8;
 const BESIDE = 1_000;
 
+type HouseOpening = { databaseUrl?: string; limits?: HouseLimits; listers?: readonly string[] };
+
 /** The answer to a request that is refused. */
 export type Refused = { error: string; message: string; field?: string };
 export type Bought = { quote: QuoteWire; keys: TradeKeys; checkout: PreparedWire };
@@ -41,18 +43,18 @@ export class Shop {
     this.owner = of.owner;
   }
 
-  static async open(): Promise<Shop> {
+  static async open(opening: HouseOpening = {}): Promise<Shop> {
     const world = await createWorld({ log: () => {}, openNodes: ldkNodes });
     const owner = await Owner.open(world, 'owner');
     for (let coins = 0; coins < COINS; coins += 1)
       await world.regtest.pay({ to: await world.seller.wallet.address(), sats: 300_000n });
     await world.mine(1);
-    return new Shop({ world, owner, house: await House.open(world.seller) });
+    return new Shop({ world, owner, house: await House.open(world.seller, opening) });
   }
 
   /** A second coordinator in the same world, whose operator has decided otherwise. */
-  static async beside({ world, owner }: Shop, { limits }: { limits: HouseLimits }): Promise<Shop> {
-    const shop = new Shop({ world, owner, house: await House.open(world.seller, { limits }) });
+  static async beside({ world, owner }: Shop, opening: HouseOpening): Promise<Shop> {
+    const shop = new Shop({ world, owner, house: await House.open(world.seller, opening) });
     // The node that both have knows the payment hashes of the first.
     shop.#index = BESIDE;
     return shop;

@@ -3,7 +3,7 @@ import type { Regtest } from './bitcoind.ts';
 import { KeptProcess, newFolder, until } from './kept-process.ts';
 import { program } from './parts.ts';
 
-/** A running `ord` server over a regtest node. */
+/** A running `ord` server over a node of a private chain. */
 export type OrdServer = {
   url: string;
   /** Returns when its best block is the node's. */
@@ -17,7 +17,7 @@ export type OrdServer = {
 };
 
 export type OrdOf = {
-  regtest: Pick<Regtest, 'node' | 'rpc'>;
+  regtest: Pick<Regtest, 'node' | 'rpc' | 'network'>;
   /** What it indexes besides inscriptions, as an operator would choose. */
   index?: readonly ('runes' | 'sats')[];
   /** Further arguments of the program, before its command. */
@@ -27,9 +27,12 @@ export type OrdOf = {
 const started = { patienceMilliseconds: 120_000, everyMilliseconds: 50 };
 
 function flagsFor({ regtest, index = ['runes'], args = [] }: OrdOf, { dir, port }: { dir: string; port: number }) {
-  const { rpcPort, cookieFile } = regtest.node;
+  const { rpcPort, rpcUser, rpcPassword } = regtest.node;
   return [
-    ...['--regtest', `--data-dir=${dir}`, `--bitcoin-rpc-url=127.0.0.1:${rpcPort}`, `--cookie-file=${cookieFile}`],
+    // On signet ord knows of no inscription before block 112,402, but in its integration tests.
+    ...(regtest.network === 'signet' ? ['--signet', '--integration-test'] : ['--regtest']),
+    ...[`--data-dir=${dir}`, `--bitcoin-rpc-url=127.0.0.1:${rpcPort}`],
+    ...[`--bitcoin-rpc-username=${rpcUser}`, `--bitcoin-rpc-password=${rpcPassword}`],
     // By default it takes a quarter of the machine's memory.
     ...['--index-cache-size=67108864', ...index.map((each) => `--index-${each}`), ...args],
     ...['server', '--http', '--address=127.0.0.1', `--http-port=${port}`, '--polling-interval=50ms'],
