@@ -68,9 +68,9 @@ async function lookAtLightning(config: Config): Promise<string> {
     // What its credential does not allow shows here, and not with the first sale.
     await lightning.invoice(NO_HASH);
     const node = `${config.lightning.type} ${await lightning.nodeId()}`;
-    if (config.limits.forwardSats === 0n) return node;
+    if (config.limits.forwardSats === 0n && !config.royalties.overLightning) return node;
     await lightning.payment(NO_HASH);
-    return `${node}; it can pass on ${(await lightning.balance()).spendableMsat / 1000n} sats`;
+    return `${node}; it can send ${(await lightning.balance()).spendableMsat / 1000n} sats`;
   } finally {
     await lightning.close();
   }
