@@ -101,10 +101,12 @@ const readers = (disk: MemoryDisk): Pick<Store, 'live' | 'liveAnywhere' | 'commi
 const liveTrades = (disk: MemoryDisk): Trade[] =>
   [...disk.trades.values()].filter(({ claims }) => !claims.ended).map(tradeOf);
 
-function reserve(disk: MemoryDisk, tradeId: string, outpoints: readonly string[]): void {
+function reserve(disk: MemoryDisk, ...[tradeId, outpoints, assertFits]: Parameters<Store['reserve']>): void {
   const row = disk.trades.get(tradeId);
   if (row === undefined) throw unknownTrade(tradeId);
   if (row.claims.ended) throw endedTrade(tradeId);
+  const keeping = new Set(disk.coins.values());
+  assertFits?.(liveTrades(disk).filter((trade) => trade.tradeId !== tradeId && keeping.has(trade.tradeId)));
   for (const value of outpoints) {
     const holder = disk.coins.get(value);
     if (holder !== undefined && holder !== tradeId) throw duplicateTrade({ what: 'coin', value, tradeId, holder });
@@ -146,7 +148,7 @@ export function memoryStore(disk: MemoryDisk): Store {
       const entry = disk.pending.get(key);
       if (entry !== undefined) disk.pending.set(key, { ...entry, attempts: entry.attempts + 1, notBefore });
     },
-    reserve: async (tradeId, outpoints) => reserve(disk, tradeId, outpoints),
+    reserve: async (...of) => reserve(disk, ...of),
     reserved: async () => new Map(disk.coins),
     nextKeyIndex: async () => disk.nextKeyIndex++,
     close: async () => undefined,

@@ -7,7 +7,7 @@ import { withoutPostgres } from '../../../../test/regtest/parts.ts';
 import { SparkleError } from '../protocol/errors.ts';
 import { postgresStore } from './postgres.ts';
 import type { Store } from './store.ts';
-import { alert, countedUp, countOf, locked, quoting } from './samples.suite.ts';
+import { alert, countedUp, countOf, hex, locked, quoting } from './samples.suite.ts';
 
 const NAMES = ['anna', 'bert'] as const;
 type Name = (typeof NAMES)[number];
@@ -168,6 +168,24 @@ describe('two instances on one database', { skip: withoutPostgres }, () => {
     ]);
     const lost = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
     assert.ok(lost.length > 0 && lost.every(withCode('duplicate_trade')), String(lost));
+  });
+
+  test('postgres: of many that keep coins at two instances at once no more do than fit', async (context) => {
+    const { anna, bert } = await opened(context, await server.newDatabase());
+    const few = (others: readonly unknown[]): void => {
+      if (others.length >= 3) throw new SparkleError('refused', 'three may keep coins; as many do');
+    };
+    const asked: Promise<void>[] = [];
+    for (let at = 0; at < 16; at += 1) {
+      const store = at % 2 === 0 ? anna : bert;
+      await store.create({ trade: quoting({ tradeId: `t${at}`, paymentHash: hex(`${at + 10}`) }), effects: [] });
+    }
+    for (let at = 0; at < 16; at += 1)
+      asked.push((at % 2 === 0 ? anna : bert).reserve(`t${at}`, [`${hex('c0')}:${at}`], few));
+    const results = await Promise.allSettled(asked);
+    const lost = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    assert.ok(lost.every(withCode('refused')), String(lost));
+    assert.deepEqual([lost.length, (await anna.reserved()).size], [13, 3]);
   });
 
   test('postgres: a key index is never given to two instances', async (context) => {

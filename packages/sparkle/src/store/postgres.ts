@@ -63,6 +63,9 @@ export async function postgresStore(options: PostgresOptions): Promise<Store> {
   return (await openPostgresStore(options)).store;
 }
 
+/** Any number will do, as long as no other program takes it: the letters SPRF. */
+const FITTING_LOCK = 0x53505246;
+
 /** As `postgresStore`, with what lies under it, for a program that keeps tables of its own in the same database. */
 export async function openPostgresStore(
   options: PostgresOptions & { further?: MigrationSet },
@@ -86,12 +89,14 @@ function storeOf(open: Open): Store {
     ...changes(open, given),
     ...reads(open),
     ...outbox(open, given),
-    reserve: (tradeId, outpoints) =>
+    reserve: (tradeId, outpoints, assertFits) =>
       changing(db, async (session) => {
+        // Until the end of the transaction: whoever counts next sees what this one keeps.
+        if (assertFits !== undefined) await sql`select pg_advisory_xact_lock(${FITTING_LOCK})`.execute(session);
         // Locked first: a trade that ended meanwhile would keep its coins for ever.
         await lockTrade(session, { me: link.id, tradeId });
         await holdTrade(session, { me: link.id, tradeId });
-        await reserve(plain(session), tradeId, outpoints);
+        await reserve(plain(session), tradeId, outpoints, assertFits);
       }),
     reserved: () => reserved(plain(db)),
     nextKeyIndex: () => asking(() => nextKeyIndex(plain(db))),

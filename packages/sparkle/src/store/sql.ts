@@ -82,11 +82,21 @@ export async function write(
   return decide(session, tradeId, effects);
 }
 
+type Reserving = Parameters<Store['reserve']>;
+
+/** The live trades but this one for which coins are kept. */
+async function keepingTrades(session: Session, tradeId: string): Promise<Trade[]> {
+  const live = session.selectFrom('trade').select('body').where('ended', '=', NOT_ENDED);
+  const others = live.where('trade_id', '!=', tradeId).orderBy('seq');
+  return (await others.where('trade_id', 'in', session.selectFrom('coin').select('trade_id')).execute()).map(tradeOf);
+}
+
 /** Keeps coins for a trade; whoever reaches for the same ones at the same moment waits for the other's end of transaction. */
-export async function reserve(session: Session, tradeId: string, outpoints: readonly string[]): Promise<void> {
+export async function reserve(session: Session, ...[tradeId, outpoints, assertFits]: Reserving): Promise<void> {
   const row = await session.selectFrom('trade').select('ended').where('trade_id', '=', tradeId).executeTakeFirst();
   if (row === undefined) throw unknownTrade(tradeId);
   if (row.ended === 1) throw endedTrade(tradeId);
+  assertFits?.(await keepingTrades(session, tradeId));
   // In one order for all, so that two never wait for each other.
   const wanted = [...new Set(outpoints)].toSorted();
   if (wanted.length === 0) return;
@@ -150,7 +160,7 @@ export async function rowOf(session: Kysely<Tables>, tradeId: string): Promise<{
 export const storeOn = (db: Kysely<Tables>): Store => ({
   ...trades(db),
   ...outbox(db),
-  reserve: (tradeId, outpoints) => db.transaction().execute((session) => reserve(session, tradeId, outpoints)),
+  reserve: (...of) => db.transaction().execute((session) => reserve(session, ...of)),
   reserved: () => reserved(db),
   nextKeyIndex: () => nextKeyIndex(db),
   close: () => db.destroy(),

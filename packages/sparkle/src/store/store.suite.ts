@@ -298,6 +298,25 @@ function coinTests(run: Run): void {
     assert.deepEqual(await store.reserved(), new Map());
   });
 
+  run(
+    'what may be kept is judged by the other live trades that keep something, one after the other',
+    async (_disk, store) => {
+      const names = new Map([first, second, third].map((name) => [name.tradeId, name]));
+      for (const name of names.values()) await store.create({ trade: quoting(name), effects: [] });
+      const alone = (others: readonly Trade[]): void => {
+        if (others.length > 0) throw new SparkleError('refused', `one may keep something; ${others.length} do`);
+      };
+      const asked = [...names.keys()].map((tradeId, index) => store.reserve(tradeId, [`${hex('c0')}:${index}`], alone));
+      const results = await Promise.allSettled(asked);
+      assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+      const [tradeId = '', ...more] = (await store.reserved()).values();
+      assert.deepEqual(more, []);
+      await store.reserve(tradeId, [z], alone);
+      await store.update(tradeId, () => ({ trade: ended(names.get(tradeId) ?? first), effects: [] }));
+      await store.reserve(tradeId === 't3' ? 't2' : 't3', [z], alone);
+    },
+  );
+
   run('kept coins are kept after it was opened again', async (disk, store) => {
     await store.create({ trade: quoting(first), effects: [] });
     await store.reserve('t1', [x]);

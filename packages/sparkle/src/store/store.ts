@@ -12,6 +12,9 @@ export type Change = { trade: Trade; effects: KeyedEffect[] };
  */
 export type StoreNews = { type: 'freed' } | { type: 'changed' | 'wanted'; tradeId: string };
 
+/** Throws when one more would be too much beside the trades for which outputs are kept already. */
+export type AssertFits = (others: readonly Trade[]) => void;
+
 /**
  * Where trades live. `update` is one transaction: the new state and what is due because of it, or neither.
  * An effect whose key is known already (due or done) is not stored again. The payment hash of every trade is unique,
@@ -39,9 +42,10 @@ export interface Store {
   committed(): Promise<Trade[]>;
   /**
    * Keeps outputs of a shared wallet for a trade, as long as it lives: all of them, or throws `duplicate_trade` when another
-   * trade has one. Keeping again what is kept already changes nothing.
+   * trade has one. Keeping again what is kept already changes nothing. With `assertFits` one call at a time, of whichever
+   * instance: it is told the other trades for which something is kept, and what it throws is thrown, with nothing kept.
    */
-  reserve(tradeId: string, outpoints: readonly string[]): Promise<void>;
+  reserve(tradeId: string, outpoints: readonly string[], assertFits?: AssertFits): Promise<void>;
   /** Every output that is kept, and the trade it is kept for, in whosever hands. */
   reserved(): Promise<Map<string, string>>;
   /** Effects of our trades not done yet, in the order they were decided. */

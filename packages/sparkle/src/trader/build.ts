@@ -17,6 +17,8 @@ import { buildRefund } from '../protocol/refund.ts';
 import { type Built, lockSpendVsize, type SpendRequest } from '../protocol/spend.ts';
 import type { Effect, FeePlan, Version } from '../protocol/trade/effect.ts';
 import type { Fill, Terms } from '../protocol/trade/terms.ts';
+import type { Trade } from '../protocol/trade/step.ts';
+import type { AssertFits } from '../store/store.ts';
 import type { Parts } from './parts.ts';
 import type { Hands, Result } from './effects.ts';
 import { forgottenLock } from './forgotten.ts';
@@ -81,7 +83,6 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
     if (forgotten !== undefined) return { type: 'lock_built', lock: forgotten };
     await assertUnsold(hands, terms, outpoint);
     assertAsListed(listing, await sellable(parts, terms, outpoint));
-    await assertAffordable(parts, terms.tradeId, fill);
     const cardinals = await hands.purse.cardinals({ tradeId: terms.tradeId, source: outpoint });
     const [dummyA, dummyB] = cardinals.slice(-2);
     if (dummyA === undefined || dummyB === undefined)
@@ -95,16 +96,17 @@ export function fillFor(parts: Parts, hands: Hands, { terms, fill, plan }: Do<'f
       feerateSatVb: await feerateFor(parts, plan),
       maxFeeSats: plan.maxFeeSats,
     });
-    await hands.purse.reserve(built.raw, terms.tradeId);
+    await hands.purse.reserve(built.raw, terms.tradeId, affordable(parts, fill));
     const { raw, spent } = await signed(parts, built);
     return { type: 'lock_built', lock: { ...versionOf({ ...built, raw }), vout: built.vout, spent: [...spent] } };
   });
 }
 
-/** What a fill pays to others is at risk until the buyer claims. Asked here, where one is built after the other. */
-async function assertAffordable({ store, mostFilledSats }: Parts, tradeId: string, fill: Fill): Promise<void> {
-  if (mostFilledSats === undefined) return;
-  const others = (await store.committed()).filter((trade) => trade.tradeId !== tradeId && 'lock' in trade);
+/** What a fill pays to others is at risk until the buyer claims. Asked when its coins are kept, where one comes after the other. */
+const affordable = ({ mostFilledSats }: Parts, fill: Fill): AssertFits | undefined =>
+  mostFilledSats === undefined ? undefined : (others) => assertAffordable(others, fill, mostFilledSats);
+
+function assertAffordable(others: readonly Trade[], fill: Fill, mostFilledSats: bigint): void {
   const paid = others.flatMap((trade) =>
     trade.role === 'seller' && trade.offer.fill !== undefined ? [trade.offer.fill] : [],
   );

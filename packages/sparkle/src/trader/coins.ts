@@ -6,7 +6,7 @@ import { guardFee, type OutputAssets, type RunePolicy, runePolicyFor } from '../
 import { canPay } from '../protocol/layout.ts';
 import type { NetworkName } from '../protocol/network.ts';
 import type { Trade } from '../protocol/trade/step.ts';
-import type { Store } from '../store/store.ts';
+import type { AssertFits, Store } from '../store/store.ts';
 import { indexProblemOf } from './index-problem.ts';
 
 /** More inputs than any transaction of ours needs: a wallet full of dust must not keep a claim from being built. */
@@ -22,8 +22,9 @@ export type Purse = {
   /**
    * Keeps the inputs of a transaction for the trade it was built for, as long as that trade lives; to be called before it is
    * signed. Throws `elsewhere` when another instance with the same wallet was faster: built once more, it takes others.
+   * `assertFits` as in `Store.reserve`.
    */
-  reserve(raw: string, tradeId: string): Promise<void>;
+  reserve(raw: string, tradeId: string, assertFits?: AssertFits): Promise<void>;
   /** The live trade for which a lock that spends this output was built, also one that is not written down yet. */
   holder(outpoint: string): Promise<string | undefined>;
   /** One builder at a time, so that two trades never reach for the same coin. */
@@ -37,8 +38,8 @@ export function createPurse(parts: PurseParts): Purse {
   let last: Promise<unknown> = Promise.resolve();
   return {
     cardinals: (of) => cardinals(parts, of),
-    reserve: async (raw, tradeId) => {
-      await store.reserve(tradeId, inputsOf(raw)).catch(outrun);
+    reserve: async (raw, tradeId, assertFits) => {
+      await store.reserve(tradeId, inputsOf(raw), assertFits).catch(outrun);
     },
     holder: async (outpoint) => {
       const { written, kept } = await holders(store);
