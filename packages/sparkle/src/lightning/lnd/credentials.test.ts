@@ -45,7 +45,7 @@ describe('where LND is and how it is asked', () => {
       LND_CERT: '',
       LND_MACAROON: base64,
       LND_USES: 'receive',
-      LND_ADMIN_MACAROON: 'allowed',
+      LND_ADMIN_MACAROON: 'yes',
       LND_HOLD_EXPIRY_MARGIN_BLOCKS: '40',
     });
     assert.deepEqual(settings, {

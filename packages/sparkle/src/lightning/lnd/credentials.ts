@@ -89,7 +89,7 @@ const environment = z.object({
   LND_MACAROON_PATH: given.optional(),
   LND_MACAROON: contentOf,
   LND_USES: z.enum(['receive', 'pay', 'receive,pay'], 'must be receive, pay or receive,pay').optional(),
-  LND_ADMIN_MACAROON: z.enum(['refused', 'allowed'], 'must be refused or allowed').optional(),
+  LND_ADMIN_MACAROON: z.enum(['yes', 'no'], 'must be yes or no').optional(),
   LND_HOLD_EXPIRY_MARGIN_BLOCKS: given
     .refine(
       (text) => /^[1-9][0-9]{0,3}$/.test(text) && isMargin(Number(text)),
@@ -148,7 +148,7 @@ export function readLndEnvironment(env: Named): LndSettings {
   return {
     access: { socket: data.LND_HOST, macaroon, ...(cert === undefined ? {} : { cert }) },
     uses: (data.LND_USES ?? 'receive,pay').split(',') as LndUse[],
-    adminMacaroon: data.LND_ADMIN_MACAROON ?? 'refused',
+    adminMacaroon: data.LND_ADMIN_MACAROON === 'yes' ? 'allowed' : 'refused',
     holdExpiryMarginBlocks: Number(data.LND_HOLD_EXPIRY_MARGIN_BLOCKS ?? LND_HOLD_EXPIRY_MARGIN_BLOCKS),
   };
 }
