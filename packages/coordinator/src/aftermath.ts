@@ -123,10 +123,11 @@ export class Aftermath {
   }
 
   /** A trade that was paid and delivered owes what was charged for its creator; one without a delivery owes nobody. */
-  async #sold({ offerId, tradeId, owed }: Checkout, { txid }: Ended): Promise<void> {
+  async #sold({ offerId, tradeId, owed: parts, pricing }: Checkout, { txid }: Ended): Promise<void> {
     const { listings, payouts } = this.#parts;
     await listings.move({ offerId, from: ['open', 'taken'], to: 'sold' });
-    if (txid !== undefined) await payouts.owe(tradeId, owed);
+    const marketFeeSats = BigInt(pricing.market_fee_sats);
+    if (txid !== undefined) await payouts.owe({ tradeId, parts, marketFeeSats });
   }
 
   /** The buyer walked away: the inscription was paid for, is ours now, and is for sale again at what it cost. */

@@ -107,7 +107,7 @@ export const variables = {
   ROYALTY_ROUTE_FEE_BPS: preset(
     integer({ min: 0, max: 10_000, unit: 'basis points' }),
     '100',
-    'Part of such a royalty that the way to its creator may cost the coordinator besides, and 5 sats more.',
+    'Part of such a royalty that the way to its creator may cost the coordinator, and 5 sats more; half of the market fee at most.',
   ),
   LNURL_PRIVATE_ORIGINS: optional(
     origins,

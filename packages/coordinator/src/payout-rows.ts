@@ -33,12 +33,12 @@ export class PayoutRows {
   }
 
   /** Notes and books what is owed for a sale; once, however often it is told. */
-  async owe(of: { tradeId: string; parts: readonly Owed[]; at: number }): Promise<void> {
+  async owe(of: { tradeId: string; parts: readonly (Owed & { maxFeeMsat: bigint })[]; at: number }): Promise<void> {
     const { tradeId, parts, at } = of;
     await this.#database.append(async (session) => {
-      for (const [index, { to, valueSats: amountSats }] of parts.entries()) {
+      for (const [index, { to, valueSats: amountSats, maxFeeMsat }] of parts.entries()) {
         const payoutId = `${tradeId}:${index}`;
-        const owed = { payoutId, tradeId, to, amountSats, owedAt: at, attempts: 0, dueAt: at, why: '' } as const;
+        const owed = { payoutId, tradeId, to, amountSats, maxFeeMsat, owedAt: at, attempts: 0, dueAt: at, why: '' };
         const row = { payout_id: payoutId, trade_id: tradeId, version: 1, ...rowOf({ ...owed, state: 'owed' }) };
         const { numInsertedOrUpdatedRows: inserted } = await session
           .insertInto('payout')

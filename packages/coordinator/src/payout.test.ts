@@ -10,7 +10,14 @@ const PREIMAGE = 'b2'.repeat(32);
 const EXPIRES = NOW + 3_600;
 
 const owed: Payout = {
-  ...{ payoutId: 't1:0', tradeId: 't1', to: 'artist@example.com', amountSats: 3_000n, owedAt: NOW },
+  ...{
+    payoutId: 't1:0',
+    tradeId: 't1',
+    to: 'artist@example.com',
+    amountSats: 3_000n,
+    maxFeeMsat: 35_000n,
+    owedAt: NOW,
+  },
   ...{ attempts: 0, dueAt: NOW, why: '', state: 'owed' },
 };
 const invoiced: PayoutEvent = { type: 'invoiced', bolt11: 'lnbcrt1', paymentHash: HASH, expiresAt: EXPIRES };

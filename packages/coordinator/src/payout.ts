@@ -13,6 +13,8 @@ export type Payout = {
   /** `name@domain`, or `$name@domain`. */
   to: string;
   amountSats: bigint;
+  /** Most that the way to him may cost. */
+  maxFeeMsat: bigint;
   owedAt: number;
   /** How often an invoice could not be had, or a payment was ordered. */
   attempts: number;

@@ -76,8 +76,13 @@ export async function payoutWorld(context: TestContext, at: { isOn?: boolean; da
     ...{ reach: { ...reach, timeoutMilliseconds: 1_000 }, log: silentLog, alarms },
     clock: { nowSeconds: () => network.nowSeconds(), every: () => () => {} },
   };
-  const owe = (tradeId = TRADE.tradeId) =>
-    rows.owe({ tradeId, parts: [{ to: creator.address, valueSats: 3_000n }], at: NOW });
+  /** For a sale whose market fee leaves enough for any way. */
+  /** Told by an instance that pays nothing; a sale's market fee leaves enough for any way unless it is named. */
+  const owe = async ({ tradeId = TRADE.tradeId, to = creator.address, marketFeeSats = 1_000n } = {}) => {
+    const teller = new Payouts({ ...parts, isOn: false, alarms: silentLog });
+    await teller.owe({ tradeId, parts: [{ to, valueSats: 3_000n }], marketFeeSats });
+    await teller.idle();
+  };
   const ledger = new Ledger(database);
   const balance = async (name: string): Promise<bigint> =>
     (await ledger.balances()).find(({ account }) => account === name)?.balanceMsat ?? 0n;

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import { quoting } from 'sparkle-protocol/store/samples.suite';
 import { withCode } from './database.suite.ts';
-import { EXPIRY_SECONDS, hashOf, NOW, payoutWorld, preimageOf, TRADE } from './payouts.suite.ts';
+import { EXPIRY_SECONDS, hashOf, NOW, payoutWorld, preimageOf } from './payouts.suite.ts';
 import { assertCanPayOut, Payouts, routeFeeMsat } from './payouts.ts';
 
 const MSAT = 3_000_000n;
@@ -35,8 +35,8 @@ describe('a royalty that is owed over Lightning', () => {
   });
 
   test('to a UMA address is asked for as to a plain one, without the exchange of UMA', async (context) => {
-    const { payouts, rows, creator, moved } = await payoutWorld(context);
-    await rows.owe({ tradeId: TRADE.tradeId, parts: [{ to: `$${creator.address}`, valueSats: 3_000n }], at: NOW });
+    const { payouts, owe, creator, moved } = await payoutWorld(context);
+    await owe({ to: `$${creator.address}` });
     await payouts.catchUp();
     assert.deepEqual(moved(), PAID_ONCE);
     assert.equal(creator.asked[0], '/.well-known/lnurlp/artist');
@@ -52,13 +52,26 @@ describe('a royalty that is owed over Lightning', () => {
   });
 
   test('is not paid over a way that costs more than 1 % and 5 sats', async (context) => {
-    assert.equal(routeFeeMsat({ amountSats: 3_000n, bps: 100 }), 35_000n);
+    assert.equal(routeFeeMsat({ amountSats: 3_000n, bps: 100, feeMsat: 500_000n }), 35_000n);
     const { payouts, owe, nodes, moved, states, why } = await payoutWorld(context);
     nodes.ours.setSending({ routeFeeMsat: 35_001n });
     await owe();
     await payouts.catchUp();
     assert.deepEqual([moved(), await states()], [NOTHING, ['paying']]);
     assert.match((await why())[0] ?? '', /no_route/);
+  });
+
+  test('is not paid over a way that costs more than half of the market fee: who pays himself over his own node earns nothing', async (context) => {
+    assert.equal(routeFeeMsat({ amountSats: 5_000_000n, bps: 100, feeMsat: 500_000n }), 500_000n);
+    const { payouts, again, owe, nodes, moved, wait } = await payoutWorld(context);
+    nodes.ours.setSending({ routeFeeMsat: 10_001n });
+    await owe({ marketFeeSats: 20n });
+    await payouts.catchUp();
+    assert.deepEqual(moved(), NOTHING);
+    nodes.ours.setSending({ routeFeeMsat: 10_000n });
+    wait(60);
+    await again().catchUp();
+    assert.deepEqual(moved(), { left: MSAT + 10_000n, came: MSAT });
   });
 
   test('is paid once by two instances that work at it at the same time', async (context) => {
@@ -235,7 +248,7 @@ describe('a creator whose service lies is not paid, and the royalty stays owed',
     await database.store.create({ trade: quoting({ tradeId: 't2', paymentHash: 'c3'.repeat(32) }), effects: [] });
     next.changed = { preimage: preimageOf(94) };
     await owe();
-    await owe('t2');
+    await owe({ tradeId: 't2' });
     await payouts.catchUp();
     assert.deepEqual(
       [await states(), await why()],

@@ -24,15 +24,31 @@ export type PayoutParts = {
 
 const SWEEP_MILLISECONDS = 10_000;
 const ROUTE_FEE_MSAT = 5_000n;
+/** Of the market fee, the part that all ways to creators together may cost: the rest is the market's in any case. */
+const MOST_ROUTE_PERCENT = 50n;
 /** Three days: a creator who holds his payment back keeps no more than that of our channels. */
 const MOST_ROUTE_BLOCKS = 432;
 const PAY_TIMEOUT_SECONDS = 60;
 /** From an invoice to its order, what became of that, and one more should it have failed at once. */
 const MOST_STEPS = 5;
 
-/** What is to be paid over Lightning for a payout may cost this much more for the way, in msat. */
-export const routeFeeMsat = ({ amountSats, bps }: { amountSats: bigint; bps: number }): bigint =>
-  (amountSats * 1000n * BigInt(bps)) / 10_000n + ROUTE_FEE_MSAT;
+/**
+ * The most that the way to a creator may cost: so many basis points of his part and 5 sats, and never more than `feeMsat`, his
+ * share of what the sale has left for ways. Whoever is owner, buyer, creator and the last hop to him in one would otherwise
+ * earn by trading with himself.
+ */
+export function routeFeeMsat({
+  amountSats,
+  bps,
+  feeMsat,
+}: {
+  amountSats: bigint;
+  bps: number;
+  feeMsat: bigint;
+}): bigint {
+  const most = (amountSats * 1000n * BigInt(bps)) / 10_000n + ROUTE_FEE_MSAT;
+  return most < feeMsat ? most : feeMsat;
+}
 
 /** Throws `bad_config` for a node that cannot pay, or cannot bound what the way costs and how long it takes. */
 export function assertCanPayOut(capabilities: LightningCapabilities): void {
@@ -75,9 +91,15 @@ export class Payouts {
   }
 
   /** Notes what is owed for a sale that was paid; once, however often it is told. */
-  async owe(tradeId: string, parts: readonly Owed[]): Promise<void> {
-    if (parts.length === 0) return;
-    const { rows, clock } = this.#parts;
+  async owe(of: { tradeId: string; parts: readonly Owed[]; marketFeeSats: bigint }): Promise<void> {
+    const { tradeId, parts: owed, marketFeeSats } = of;
+    if (owed.length === 0) return;
+    const { rows, clock, routeFeeBps: bps } = this.#parts;
+    const feeMsat = (marketFeeSats * 1000n * MOST_ROUTE_PERCENT) / 100n / BigInt(owed.length);
+    const parts = owed.map((part) => ({
+      ...part,
+      maxFeeMsat: routeFeeMsat({ amountSats: part.valueSats, bps, feeMsat }),
+    }));
     await rows.owe({ tradeId, parts, at: clock.nowSeconds() });
     this.#soon();
   }
@@ -171,11 +193,11 @@ export class Payouts {
   /** Tells the node to pay. What it answers decides nothing: `payment` does. */
   async #order(payout: Payout): Promise<string | undefined> {
     if (payout.state !== 'paying') return undefined;
-    const { lightning, routeFeeBps: bps } = this.#parts;
-    const { bolt11, amountSats } = payout;
+    const { lightning } = this.#parts;
+    const { bolt11, maxFeeMsat } = payout;
     const caps = { maxCltvBlocks: MOST_ROUTE_BLOCKS, timeoutSeconds: PAY_TIMEOUT_SECONDS };
     try {
-      await lightning.pay({ bolt11, maxFeeMsat: routeFeeMsat({ amountSats, bps }), ...caps });
+      await lightning.pay({ bolt11, maxFeeMsat, ...caps });
       return undefined;
     } catch (error) {
       return whyOf(error);
