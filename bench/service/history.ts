@@ -11,9 +11,9 @@ import { buyerOf } from './buyer.ts';
 type Row = Record<string, string | number | null>;
 type Rows = Kysely<Record<string, Row>>;
 
-/** What a trade leaves in the database, parents first, and the numbers that the database gives itself. */
+/** What a trade leaves in the database, parents first, and the numbers that the database gives itself, or one buyer's trades. */
 const TABLES = ['trade', 'payment_hash', 'effect', 'checkout', 'trade_update', 'access_token', 'mailbox'] as const;
-const NUMBERED: readonly string[] = ['seq', 'holder', 'token'];
+const NUMBERED: readonly string[] = ['seq', 'holder', 'token', 'place'];
 const AT_ONCE = 200;
 const BUSY_MILLISECONDS = 200;
 

@@ -2,6 +2,7 @@ import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { NetworkName } from '../protocol/network.ts';
 import { isUnchanged } from '../protocol/trade/step.ts';
 import type { MigrationSet, Tables } from './migrations.ts';
+import { createAtOnce } from './postgres-create.ts';
 import { openPostgres } from './postgres-database.ts';
 import { isCollision, isUnavailable, stillColliding } from './postgres-errors.ts';
 import {
@@ -136,7 +137,9 @@ function changes({ db, link }: Open, given: Given): Pick<Store, 'create' | 'upda
   return {
     async create(change) {
       const { tradeId } = change.trade;
-      const { due, token } = await changing(db, (session) => create(session, change, me));
+      const made =
+        (await createAtOnce(db, change, me)) ?? (await changing(db, (session) => create(session, change, me)));
+      const { due, token } = made;
       return handOut(tradeId, token, due);
     },
     async update(tradeId, change) {
