@@ -64,8 +64,11 @@ export class Patrol {
   }
 
   async #walk(trades: readonly Trade[]): Promise<void> {
-    for (let next = 0; next < trades.length && !this.#isOver; next += AT_ONCE)
+    for (let next = 0; next < trades.length && !this.#isOver; next += AT_ONCE) {
+      // A driver that answers at once would let nobody else have his turn until all were looked at.
+      if (next > 0) await new Promise((resolve) => setTimeout(resolve));
       await this.#lookAt(trades.slice(next, next + AT_ONCE));
+    }
   }
 
   async #lookAt(trades: readonly Trade[]): Promise<void> {
