@@ -141,7 +141,12 @@ function next(world: World): World[] {
   return [settled, tell(world, view(world, true)), ...acts(world), ...happenings(world), ...messages(world)];
 }
 
-const nameOf = (world: World): string => encodeState(world);
+/** Once it is decided what becomes of both payments, what is remembered of the lock decides nothing any more. */
+function nameOf(world: World): string {
+  if (!['returning', 'settling', 'ended'].includes(world.trade.state)) return encodeState(world);
+  const { accept: _accept, front: _front, outpoint: _outpoint, ...trade } = world.trade as Record<string, unknown>;
+  return encodeState({ ...world, trade });
+}
 
 /** What a seller says who was paid, or is about to be: his buyer waits until R for nothing when he does not hear it. */
 function assertPassedOn(world: World): void {

@@ -124,7 +124,12 @@ describe('the forwarder, before anything is paid out', () => {
     assert.ok(!('failures' in opened) && opened.trade.role === 'forwarder');
     const dearer = { ...opened.trade, totalSats: 5_000_000n };
     const { trade } = step(dearer, heard(quote));
-    assert.ok('front' in trade && trade.front.confirmations === 6 && trade.terms.confirmations === 1);
+    assert.ok(
+      trade.role === 'forwarder' &&
+        trade.state === 'quoting' &&
+        trade.front.confirmations === 6 &&
+        trade.terms.confirmations === 1,
+    );
   });
 
   test('quoting: a node that cannot make the invoice ends it, and a block too late too', () => {
@@ -308,6 +313,32 @@ describe('the forwarder, at the end', () => {
     assert.equal(end(settled, canceled), 'lost');
     assert.equal(end(gone, canceled), 'canceled');
     assert.equal(stateAfter(forwarder.settling, looked(HEIGHT + 1, {})), 'settling');
+  });
+
+  test('the end remembers what the buyer agreed to, where the lock was, and by what it was claimed', () => {
+    const lock = spentBy(claimFor(holdTerms), 1);
+    const bothEnded = { payment: settled, invoice: collected };
+    const outpoint = `${announcement.fundingTxid}:0`;
+    const seen = told(forwarder.settling, looked(HEIGHT + 1, { ...bothEnded, invoice: incoming, lock }));
+    assert.ok(seen.state === 'settling' && seen.claimTxid === claimFor(holdTerms).txid);
+    for (const trade of [
+      told(forwarder.settling, looked(HEIGHT + 1, { ...bothEnded, lock })),
+      told(seen, looked(HEIGHT + 2, bothEnded)),
+      told(forwarder.announced, looked(HEIGHT + 1, { ...bothEnded, lock }), looked(HEIGHT + 2, bothEnded)),
+    ])
+      assert.ok(
+        trade.state === 'ended' &&
+          trade.outpoint === outpoint &&
+          trade.txid === claimFor(holdTerms).txid &&
+          trade.front,
+      );
+    const unseen = told(
+      forwarder.settling,
+      looked(HEIGHT + 1, { ...bothEnded, lock: spentBy(refundFor(holdTerms), 1) }),
+    );
+    assert.ok(unseen.state === 'ended' && unseen.txid === undefined && unseen.outpoint === outpoint);
+    const back = told(forwarder.announced, see(gone), looked(HEIGHT, { payment: gone, invoice: canceled }));
+    assert.ok(back.state === 'ended' && back.outpoint === outpoint && back.front);
   });
 
   test('settling: whoever lost, or is owed, is told of', () => {

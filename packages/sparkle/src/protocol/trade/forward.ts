@@ -117,7 +117,7 @@ function accepted(trade: In<'invoiced'>, { view, at }: Event<'looked'>): After {
  */
 function forwarded(trade: Out, { view, at }: Event<'looked'>): After {
   const preimage = shown(trade, view);
-  if (preimage !== undefined) return settle(trade, preimage);
+  if (preimage !== undefined) return settle(trade, preimage, claimSeen(trade, view));
   const { payment } = view;
   if (payment?.state === 'failed') return giveBack(trade, 'canceled', ['payment_failed']);
   if (payment?.state === 'unknown' && trade.state === 'unsent' && at.nowSeconds >= trade.sureAtSeconds)
@@ -125,10 +125,24 @@ function forwarded(trade: Out, { view, at }: Event<'looked'>): After {
   return go(trade, ...worries(trade, view, at.height));
 }
 
-function shown({ want: { paymentHash } }: Forwarder, { payment, lock }: View): string | undefined {
+function shown(trade: Forwarder, view: View): string | undefined {
+  const { paymentHash } = trade.want;
+  const { payment } = view;
   if (payment?.state === 'settled' && isPreimageOf(payment.preimage, paymentHash)) return payment.preimage;
-  return lock?.state === 'spent' ? findPreimage(lock.spender.raw, paymentHash) : undefined;
+  return claimIn(trade, view)?.preimage;
 }
+
+/** The claim, if that is what spends the lock: a refund shows no preimage. */
+function claimIn({ want }: Forwarder, { lock }: View): { txid: string; preimage: string } | undefined {
+  if (lock?.state !== 'spent') return undefined;
+  const preimage = findPreimage(lock.spender.raw, want.paymentHash);
+  return preimage === undefined ? undefined : { txid: lock.spender.txid, preimage };
+}
+
+const claimSeen = (trade: Forwarder, view: View): { claimTxid?: string } => {
+  const claim = claimIn(trade, view);
+  return claim === undefined ? {} : { claimTxid: claim.txid };
+};
 
 /** What should not be, and what a human can still mend: each is said once. */
 function worries(trade: Out, { payment, invoice }: View, height: number): KeyedEffect[] {
@@ -184,21 +198,22 @@ function announce(trade: Out, accept: Accept, height: number): After {
 function refused(trade: In<'paying' | 'announced'>, { effect, code, attempts }: Event<'effect_failed'>): After {
   if (effect !== 'forward_payment') return stay(trade);
   const sureAtSeconds = attempts === 0 ? 0 : expiresAt(trade.sellerInvoice) + paymentLagSeconds;
-  const announced = trade.state === 'announced' ? { accept: trade.accept } : {};
-  const next = { ...base(trade), ...between(trade), ...incoming(trade), ...announced };
+  const next = { ...base(trade), ...between(trade), ...incoming(trade), ...told(trade) };
   return stay({ ...next, state: 'unsent', codes: [code], sureAtSeconds });
 }
 
 /** The preimage goes into the store first and to the node second. */
-function settle(trade: Out | In<'returning'>, preimage: string): After {
+function settle(trade: Out | In<'returning'>, preimage: string, claim: { claimTxid?: string } = {}): After {
+  const next = { ...base(trade), ...between(trade), ...incoming(trade), ...told(trade), ...claim };
   return go(
-    { ...base(trade), ...between(trade), ...incoming(trade), state: 'settling', preimage, plannedAt: 0 },
+    { ...next, state: 'settling', preimage, plannedAt: 0 },
     keyed(trade, 'settle', { do: 'settle', paymentHash: trade.want.paymentHash, preimage }),
   );
 }
 
 /** It ends when both payments have: what is held is ours, what was paid out is the seller's, or he has not taken it. */
-function settled(trade: In<'settling'>, { view, at }: Event<'looked'>): After {
+function settled(before: In<'settling'>, { view, at }: Event<'looked'>): After {
+  const trade = { ...before, ...claimSeen(before, view) };
   const { invoice, payment } = view;
   if (invoice?.state === 'held') {
     if (at.height <= trade.plannedAt) return stay(trade);
@@ -210,12 +225,14 @@ function settled(trade: In<'settling'>, { view, at }: Event<'looked'>): After {
   const isPaid = invoice.state === 'settled';
   if (payment.state === 'settled')
     return isPaid
-      ? ended(trade, { outcome: 'traded', codes: [] })
+      ? ended(trade, { outcome: 'traded', codes: [], ...moved(trade) })
       : ended(trade, { outcome: 'lost', codes: ['forwarded_unpaid'] }, page(trade, 'forwarded_unpaid', UNPAID));
   return isPaid
-    ? ended(trade, { outcome: 'traded', codes: ['seller_unpaid'] }, page(trade, 'seller_unpaid', OWED))
+    ? ended(trade, { outcome: 'traded', codes: ['seller_unpaid'], ...moved(trade) }, page(trade, 'seller_unpaid', OWED))
     : ended(trade, { outcome: 'canceled', codes: ['hold_gone'] });
 }
+
+const moved = ({ claimTxid }: In<'settling'>) => (claimTxid === undefined ? {} : { txid: claimTxid });
 
 const UNPAID = 'the seller was paid, and what was held for it is gone';
 const OWED =
@@ -259,7 +276,7 @@ function canceled(trade: In<'canceling' | 'returning'>, { view, at }: Event<'loo
 
 function giveBack(trade: Out, outcome: Outcome, codes: string[]): After {
   return go(
-    { ...base(trade), ...between(trade), ...incoming(trade), state: 'returning', outcome, codes },
+    { ...base(trade), ...between(trade), ...incoming(trade), ...told(trade), state: 'returning', outcome, codes },
     keyed(trade, 'cancel', { do: 'cancel_invoice', paymentHash: trade.want.paymentHash }),
     ...parting(trade, codes[0] ?? outcome),
   );
@@ -278,12 +295,13 @@ function cancel(trade: In<'quoting' | 'invoiced'>, outcome: Outcome, codes: stri
 const leave = (trade: In<'asking' | 'quoting'>, code: string): After =>
   refuse(trade, { outcome: 'refused', codes: [code] }, ...parting(trade, code));
 
-type How = { outcome: Outcome; codes: string[] };
+type How = { outcome: Outcome; codes: string[]; txid?: string };
 
 const refuse = (trade: Forwarder, how: How, ...letters: KeyedEffect[]): After => ended(trade, how, ...letters);
 
 function ended(trade: Forwarder, how: How, ...effects: KeyedEffect[]): After {
-  return go({ ...base(trade), state: 'ended', ...how }, ...effects);
+  const agreed = 'front' in trade && trade.front !== undefined ? { front: trade.front } : {};
+  return go({ ...base(trade), ...agreed, ...place(trade), state: 'ended', ...how }, ...effects);
 }
 
 const parting = (trade: Forwarder, code: string): KeyedEffect[] => [tellSeller(trade, code), tellBuyer(trade, code)];
@@ -305,6 +323,11 @@ const isFromSeller = ({ want }: Forwarder, { signed }: TradeMessage): boolean =>
 const codesOf = (failures: Failure[]): string[] => failures.map(({ code }) => code);
 const expiresAt = (invoice: string): number => invoiceExpiresAt(decodeInvoice(invoice));
 const incoming = ({ invoice, expiryHeight }: Out | In<'returning'>) => ({ invoice, expiryHeight });
+const told = (trade: Forwarder) => ('accept' in trade && trade.accept !== undefined ? { accept: trade.accept } : {});
+const place = (trade: Forwarder) => {
+  const { accept } = told(trade);
+  return accept === undefined ? {} : { outpoint: `${accept.fundingTxid}:${accept.fundingVout}` };
+};
 const between = ({ terms, front, sellerInvoice }: { terms: Terms; front: Terms; sellerInvoice: string }) => ({
   terms,
   front,

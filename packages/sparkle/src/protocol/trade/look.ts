@@ -92,10 +92,10 @@ function forwarder(trade: Forwarder): Look {
       return { invoice };
     case 'paying':
     case 'returning':
-    case 'settling':
       return { invoice, payment: invoice };
     case 'unsent':
-    case 'announced': {
+    case 'announced':
+    case 'settling': {
       const { accept, terms } = trade;
       const lock = accept && { lock: since(terms, `${accept.fundingTxid}:${accept.fundingVout}`) };
       return { invoice, payment: invoice, ...lock };

@@ -105,6 +105,9 @@ type Between = { terms: Terms; front: Terms; sellerInvoice: string };
 /** `invoice` is the forwarder's own; `expiryHeight` that of the payment held for it, the smallest over its parts. */
 type Incoming = { invoice: string; expiryHeight: number };
 
+/** Where the seller says that the lock is, once he has. */
+type Told = { accept?: TradeAccept };
+
 /** Who stands between buyer and seller on Lightning: holds a payment, pays the seller for the same hash, learns the preimage. */
 export type Forwarder = ForwarderBase &
   /** Until `quoteBySeconds` the seller may answer: what a buyer says of his request would let him bind a place for years. */
@@ -120,14 +123,18 @@ export type Forwarder = ForwarderBase &
      * The node refused to pay; what is held goes back once it is sure that nothing is in flight: `unknown` is that from a time
      * on. An order whose answer was lost may have left all the same: then the seller names his lock here too.
      */
-    | ({ state: 'unsent' } & Between & Incoming & { codes: string[]; sureAtSeconds: number; accept?: TradeAccept })
+    | ({ state: 'unsent' } & Between & Incoming & Told & { codes: string[]; sureAtSeconds: number })
     /** The outgoing payment has surely failed: the incoming one is given back. */
-    | ({ state: 'returning' } & Between & Incoming & { outcome: Outcome; codes: string[] })
-    /** The preimage is known and stored: the incoming payment is settled whatever becomes of the outgoing one. */
-    | ({ state: 'settling' } & Between & Incoming & { preimage: string; plannedAt: number })
+    | ({ state: 'returning' } & Between & Incoming & Told & { outcome: Outcome; codes: string[] })
+    /**
+     * The preimage is known and stored: the incoming payment is settled whatever becomes of the outgoing one. `claimTxid` once
+     * the claim was seen: it moved the inscription, not the payment.
+     */
+    | ({ state: 'settling' } & Between & Incoming & Told & { preimage: string; plannedAt: number; claimTxid?: string })
     /** Nothing was ever paid out. */
     | ({ state: 'canceling' } & Between & { outcome: Outcome; codes: string[] })
-    | Ended
+    /** What the buyer had agreed to, and where the lock was said to be: he may ask what became of it. */
+    | (Ended & { front?: Terms; outpoint?: string })
   );
 
 export type Trade = HoldBuyer | LockBuyer | HoldSeller | LockSeller | Forwarder;
