@@ -26,7 +26,7 @@ import { buyerWith, checkoutBody, listingBody } from './buyer-http.ts';
 export const BOOTH_SEED = 'booth';
 export const ASKED_SATS = 60_000n;
 const NOW = 1_800_000_000;
-const POSTAGE_SATS = 10_000n;
+export const POSTAGE_SATS = 10_000n;
 const COIN_SATS = 300_000n;
 const COINS = 8;
 /** Fast blocks, so that an invoice lives long enough in blocks. */
@@ -168,13 +168,13 @@ export class Booth {
   }
 
   /** An inscription of somebody who has nothing but a wallet, in a block. */
-  async inscribed(text: string): Promise<Inscribed> {
+  async inscribed(text: string, address = keyPath.address): Promise<Inscribed> {
     const envelope = { body: new TextEncoder().encode(text), contentType: 'text/plain' };
     const commit = commitOutput([envelope]);
     const valueSats = commitSats(POSTAGE_SATS, [envelope]);
     const outpoint = this.chain.control.pay({ script: hex.encode(commit.payment.script), sats: valueSats });
     this.#advance(1);
-    const outputs = [{ address: keyPath.address, valueSats: POSTAGE_SATS }];
+    const outputs = [{ address, valueSats: POSTAGE_SATS }];
     const { raw, txid } = revealTransaction({ commit, outpoint, valueSats, outputs });
     this.chain.control.mineExactly([raw]);
     this.network.setHeight(this.network.height() + 1);

@@ -1,42 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { schnorr } from '@noble/curves/secp256k1.js';
-import { memoryWallet } from 'sparkle-protocol/chain/memory-wallet';
-import { coordinatorMarket, coordinatorTiming } from 'sparkle-protocol/market/coordinator';
-import type { SocketClass } from 'sparkle-protocol/market/coordinator-socket';
 import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import type { Market } from 'sparkle-protocol/market/market';
-import { memoryOrdinals } from 'sparkle-protocol/ordinals/memory';
-import { identityKey } from 'sparkle-protocol/protocol/keys';
-import { readMessage, type TradeMessage, writeMessage } from 'sparkle-protocol/protocol/messages';
+import type { TradeMessage } from 'sparkle-protocol/protocol/messages';
 import type { HoldBuyer } from 'sparkle-protocol/protocol/trade/state';
-import { memoryDisk, memoryStore } from 'sparkle-protocol/store/memory';
-import { systemClock } from 'sparkle-protocol/trader/clock';
-import { silentLog } from 'sparkle-protocol/trader/log';
-import { Trader } from 'sparkle-protocol/trader/trader';
-import { Booth, seeds } from './booth.ts';
+import type { Trader } from 'sparkle-protocol/trader/trader';
+import { type Say, traderAt } from './booth-trader.ts';
+import { Booth } from './booth.ts';
 import { rewritten, stranger } from './dishonest.ts';
 
-/** Changes what the coordinator's own signed message says. */
-type Say = (message: TradeMessage) => TradeMessage;
 type Row = { sentence: string; codes: string; say: Say };
 
 const MOST_ROUNDS = 400;
-const timing = {
-  ...coordinatorTiming,
-  firstRetryMilliseconds: 2,
-  lastRetryMilliseconds: 20,
-  ackMilliseconds: 5,
-  pollSeconds: 0,
-};
-
-/** No WebSocket comes through here: messages are polled for. */
-const noSocket = class {
-  constructor() {
-    throw new Error('no sockets');
-  }
-} as unknown as SocketClass;
-
 const quoting =
   (change: (quote: Extract<TradeMessage, { op: 'trade_quote' }>) => object): Say =>
   (message) =>
@@ -65,6 +40,14 @@ const beforePaying: Row[] = [
     sentence: '4.1.3 (7): an invoice that holds the payment for longer',
     codes: 'invoice_final_cltv',
     say: quoting(({ invoice }) => ({ invoice: rewritten(invoice, { minFinalCltv: 300 }) })),
+  },
+  {
+    sentence: '4.1.3 (7): the time of a forwarder whom he did not ask',
+    codes: 'wrong_heights',
+    say: quoting(({ invoice, signed }) => ({
+      invoice: rewritten(invoice, { minFinalCltv: 395 }),
+      signed: { ...signed, finalCltv: 395 },
+    })),
   },
   {
     sentence: '4.1.3 (5): another inscription',
@@ -107,25 +90,6 @@ const beforeShowing: Row[] = [
   },
 ];
 
-/** The application in place of the network, with its letters read and written anew on the way. */
-function through(booth: Booth, say: Say): typeof fetch {
-  const secret = booth.coordinatorKey.secret;
-  const changed = (text: string): string =>
-    writeMessage(say(readMessage(text, { nowSeconds: 0 }).message), { secret, auxRand: new Uint8Array(32) });
-  return async (url, init) => {
-    const { pathname, search } = new URL(String(url));
-    const { method = 'GET', headers, body } = init ?? {};
-    const response = await booth.service.app.inject({
-      ...{ method: method as 'GET', url: pathname + search, headers: headers as Record<string, string> },
-      ...(body === undefined ? {} : { payload: body as string }),
-    });
-    const answer = response.json<{ messages?: { text: string }[] }>();
-    if (pathname === '/v1/messages' && method === 'GET')
-      for (const mail of answer.messages ?? []) mail.text = changed(mail.text);
-    return new Response(JSON.stringify(answer), { status: response.statusCode });
-  };
-}
-
 describe('a trader of our own, over the market of a coordinator that lies, refuses', () => {
   let booth: Booth;
   let index = 0;
@@ -135,26 +99,8 @@ describe('a trader of our own, over the market of a coordinator that lies, refus
   });
   after(() => booth?.close());
 
-  function trading(say: Say): { trader: Trader; market: Market } {
-    const seed = new Uint8Array(64).fill(100 + (index += 1));
-    const me = identityKey({ seed, network: 'regtest' });
-    const { url, chain, clock, nodes } = booth;
-    const sign = (digest: Uint8Array): Uint8Array => schnorr.sign(digest, me.secret, new Uint8Array(32));
-    const market = coordinatorMarket({
-      ...{ url, network: 'regtest', clock: systemClock(), timing, WebSocket: noSocket, fetch: through(booth, say) },
-      signer: { publicKey: me.public, sign },
-    });
-    const wallet = memoryWallet({ chain, network: 'regtest', secret: seeds.buyer.slice(0, 32) });
-    const own = {
-      network: 'regtest',
-      seed,
-      log: silentLog,
-      store: memoryStore(memoryDisk()),
-      tickMilliseconds: 60_000,
-    };
-    const parts = { chain: chain.control.peer(), ordinals: memoryOrdinals({ chain }), clock, wallet, market };
-    return { trader: new Trader({ ...own, ...parts, network: 'regtest', lightning: nodes.buyer.lightning }), market };
-  }
+  const trading = (say: Say): { trader: Trader; market: Market } =>
+    traderAt(booth, { seed: new Uint8Array(64).fill(100 + (index += 1)), node: 'buyer', hears: say });
 
   /** Plays until the trade is in one of the states; a block now and then, as letters take their turn. */
   async function played(say: Say, text: string, states: readonly string[]): Promise<HoldBuyer> {

@@ -67,7 +67,7 @@ export const rewritten = (bolt11: string, change: Partial<InvoiceTerms>): string
   );
 
 type Wishes = {
-  quote: Pick<Bought['quote'], 'inscription_id' | 'max_total_sats'>;
+  quote: Pick<Bought['quote'], 'inscription_id' | 'max_total_sats' | 'forward'>;
   keys: Bought['keys'];
   prepared: Pick<Bought['prepared'], 'trade_id' | 'expires_at'>;
 };
@@ -80,6 +80,7 @@ export function wanted(booth: Booth, { quote, keys, prepared }: Wishes): Extract
     ...{ paymentHash: keys.paymentHash, claimKey: keys.claim.public, buyerId: keys.claim.public },
     ...{ sellerId: booth.coordinatorKey.public, minConfirmations: 1, minPostageSats: 546n, routeCapBlocks: 432 },
     ...{ maxFeeMsat: 100_000n, maxClaimFeeSats: 50_000n, expiresAt: prepared.expires_at + 3_600 },
+    ...(quote.forward === undefined ? {} : { forwarded: quote.forward }),
   };
 }
 

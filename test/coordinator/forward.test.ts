@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import type { CheckoutStateWire, PreparedWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
+import { shownBy } from 'sparkle-protocol/market/coordinator-proof';
+import { type Announced, type Bought as Wanted, checkPrepared } from 'sparkle-protocol/protocol/checks-delivery';
+import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
+import { verifyDelivery } from 'sparkle-protocol/trader/delivery';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { guest, House } from '../../world/house.ts';
 import { purchase } from '../../world/story.ts';
@@ -10,6 +14,7 @@ import { until } from '../regtest/kept-process.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
 import { withoutLnd } from '../regtest/parts.ts';
 import { LndRow } from '../trades/nodes.ts';
+import { buyerWith, checkoutBody, claimOf } from './buyer-http.ts';
 import { Said } from '../trades/said.ts';
 
 const PATIENCE = { patienceMilliseconds: 90_000 };
@@ -97,6 +102,67 @@ describe(
         0n,
         -51_500_000n,
       ]);
+    });
+
+    test('serves a buyer who knows HTTP alone, and believes nothing: he checks quote and lock, claims, and has it', async () => {
+      const inscribed = await world.inscribe(world.seller, 'by the checkout');
+      await world.mine(0);
+      const { inscriptionId } = inscribed;
+      const { chain, wallet, lightning } = world.buyer;
+      await seller.sell(forSale(inscribed, { mode: 'hold-first', priceSats: 50_000n }), { forward: true });
+      const before = await Promise.all(['seller', 'middle', 'buyer'].map(owned));
+      const asked = { body: { inscription_id: inscriptionId } };
+      const { answer: quote } = await house.ask<QuoteWire>('POST', '/v1/quote', asked);
+      const keys = tradeKeys({ seed: rescueSeed(BUYER_PHRASE), network: 'regtest', index: 77 });
+      const body = checkoutBody(quote, buyerWith(keys, await wallet.address()));
+      const { answer: prepared } = await house.ask<PreparedWire>('POST', '/api/checkout/prepare', { body });
+      const { checkout_id, trade_id: id, token } = prepared;
+      const state = async () =>
+        (await house.ask<CheckoutStateWire>('POST', '/api/checkout/status', { body: { checkout_id } })).answer;
+      const shown = async () => shownBy((await house.ask<unknown>('GET', `/v1/trade/${id}/proof`, { token })).answer);
+      const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+      let invoice = '';
+      await until('the invoice', async () => (invoice = (await state()).invoice ?? '') !== '', PATIENCE);
+      const want: Wanted['want'] = {
+        ...{ tradeId: id.replaceAll('-', ''), network: 'regtest', script: 'v1', internalKey: 'nums', inscriptionId },
+        ...{ mode: 'hold-first', priceSats: 51_500n, paymentHash: keys.paymentHash, claimKey: keys.claim.public },
+        ...{ buyerId: keys.claim.public, sellerId: house.service.trader.id, forwarded: true, minConfirmations: 1 },
+        ...{ minPostageSats: 546n, routeCapBlocks: 432, maxFeeMsat: 100_000n, maxClaimFeeSats: 50_000n },
+        expiresAt: nowSeconds() + 3_600,
+      };
+      const { height, ...tip } = await chain.tip();
+      const parts = Object.values(quote.pricing).map(BigInt);
+      const { messages } = await shown();
+      assert.deepEqual(checkPrepared({ want, invoice, messages, parts, height, tip, nowSeconds: nowSeconds() }), []);
+      await lightning.pay({ bolt11: invoice, maxFeeMsat: 100_000n, maxCltvBlocks: 900, timeoutSeconds: 60 });
+      const found = async () => {
+        await goOn();
+        const check = { want, invoice, shown: await shown(), chain, nowSeconds: nowSeconds() };
+        return (await verifyDelivery(check)).lock;
+      };
+      let lock: Announced | undefined;
+      await until('a lock that holds', async () => (lock = await found()) !== undefined, PATIENCE);
+      assert.ok(lock);
+      const at = { terms: lock.terms, lockOutpoint: lock.outpoint };
+      const claim = claimOf({ keys, address: await wallet.address() }, at);
+      const finalized = await house.ask<{ txid: string }>('POST', `/v1/trade/${id}/finalize`, {
+        ...{ token, body: { payment_preimage: keys.preimage, claim } },
+      });
+      assert.equal(finalized.status, 200, JSON.stringify(finalized.answer));
+      const isDelivered = async () => {
+        await goOn();
+        return (await state()).status === 'confirmed';
+      };
+      await until('the delivery', isDelivered, PATIENCE);
+      assert.equal((await state()).transfer?.txid, finalized.answer.txid);
+      assert.equal(await world.holderOf(`${finalized.answer.txid}:0:0`), 'buyer');
+      const expected = [50_000_000n, 1_500_000n, -51_500_000n];
+      const moved = async () => {
+        await goOn();
+        const now = await Promise.all(['seller', 'middle', 'buyer'].map(owned));
+        return now.map((msat, index) => msat - (before[index] ?? 0n));
+      };
+      await until('the balances', async () => String(await moved()) === String(expected), PATIENCE);
     });
 
     test('refuses a price that it does not quote, and moves nothing', async () => {

@@ -3,11 +3,11 @@ import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import { sumSats } from 'sparkle-protocol/protocol/amount';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readSatPoint } from 'sparkle-protocol/protocol/inscription';
-import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { Forwarder, HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkout, Checkouts } from './checkouts.ts';
-import { isSale } from './desk.ts';
+import { isSale } from './sold.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Payouts } from './payouts.ts';
 
@@ -46,6 +46,7 @@ export class Aftermath {
   async start(): Promise<() => void> {
     const stop = this.#parts.trader.onChange((trade) => {
       if (isSale(trade)) this.#soon(this.#follow(trade));
+      else if (trade.role === 'forwarder') this.#soon(this.#passedOn(trade));
     });
     await this.catchUp();
     return stop;
@@ -53,15 +54,15 @@ export class Aftermath {
 
   /**
    * Looks at every open checkout: what could not be followed up is, and what never became
-   * a trade, or was passed on, is closed when it is over.
+   * a trade is closed when it is over.
    */
   async catchUp(): Promise<void> {
     const { checkouts, trader, nowSeconds } = this.#parts;
     for (const { tradeId, checkoutId, expiresAt } of await checkouts.pending()) {
       const trade = await trader.trade(tradeId);
       if (isSale(trade)) await this.#follow(trade);
-      else if (trade === undefined ? expiresAt <= nowSeconds() : trade.state === 'ended')
-        await checkouts.close(checkoutId);
+      else if (trade?.role === 'forwarder') await this.#passedOn(trade);
+      else if (expiresAt <= nowSeconds()) await checkouts.close(checkoutId);
     }
   }
 
@@ -96,6 +97,16 @@ export class Aftermath {
       case 'ended':
         return this.#over(checkout, trade);
     }
+  }
+
+  /** What is passed on is on no shelf of ours: only its buyer is served. */
+  async #passedOn(trade: Forwarder): Promise<void> {
+    const { checkouts, nowSeconds } = this.#parts;
+    const checkout = await checkouts.byTrade(trade.tradeId);
+    if (checkout === undefined || checkout.state === 'closed') return;
+    const { checkoutId } = checkout;
+    if ('expiryHeight' in trade) await checkouts.held({ checkoutId, heldAt: nowSeconds() });
+    if (trade.state === 'ended') await checkouts.close(checkoutId);
   }
 
   /** The first whose payment is held has it; whoever else has an invoice for it is told that it is gone. */

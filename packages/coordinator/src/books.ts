@@ -18,7 +18,7 @@ import {
   refundBooking,
   settledBooking,
 } from './bookings.ts';
-import { isSale } from './desk.ts';
+import { isSale } from './sold.ts';
 import type { Booking, Ledger } from './ledger.ts';
 import type { Outgoing, Sent } from './outgoing.ts';
 

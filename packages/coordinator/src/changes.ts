@@ -1,12 +1,12 @@
-import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkouts } from './checkouts.ts';
-import { type Desk, isSale, uuidOf } from './desk.ts';
+import { type Desk, uuidOf } from './desk.ts';
 import type { Feed } from './feed.ts';
 import { ownerOf } from './routes/webhooks.ts';
+import { buyerOfTrade, isSold, type Sold } from './sold.ts';
 import type { Webhooks } from './webhooks.ts';
 
 export type ChangeParts = {
@@ -18,7 +18,7 @@ export type ChangeParts = {
   log: Log;
 };
 
-const isWaiting = ({ state }: HoldSeller): boolean => state === 'quoting' || state === 'invoiced';
+const isWaiting = ({ state }: Sold): boolean => ['asking', 'quoting', 'invoiced'].includes(state);
 
 /**
  * Tells each change of a sale to its buyer's sockets and webhooks, by the id that he knows it by, in its order and once. A
@@ -29,7 +29,7 @@ export function tellChanges(parts: ChangeParts): { start(): Promise<void>; stop(
   const { trader, checkouts, log } = parts;
   const lanes = createLanes();
   /** Of each sale that is still to be told, its newest state: what it was before that need not be. */
-  const newest = new Map<string, HoldSeller>();
+  const newest = new Map<string, Sold>();
   /** Sales that wait for their payment, and whose buyers were told so: thousands of looks would tell the same again. */
   const waiting = new Set<string>();
 
@@ -42,7 +42,7 @@ export function tellChanges(parts: ChangeParts): { start(): Promise<void>; stop(
     else waiting.delete(tradeId);
   };
   const hear = (trade: Trade | undefined): void => {
-    if (!isSale(trade) || (isWaiting(trade) && waiting.has(trade.tradeId))) return;
+    if (!isSold(trade) || (isWaiting(trade) && waiting.has(trade.tradeId))) return;
     const { tradeId } = trade;
     newest.set(tradeId, trade);
     void lanes
@@ -56,11 +56,11 @@ export function tellChanges(parts: ChangeParts): { start(): Promise<void>; stop(
   return { start, stop, idle: () => lanes.idle() };
 }
 
-async function tell({ checkouts, desk, feed, webhooks }: ChangeParts, trade: HoldSeller): Promise<void> {
+async function tell({ checkouts, desk, feed, webhooks }: ChangeParts, trade: Sold): Promise<void> {
   const { tradeId } = trade;
   if ((await checkouts.byTrade(tradeId)) === undefined) return;
   const { status } = await desk.stageOf(trade);
-  const { buyerId: buyer } = trade.terms;
+  const buyer = buyerOfTrade(trade);
   const shownId = uuidOf(tradeId);
   const owners = [ownerOf({ tradeToken: { tradeId, role: 'buyer' } }), ownerOf({ party: buyer })];
   const notice = { event: 'trade', subject: tradeId, owners, data: { trade_id: shownId, status } };

@@ -50,7 +50,9 @@ const PASSED_ON = 'passed on to ';
 /** What stands for the offer in the checkout of a sale that is passed on; no offer of ours has such a name. */
 export const passedOnTo = (sellerId: string): string => `${PASSED_ON}${sellerId}`;
 
-/** The checkouts that were ever prepared, and those that keep the place of a payment that is passed on. */
+export const isPassedOn = ({ offerId }: Pick<Checkout, 'offerId'>): boolean => offerId.startsWith(PASSED_ON);
+
+/** The checkouts that were ever prepared, and those of buyers who asked over the market. */
 export class Checkouts {
   readonly #tables: Kysely<ExchangeTables>;
 
@@ -79,14 +81,7 @@ export class Checkouts {
     return this.#one({ column: 'checkout_id', value: checkoutId });
   }
 
-  /** That of a sale of our own: one that is passed on is its seller's, and known here by its place alone. */
-  async byTrade(tradeId: string): Promise<Checkout | undefined> {
-    const found = await this.withPlace(tradeId);
-    return found?.offerId.startsWith(PASSED_ON) === true ? undefined : found;
-  }
-
-  /** The same, or that of a trade that is passed on. */
-  withPlace(tradeId: string): Promise<Checkout | undefined> {
+  byTrade(tradeId: string): Promise<Checkout | undefined> {
     return this.#one({ column: 'trade_id', value: tradeId });
   }
 

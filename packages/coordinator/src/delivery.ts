@@ -1,6 +1,8 @@
 import { hex } from '@scure/base';
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { FinalizedWire, FinalizeWire, ProofWire, RescueWire } from 'sparkle-protocol/market/checkout-wire';
+import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
+import { checkLock } from 'sparkle-protocol/protocol/checks';
 import { lastRevealHeight, mayReveal } from 'sparkle-protocol/protocol/deadlines';
 import { completeClaim } from 'sparkle-protocol/protocol/claim';
 import { decodeTransaction, txidOf, vsizeOf } from 'sparkle-protocol/protocol/draft';
@@ -8,22 +10,25 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
 import type { SatProof } from 'sparkle-protocol/protocol/satproof';
-import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
-import { lockValueSats } from 'sparkle-protocol/protocol/trade/terms';
+import { lockValueSats, type Terms } from 'sparkle-protocol/protocol/trade/terms';
 import type { Trader } from 'sparkle-protocol/trader/trader';
+import { lookAtLock } from 'sparkle-protocol/trader/watch';
 import type { Claims } from './claims.ts';
-import { isSale, uuidOf } from './desk.ts';
+import { uuidOf } from './desk.ts';
 import type { SatProofs } from './sat-proofs.ts';
+import { agreedTerms, claimTxidOf, foundLock, isSold, lockPlace, type Sold } from './sold.ts';
 import { confirmationsOf } from './transfers.ts';
 
 export type DeliveryParts = {
   trader: Pick<Trader, 'trade' | 'said' | 'look' | 'lookAt'>;
-  chain: Pick<Chain, 'tip' | 'transaction' | 'unspent'>;
+  chain: Chain;
+  ordinals: Ordinals;
   claims: Pick<Claims, 'send'>;
   satProofs: Pick<SatProofs, 'of'>;
 };
 
-type Locked = Extract<HoldSeller, { state: 'locked' }>;
+/** A lock that the buyer may claim now. */
+type Locked = { terms: Terms; outpoint: string };
 
 /** Brings the inscription to a buyer who hands over his preimage, and gives everybody what he needs to do it himself. */
 export class Delivery {
@@ -41,26 +46,37 @@ export class Delivery {
    */
   async finalize(tradeId: string, { payment_preimage: preimage, claim }: FinalizeWire): Promise<FinalizedWire> {
     const trade = await this.#upToDate(tradeId, preimage);
-    const done = deliveredBy(trade);
+    const done = await claimTxidOf(this.#parts.chain, trade);
     if (done !== undefined) return this.#finalized(done);
-    if (trade.state !== 'locked')
-      throw new SparkleError(
-        'refused',
-        `the inscription must be locked, and deep enough; the trade is ${trade.state}`,
-        {
-          reason: 'not_locked',
-        },
-      );
+    const locked = await this.#locked(trade);
     const { height } = await this.#parts.chain.tip();
-    if (!mayReveal({ height, refundHeight: trade.terms.refundHeight }))
+    if (!mayReveal({ height, refundHeight: locked.terms.refundHeight }))
       throw new SparkleError(
         'too_late',
         'the refund height is too near to show a preimage: keep it, the payment returns',
       );
-    const raw = completed(trade, { preimage, claim });
-    await this.#parts.claims.send(trade, raw);
+    const raw = completed(locked, { preimage, claim });
+    await this.#parts.claims.send({ tradeId, terms: locked.terms }, raw);
     await this.#parts.trader.look();
     return this.#finalized(txidOf(raw));
+  }
+
+  /** The lock, when it is deep enough to be claimed. Throws `refused`. */
+  async #locked(trade: Sold): Promise<Locked> {
+    const [terms, outpoint] = [agreedTerms(trade), lockPlace(trade)];
+    if (terms === undefined || outpoint === undefined || !MAY_BE_LOCKED.includes(trade.state))
+      throw notLocked(`the trade is ${trade.state}`);
+    if (trade.role === 'forwarder') await this.#assertLocked({ terms, outpoint });
+    return { terms, outpoint };
+  }
+
+  /** What a seller says of his lock is looked at as its buyer does: a preimage for a lock that is none pays for nothing. */
+  async #assertLocked({ terms, outpoint }: Locked): Promise<void> {
+    const { chain, ordinals } = this.#parts;
+    const at = { outpoint, inscriptionId: terms.inscriptionId };
+    const { facts, tip } = await lookAtLock({ chain, ordinals }, at);
+    const [failure] = checkLock({ terms, facts, height: tip.height });
+    if (failure !== undefined) throw notLocked(failure.sentence);
   }
 
   /** What the buyer needs to check the trade by himself. */
@@ -71,34 +87,37 @@ export class Delivery {
   /** With that, what he needs to end it without us. */
   async rescue(tradeId: string): Promise<RescueWire> {
     const trade = await this.#sale(tradeId);
-    return { ...(await this.#proofOf(trade)), terms: termsOf(trade) };
+    const terms = agreedTerms(trade);
+    return { ...(await this.#proofOf(trade)), ...(terms === undefined ? {} : { terms: termsWire(terms) }) };
   }
 
-  async #proofOf(trade: HoldSeller): Promise<ProofWire> {
+  async #proofOf(trade: Sold): Promise<ProofWire> {
     const { tradeId } = trade;
     const messages = await this.#parts.trader.said(tradeId);
     return { trade_id: uuidOf(tradeId), messages, ...(await this.#lockOf(trade)) };
   }
 
-  async #lockOf(trade: HoldSeller): Promise<Pick<ProofWire, 'lock' | 'sat_proof'>> {
-    if (!('lock' in trade)) return {};
-    const { lock, terms, offer } = trade;
-    const outpoint = `${lock.txid}:${lock.vout}`;
+  async #lockOf(trade: Sold): Promise<Pick<ProofWire, 'lock' | 'sat_proof'>> {
+    const { chain, satProofs } = this.#parts;
+    const terms = agreedTerms(trade);
+    const found = trade.state === 'ended' ? undefined : await foundLock(chain, trade);
+    if (terms === undefined || found === undefined) return {};
+    const { outpoint, raw } = found;
     const { address, descriptor = '' } = buildLock(terms);
-    const confirmations = (await this.#parts.chain.unspent(outpoint))?.confirmations ?? 0;
-    const proof = await this.#parts.satProofs.of({
-      ...{ inscriptionId: terms.inscriptionId, lastRaw: lock.raw, lastTxid: lock.txid },
-      from: `${offer.sourceOutpoint}:${offer.offsetSats}`,
-    });
+    const confirmations = (await chain.unspent(outpoint))?.confirmations ?? 0;
+    const way = { inscriptionId: terms.inscriptionId, lastRaw: raw, lastTxid: txidOf(raw) };
+    // Where it lay before is known of what we have locked ourselves.
+    const from = trade.role === 'seller' ? { from: `${trade.offer.sourceOutpoint}:${trade.offer.offsetSats}` } : {};
+    const proof = await satProofs.of({ ...way, ...from });
     return {
-      lock: { outpoint, address, descriptor, raw: lock.raw, confirmations },
+      lock: { outpoint, address, descriptor, raw, confirmations },
       ...(proof === undefined ? {} : { sat_proof: satProofWire(proof) }),
     };
   }
 
-  async #sale(tradeId: string): Promise<HoldSeller> {
+  async #sale(tradeId: string): Promise<Sold> {
     const trade = await this.#parts.trader.trade(tradeId);
-    if (isSale(trade)) return trade;
+    if (isSold(trade)) return trade;
     throw new SparkleError('not_found', 'id must be that of a trade; there is none', { field: 'id' });
   }
 
@@ -106,10 +125,11 @@ export class Delivery {
    * The trade whose preimage somebody has. He may have seen the block that deepens his lock before our own look, most of all
    * right after a start or when another instance holds the trade; for a guess nobody looks.
    */
-  async #upToDate(tradeId: string, preimage: string): Promise<HoldSeller> {
+  async #upToDate(tradeId: string, preimage: string): Promise<Sold> {
     const trade = await this.#sale(tradeId);
-    const isDone = deliveredBy(trade) !== undefined;
-    if (!isDone && (!('terms' in trade) || !isPreimageOf(preimage, trade.terms.paymentHash)))
+    const { paymentHash } = trade.role === 'forwarder' ? trade.want : trade.terms;
+    const isDone = (await claimTxidOf(this.#parts.chain, trade)) !== undefined;
+    if (!isDone && !isPreimageOf(preimage, paymentHash))
       throw new SparkleError(
         'bad_preimage',
         'payment_preimage must hash to the payment hash of the trade; it does not',
@@ -132,7 +152,7 @@ const satProofWire = ({ inscriptionId, from, satpoint, transactions }: SatProof)
   ...(from === undefined ? {} : { from }),
 });
 
-function termsOf({ terms }: HoldSeller): NonNullable<RescueWire['terms']> {
+function termsWire(terms: Terms): NonNullable<RescueWire['terms']> {
   const { claimLeaf, claimControl } = buildLock(terms);
   return {
     ...{ inscription_id: terms.inscriptionId, payment_hash: terms.paymentHash },
@@ -143,23 +163,23 @@ function termsOf({ terms }: HoldSeller): NonNullable<RescueWire['terms']> {
   };
 }
 
-function deliveredBy(trade: HoldSeller): string | undefined {
-  if (trade.state === 'settling') return trade.claimTxid;
-  return trade.state === 'ended' && trade.outcome === 'traded' ? trade.txid : undefined;
-}
+/** States in which the lock may be as deep as was agreed; of a sale of our own the one in which it is. */
+const MAY_BE_LOCKED: readonly Sold['state'][] = ['locked', 'announced', 'unsent'];
+
+const notLocked = (why: string): SparkleError =>
+  new SparkleError('refused', `the inscription must be locked, and deep enough; ${why}`, { reason: 'not_locked' });
 
 /**
  * The buyer's claim with his preimage in it, all of it checked before: that it spends the lock alone, by the claim leaf, and
  * that the claim key signed it. What the network would refuse would have shown the preimage for nothing.
  */
 function completed(
-  { lock, terms }: Locked,
+  { outpoint, terms }: Locked,
   { preimage, claim }: { preimage: string; claim: string | undefined },
 ): string {
   if (claim === undefined) throw badClaim('must come with the preimage, signed: a preimage alone delivers nothing');
   const { inputs, outputs } = decodeTransaction(claim);
   const [input, ...more] = inputs;
-  const outpoint = `${lock.txid}:${lock.vout}`;
   if (input?.outpoint !== outpoint || more.length > 0) throw badClaim(`must spend ${outpoint} and nothing else`);
   // A v1 lock is claimed with preimage, signature, leaf and control block, in this order.
   const [, signature] = input.witness;

@@ -99,8 +99,8 @@ describe('the places of one buyer', () => {
     assert.equal(await to.answerTo(asked(1)), forward);
     assert.equal(await to.answerTo(asked(2)), forward);
     await assert.rejects(to.answerTo(asked(3)), tooMany);
-    assert.equal(await checkouts.byTrade(tradeIdOf(1)), undefined);
-    trades.set(tradeIdOf(1), forwarder.paying).set(tradeIdOf(2), { ...forwarder.asking, state: 'ended' } as Trade);
+    trades.set(tradeIdOf(1), { ...forwarder.paying, tradeId: tradeIdOf(1) });
+    trades.set(tradeIdOf(2), { ...forwarder.asking, tradeId: tradeIdOf(2), state: 'ended' } as Trade);
     const parts = { checkouts, nowSeconds: () => NOW + 1_000, trader: { trade: async (id: string) => trades.get(id) } };
     await new Aftermath(parts as unknown as AftermathParts).catchUp();
     assert.equal(await to.answerTo(asked(3)), forward);

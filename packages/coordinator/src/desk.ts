@@ -11,12 +11,12 @@ import { readKnownInvoice } from 'sparkle-protocol/protocol/bolt11';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
-import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Answer, Trader } from 'sparkle-protocol/trader/trader';
 import { keysIn, keysMissing } from './buyer-keys.ts';
-import { type Checkout, type Checkouts, passedOnTo } from './checkouts.ts';
-import { forwardPricing, type Forwards } from './forwards.ts';
+import { type Checkout, type Checkouts, isPassedOn } from './checkouts.ts';
+import { assertForwardPricing, forwardPricing, type Forwards } from './forwards.ts';
+import { type Goods, goodsFor, type Listed, still } from './goods.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Price, Quotes } from './quotes.ts';
 import {
@@ -29,12 +29,13 @@ import {
   offerOf,
   requestOf,
 } from './sale-terms.ts';
+import { isSold, type Sold } from './sold.ts';
 import { type Stage, stageOf } from './stages.ts';
 import { seenOf } from './transfers.ts';
 
 export type DeskParts = {
-  trader: Pick<Trader, 'id' | 'accept' | 'trade' | 'lookAt'>;
-  chain: Pick<Chain, 'tip' | 'transaction'>;
+  trader: Pick<Trader, 'id' | 'accept' | 'forward' | 'trade' | 'lookAt'>;
+  chain: Pick<Chain, 'tip' | 'transaction' | 'spender'>;
   listings: Listings;
   quotes: Quotes;
   forwards: Pick<Forwards, 'quote' | 'forwardFor'>;
@@ -62,7 +63,7 @@ const TOKEN_SECONDS = 30 * 24 * 3600;
 
 /** A buyer as he comes in: what he wants, at what price, and as much of his keys as he has named. */
 type Entry = {
-  item: Item;
+  goods: Goods;
   pricing: PricingWire;
   totalSats: bigint;
   ordAddress: string;
@@ -72,21 +73,19 @@ type Entry = {
 };
 
 /** What a checkout is made of. */
-type Wanted = Omit<Entry, 'named' | 'caller' | 'item'> & { item: Listed; owed: Price['owed'] };
+type Wanted = Omit<Entry, 'named' | 'caller' | 'goods'> & { item: Listed; owed: Price['owed'] };
 
-type Listed = Pick<Item, 'offerId' | 'inscriptionId'>;
+/** Begins the trade of a checkout, at the price that was agreed for it. */
+type Start = (of: { checkout: Checkout; keys: Keys }) => Promise<void>;
 
-type Opening = { checkout: Checkout; item: Item; price: Price; keys: Keys; caller: Caller };
+type Opening = { checkout: Checkout; keys: Keys; caller: Caller; start: Start };
 
 /** `0f0f…` as the published API writes it, and back. */
 export const uuidOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 export const idOf = (uuid: string): string => uuid.replaceAll('-', '');
 
-export const isSale = (trade: Trade | undefined): trade is HoldSeller =>
-  trade?.role === 'seller' && trade.mode === 'hold-first';
-
 const invoiceIn = (trade: Trade | undefined): string | undefined =>
-  isSale(trade) && 'invoice' in trade ? trade.invoice : undefined;
+  isSold(trade) && 'invoice' in trade ? trade.invoice : undefined;
 
 /** Where a buyer comes to buy: takes checkouts, opens trades for them, and says how they stand. */
 export class Desk {
@@ -105,32 +104,55 @@ export class Desk {
   }
 
   /**
-   * Begins a checkout; with the buyer's payment hash and claim key also the trade, so that there is an invoice to pay.
-   * Throws `not_found` (404), `in_progress` (409), `bad_amount` and `wrong_network` (400), `refused`.
+   * Begins a checkout; with the buyer's payment hash and claim key also the trade, so that there is an invoice to pay: at once
+   * for what is on our shelf, and when its seller has answered for what he sells through us. Throws `not_found` (404), `in_progress` (409), `bad_amount` and `wrong_network` (400), `refused`.
    */
   async prepare(asked: PrepareWire, caller: Caller): Promise<PreparedWire> {
-    const { listings, network } = this.#parts;
-    const item = await listings.open(asked.inscription_id);
-    const { ord_address: ordAddress } = asked.buyer;
-    assertAddress(ordAddress, network);
-    assertCollection(asked.collection_ref, item);
-    await this.#assertBefore(asked.expiry_block);
     const totalSats = BigInt(asked.max_total_sats);
+    const goods = await goodsFor(this.#parts, { inscriptionId: asked.inscription_id, offerSats: totalSats });
+    const { ord_address: ordAddress } = asked.buyer;
+    assertAddress(ordAddress, this.#parts.network);
+    if (!('forward' in goods)) assertCollection(asked.collection_ref, goods.item);
+    await this.#assertBefore(asked.expiry_block);
     const { pricing, network: rail, buyer: named } = asked;
-    return this.#enter({ item, pricing, totalSats, ordAddress, rail, named, caller });
+    return this.#enter({ goods, pricing, totalSats, ordAddress, rail, named, caller });
+  }
+
+  /** How a sale begins at what the buyer named. Throws `bad_amount` when we do not sell at it. */
+  async #starting(
+    goods: Goods,
+    asked: Pick<Checkout, 'pricing' | 'totalSats'>,
+  ): Promise<{ start: Start; owed: Price['owed'] }> {
+    const { trader, quotes, network, limits } = this.#parts;
+    const { pricing, totalSats } = asked;
+    if ('forward' in goods) {
+      const { forward } = goods;
+      assertForwardPricing(pricing, forward);
+      return { owed: [], start: (of) => trader.forward({ request: requestOf({ ...of, network }), forward }) };
+    }
+    const { item } = goods;
+    const price = await quotes.agreed({ item, named: pricing, totalSats });
+    const start: Start = async (of) => {
+      await this.#assertAffordable(item, price);
+      const { claimWindowBlocks } = limits;
+      const offer = offerOf({ item, price, expiresAt: of.checkout.expiresAt, claimWindowBlocks });
+      await trader.accept({ request: requestOf({ ...of, network }), offer });
+    };
+    return { start, owed: price.owed };
   }
 
   async #enter(of: Entry): Promise<PreparedWire> {
-    const { quotes, checkouts } = this.#parts;
-    const { item, named, totalSats, pricing, caller } = of;
-    const price = await quotes.agreed({ item, named: pricing, totalSats });
+    const { checkouts } = this.#parts;
+    const { goods, named, totalSats, caller } = of;
+    const { item } = goods;
+    const { start, owed } = await this.#starting(goods, of);
     const wanted = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
-    const made = this.#newCheckout({ ...of, owed: price.owed });
+    const made = this.#newCheckout({ ...of, item, owed });
     const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
     if (wanted?.tradeId !== undefined) await this.#assertFresh(wanted.tradeId);
     await checkouts.add(checkout);
     if (wanted !== undefined)
-      await this.#open({ checkout, item, price, keys: wanted, caller }).catch(async (error: unknown) => {
+      await this.#open({ checkout, keys: wanted, caller, start }).catch(async (error: unknown) => {
         // Nothing was begun: whoever asks again asks anew.
         await checkouts.remove(checkout.checkoutId);
         throw error;
@@ -140,12 +162,13 @@ export class Desk {
 
   /** A checkout of one listing at today's price, for a buyer who asks for nothing but the invoice. */
   async begin(listed: Listed, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire> {
-    const item = await this.#stillListed(listed);
+    const goods = still(listed, { item: await this.#parts.listings.open(listed.inscriptionId) });
+    const { item } = goods;
     const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
     const totalSats = BigInt(total);
     // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
     if (keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() }) === undefined) throw keysMissing();
-    return this.#enter({ item, pricing, totalSats, ordAddress: '', rail: 'lightning', named, caller });
+    return this.#enter({ goods, pricing, totalSats, ordAddress: '', rail: 'lightning', named, caller });
   }
 
   /**
@@ -153,21 +176,19 @@ export class Desk {
    * for an unsigned request. Throws as `prepare` does.
    */
   async answerTo(request: TradeRequest): Promise<Answer | undefined> {
-    const { inscriptionId, offerSats, signed } = request;
-    const { listings, quotes, forwards, limits } = this.#parts;
+    const { offerSats, signed } = request;
+    const { quotes, limits } = this.#parts;
     const { claimWindowBlocks } = limits;
     if (signed === undefined) return undefined;
-    if ((await listings.find(inscriptionId)) === undefined) {
-      const forward = await forwards.forwardFor(request);
-      if (forward !== undefined) {
-        const item = { inscriptionId, offerId: passedOnTo(forward.sellerId) };
-        const pricing = forwardPricing(forward);
-        await this.#seat({ item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning', owed: [] }, signed);
-        return forward;
-      }
-    }
-    const item = await listings.open(inscriptionId);
+    const goods = await goodsFor(this.#parts, request);
     await this.#assertFresh(signed.tradeId);
+    if ('forward' in goods) {
+      const { item, forward } = goods;
+      const pricing = forwardPricing(forward);
+      await this.#seat({ item, pricing, totalSats: offerSats, ordAddress: '', rail: 'lightning', owed: [] }, signed);
+      return forward;
+    }
+    const { item } = goods;
     const { pricing, price } = await quotes.agreedTotal(item, offerSats);
     await this.#assertAffordable(item, price);
     const { owed } = price;
@@ -183,7 +204,7 @@ export class Desk {
   async #seat(asked: Wanted, { tradeId, from }: { tradeId: string; from: string }): Promise<Checkout> {
     const { checkouts, trader } = this.#parts;
     const checkout = { ...this.#newCheckout(asked), tradeId };
-    const known = await checkouts.withPlace(tradeId);
+    const known = await checkouts.byTrade(tradeId);
     const isKnown = known?.offerId === checkout.offerId && known.totalSats === checkout.totalSats;
     // Whose trade has begun has his place, or had it until the trade was over.
     if (isKnown && (await trader.trade(tradeId)) !== undefined) return checkout;
@@ -208,26 +229,15 @@ export class Desk {
     if (known !== undefined) return { bolt11: known };
     if (checkout.expiresAt <= this.#parts.nowSeconds())
       throw new SparkleError('too_late', `the checkout was open until ${checkout.expiresAt}; it is too late`);
-    const item = await this.#stillListed(checkout);
-    const { quotes } = this.#parts;
-    const { totalSats } = checkout;
-    const price = await quotes.agreed({ item, named: checkout.pricing, totalSats });
-    const keys = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
+    const { totalSats, inscriptionId } = checkout;
+    const goods = still(checkout, await goodsFor(this.#parts, { inscriptionId, offerSats: totalSats }));
+    const { start } = await this.#starting(goods, checkout);
+    const keys = keysIn(named, { item: goods.item, totalSats, nowSeconds: this.#parts.nowSeconds() });
     if (keys === undefined || (keys.tradeId ?? tradeId) !== tradeId) throw keysMissing();
-    await this.#open({ checkout, item, price, keys, caller });
+    await this.#open({ checkout, keys, caller, start });
     const bolt11 = await this.#invoiceOf(tradeId);
     if (bolt11 !== undefined) return { bolt11 };
-    throw noInvoice();
-  }
-
-  /** What was listed anew since is another item, whose price, output and payee this buyer has not seen. */
-  async #stillListed({ offerId, inscriptionId }: Listed): Promise<Item> {
-    const item = await this.#parts.listings.open(inscriptionId);
-    if (item.offerId === offerId) return item;
-    throw new SparkleError(
-      'too_late',
-      'the listing must be the one that was asked for; it is over, and another is open',
-    );
+    throw 'forward' in goods ? sellerAsked() : noInvoice();
   }
 
   /** A buyer names his trade himself: by the name of a listing he would stand in its seller's place. */
@@ -255,10 +265,13 @@ export class Desk {
     const stage = await this.stage(checkout);
     const { heldAt, totalSats, inscriptionId } = checkout;
     const isPaid = heldAt !== undefined && ['paid', 'broadcast', 'confirmed'].includes(stage.status);
+    const isWaiting = isPassedOn(checkout) && stage.status === 'pending_payment';
+    const invoice = isWaiting ? await this.#invoiceOf(checkout.tradeId) : undefined;
     return {
       checkout_id: checkoutId,
       inscription_id: inscriptionId,
       ...stage,
+      ...(invoice === undefined ? {} : { invoice }),
       ...(isPaid ? { payment: { received_sats: Number(totalSats), confirmed_at: heldAt } } : {}),
     };
   }
@@ -266,11 +279,11 @@ export class Desk {
   /** The same for the holder of a trade's token. */
   async stage(checkout: Checkout): Promise<Stage> {
     const trade = await this.#parts.trader.trade(checkout.tradeId);
-    return isSale(trade) ? this.stageOf(trade) : this.#unopened(checkout);
+    return isSold(trade) ? this.stageOf(trade) : this.#unopened(checkout);
   }
 
   /** Where a sale is, as the chain has it now. */
-  async stageOf(trade: HoldSeller): Promise<Stage> {
+  async stageOf(trade: Sold): Promise<Stage> {
     return stageOf(trade, await seenOf(this.#parts.chain, trade));
   }
 
@@ -285,16 +298,10 @@ export class Desk {
   }
 
   async #open(of: Opening): Promise<void> {
-    const { checkout, item, price, keys, caller } = of;
-    const { trader, checkouts, network, limits } = this.#parts;
-    const { claimWindowBlocks } = limits;
-    await this.#assertAffordable(item, price);
+    const { checkout, keys, caller, start } = of;
+    const { trader, checkouts } = this.#parts;
     await this.#takePlace(checkout, buyerOf(keys, caller));
-    const accepted = trader.accept({
-      request: requestOf({ checkout, keys, network }),
-      offer: offerOf({ item, price, expiresAt: checkout.expiresAt, claimWindowBlocks }),
-    });
-    await accepted.catch(async (error: unknown) => {
+    await start({ checkout, keys }).catch(async (error: unknown) => {
       // Of two who ask at once one begins: the place is that of his trade.
       if ((await trader.trade(checkout.tradeId)) === undefined) await checkouts.leavePlace(checkout.checkoutId);
       throw error;
@@ -334,6 +341,8 @@ export class Desk {
   /** The invoice of a trade that has begun, which is looked at when its node has not made one yet. Throws `lightning_unavailable`. */
   async #invoiceSoon(tradeId: string): Promise<string | undefined> {
     const trade = await this.#parts.trader.trade(tradeId);
+    if (trade?.state === 'asking') throw sellerAsked();
+    if (trade?.state === 'ended') throw isOver(trade.outcome);
     if (trade?.state !== 'quoting') return this.#invoiceOf(tradeId);
     await this.#parts.trader.lookAt(tradeId);
     const bolt11 = await this.#invoiceOf(tradeId);
@@ -350,7 +359,9 @@ export class Desk {
     const token = await this.#parts.issueToken({ tradeId, expiresAt: checkout.createdAt + TOKEN_SECONDS });
     const trade = await this.#parts.trader.trade(tradeId);
     const bolt11 = invoiceIn(trade);
-    const stage = isSale(trade) ? await this.stageOf(trade) : this.#unopened(checkout);
+    const stage = isSold(trade) ? await this.stageOf(trade) : this.#unopened(checkout);
+    // Who has named his keys for what is passed on waits for its seller alone.
+    const isAsked = trade?.role === 'forwarder';
     return {
       checkout_id: checkoutId,
       status: stage.status,
@@ -359,7 +370,7 @@ export class Desk {
       payment_request: { type: rail, amount_sats: Number(totalSats), memo: `Sparkle trade ${tradeId}` },
       trade_id: uuidOf(tradeId),
       token,
-      ...(bolt11 === undefined
+      ...(bolt11 === undefined && !isAsked
         ? { needed: { fields: ['payment_hash', 'claim_key'], post_to: `/v1/trade/${uuidOf(tradeId)}/invoice` } }
         : {}),
     };
@@ -368,6 +379,15 @@ export class Desk {
 
 const noInvoice = (): SparkleError =>
   new SparkleError('lightning_unavailable', 'the node must make an invoice; it has not yet');
+
+const isOver = (outcome: string): SparkleError =>
+  new SparkleError('refused', `the trade must be open to have an invoice; it is ${outcome}`, { reason: outcome });
+
+const sellerAsked = (): SparkleError =>
+  new SparkleError(
+    'in_progress',
+    'the seller must answer before there is an invoice; he has been asked, ask again soon',
+  );
 
 const unknownCheckout = (field: string): SparkleError =>
   new SparkleError('not_found', `${field} must be that of a checkout; there is none`, { field });

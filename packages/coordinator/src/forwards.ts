@@ -6,7 +6,15 @@ import type { Forward } from 'sparkle-protocol/protocol/trade/terms';
 import { inFlightSats } from 'sparkle-protocol/trader/forward';
 import type { Store } from 'sparkle-protocol/store/store';
 import type { Offers } from './hub-offers.ts';
-import { type Fees, leastSellerSats, type Pricing, pricingOf, pricingWire, totalSats } from './pricing.ts';
+import {
+  assertPricing,
+  type Fees,
+  leastSellerSats,
+  type Pricing,
+  pricingOf,
+  pricingWire,
+  totalSats,
+} from './pricing.ts';
 
 export type ForwardsParts = {
   offers: Pick<Offers, 'forwarded'>;
@@ -24,6 +32,12 @@ const MOST_ROUTE_PERCENT = 50n;
 /** What the buyer of a forward pays, part by part. */
 export const forwardPricing = ({ sellerSats, totalSats: total }: Forward): PricingWire =>
   pricingWire({ sellerSats, royaltySats: 0n, marketFeeSats: total - sellerSats, l1FeeSats: 0n });
+
+/** Throws `bad_amount` for parts that are not these: nothing is paid for the chain, and no royalty. */
+export function assertForwardPricing(named: PricingWire, { sellerSats, totalSats: total }: Forward): void {
+  const ours = { sellerSats, royaltySats: 0n, marketFeeSats: total - sellerSats, l1FeeSats: 0n };
+  assertPricing({ pricing: named, maxTotalSats: Number(total) }, { ours, minTotalSats: total, maxTotalSats: total });
+}
 
 type Passed = { offer: OfferWire; pricing: Pricing };
 
@@ -52,7 +66,8 @@ export class Forwards {
    * How a buyer's request is passed on: at exactly the price that is quoted for the offer it fits. `undefined` when nobody
    * sells this through us. Throws `bad_amount` for another price, `busy` when as much is under way as may be.
    */
-  async forwardFor({ inscriptionId, offerSats }: TradeRequest): Promise<Forward | undefined> {
+  async forwardFor(asked: Pick<TradeRequest, 'inscriptionId' | 'offerSats'>): Promise<Forward | undefined> {
+    const { inscriptionId, offerSats } = asked;
     const found = await this.#passed(inscriptionId, offerSats);
     if (found === undefined) {
       const cheapest = await this.#passed(inscriptionId);

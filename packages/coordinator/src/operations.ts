@@ -1,7 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import type { FastifyInstance } from 'fastify';
 import { canPay } from 'sparkle-protocol/protocol/layout';
-import { isSale } from './desk.ts';
 import { adminApp } from './admin.ts';
 import { owedRoyalties, type Reserve } from './admin-view.ts';
 import { Alarms } from './alarms.ts';
@@ -14,6 +13,7 @@ import { measuredStore } from './metrics-store.ts';
 import { PayoutRows } from './payout-rows.ts';
 import type { Health } from './routes/ops.ts';
 import { costOf, newId, type ServiceParts } from './service.ts';
+import { isSale } from './sold.ts';
 import { alarmPoster } from './webhooks-alarm.ts';
 import { Webhooks } from './webhooks.ts';
 

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Store } from 'sparkle-protocol/store/store';
 import type { Log } from 'sparkle-protocol/trader/log';
-import { isSale } from './desk.ts';
+import { isSale } from './sold.ts';
 import type { OutgoingKind, OutgoingState, OutgoingTables } from './migrations/0005-outgoing.ts';
 import { overlaid } from './store-overlay.ts';
 

@@ -4,8 +4,8 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { SatProof } from 'sparkle-protocol/protocol/satproof';
 import { type Clock, within } from 'sparkle-protocol/trader/clock';
 
-/** An inscription and the transaction that locks it; `from` is where it lay before. */
-export type Way = { inscriptionId: string; lastRaw: string; lastTxid: string; from: string };
+/** An inscription and the transaction that locks it; `from` is where it lay before, if that is known. */
+export type Way = { inscriptionId: string; lastRaw: string; lastTxid: string; from?: string };
 
 const MOST_TRANSACTIONS = 4_096;
 /** Of up to 2 MB each. */
@@ -41,7 +41,9 @@ export class SatProofs {
   async of(way: Way): Promise<SatProof | undefined> {
     const { clock, chain } = this.#parts;
     const whole = await within(clock, MOST_WAIT_MILLISECONDS, this.#wholeOf(way)).catch(orNothing);
-    return whole ?? fetchLastStep({ chain, maxTransactions: MOST_TRANSACTIONS, ...way }).catch(orNothing);
+    const { from } = way;
+    if (whole !== undefined || from === undefined) return whole;
+    return fetchLastStep({ chain, maxTransactions: MOST_TRANSACTIONS, ...way, from }).catch(orNothing);
   }
 
   /** Ends every search. */

@@ -9,9 +9,10 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { type Sides, unknownTrade } from './auth.ts';
 import type { Checkouts } from './checkouts.ts';
-import { type Desk, isSale, uuidOf } from './desk.ts';
+import { type Desk, uuidOf } from './desk.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Caller } from './sale-terms.ts';
+import { isSale } from './sold.ts';
 
 export type TradesParts = {
   desk: Desk;
@@ -66,7 +67,9 @@ export class Trades {
   /** Who is in a trade by his key; a token says by itself. `undefined` when there is none. */
   async sides(id: string): Promise<Sides | undefined> {
     const trade = await this.#parts.trader.trade(id);
-    if (isSale(trade) && 'terms' in trade) return { buyer: trade.terms.buyerId, seller: trade.terms.sellerId };
+    // Whose sale we pass on has a trade of his own with us.
+    if (trade?.role === 'forwarder') return { buyer: trade.buyerId };
+    if (isSale(trade)) return { buyer: trade.terms.buyerId, seller: trade.terms.sellerId };
     const isKnown = (await this.#parts.checkouts.byTrade(id)) ?? (await this.#parts.listings.byId(id));
     return isKnown === undefined ? undefined : {};
   }

@@ -50,7 +50,10 @@ const checkoutStatus = oneOf(['pending_payment', 'paid', 'broadcast', 'confirmed
 export const preparedSchema = z.strictObject({
   checkout_id: z.string(),
   status: checkoutStatus,
-  /** Null until the buyer has named his payment hash and claim key: only he may know what is behind them. */
+  /**
+   * Null until the buyer has named his payment hash and claim key: only he may know what is behind them; and of what
+   * somebody else sells through the coordinator until he has answered, which `checkout/status` tells.
+   */
   invoice: z.nullable(z.string()),
   expires_at: unixSeconds,
   payment_request: z.strictObject({ type: rail, amount_sats: sats, memo: z.string() }),
@@ -72,6 +75,8 @@ export const checkoutStateSchema = z.strictObject({
   status: checkoutStatus,
   inscription_id: inscriptionId,
   payment: z.optional(z.strictObject({ received_sats: sats, confirmed_at: unixSeconds })),
+  /** Of what somebody else sells through the coordinator, which has an invoice when he has answered. */
+  invoice: z.optional(z.string()),
   transfer: z.optional(transfer),
   reason: z.optional(z.string()),
 });
