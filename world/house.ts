@@ -106,7 +106,13 @@ export class House {
 export const houseLimits: HouseLimits = {
   ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n, forwardSats: 2_000_000n },
   // Whoever tests comes from one address.
-  ...{ maxOpenHoldsPerBuyer: 10_000, maxOpenTrades: 200, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
+  ...{
+    maxOpenHoldsPerBuyer: 10_000,
+    maxOpenTrades: 200,
+    quoteTtlSeconds: 90,
+    maxChainFeeBps: 10_000,
+    claimWindowBlocks: 72,
+  },
 };
 
 export const config: Omit<ServiceParts['config'], 'listers'> = {

@@ -84,7 +84,13 @@ const config: ServiceParts['config'] = {
   royalties: { overLightning: false, routeFeeBps: 100, privateOrigins: [] },
   limits: {
     ...{ minTradeSats: 10_000n, maxTradeSats: 10_000_000n, capitalAtRiskSats: 10_000_000n, forwardSats: 0n },
-    ...{ maxOpenHoldsPerBuyer: UNBOUNDED, maxOpenTrades: UNBOUNDED, quoteTtlSeconds: 90, claimWindowBlocks: 72 },
+    ...{
+      maxOpenHoldsPerBuyer: UNBOUNDED,
+      maxOpenTrades: UNBOUNDED,
+      quoteTtlSeconds: 90,
+      maxChainFeeBps: 10_000,
+      claimWindowBlocks: 72,
+    },
   },
   listers: 'anyone',
   ratesPerMinute: { quote: UNBOUNDED, create: UNBOUNDED, read: UNBOUNDED, auth: UNBOUNDED },

@@ -140,6 +140,11 @@ export const variables = {
     'Trades that may be open at one time: each has an invoice at the Lightning node.',
   ),
   QUOTE_TTL_SECONDS: preset(integer({ min: 10, max: 900, unit: 'seconds' }), '90', 'How long a quote holds.'),
+  MAX_CHAIN_FEE_BPS: preset(
+    integer({ min: 1, max: 1_000_000, unit: 'basis points' }),
+    '10000',
+    'Most that the chain may cost, fill, claim and refund at today’s feerate, as a part of the price; dearer sales wait for cheaper blocks.',
+  ),
   MIN_LOCKTIME_BLOCKS: preset(
     integer({ min: 1, max: 171, unit: 'blocks' }),
     '6',

@@ -62,6 +62,7 @@ test('on regtest the network and the way to the Bitcoin node are all that must b
     maxOpenHoldsPerBuyer: 20,
     maxOpenTrades: 10_000,
     quoteTtlSeconds: 90,
+    maxChainFeeBps: 10_000,
     claimWindowBlocks: 72,
   });
   assert.equal(config.bitcoin.port, 18_443);

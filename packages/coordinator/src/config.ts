@@ -62,6 +62,8 @@ export type Config = {
     maxOpenHoldsPerBuyer: number;
     maxOpenTrades: number;
     quoteTtlSeconds: number;
+    /** Most that fill, claim and refund together may cost, as a part of the price. */
+    maxChainFeeBps: number;
     /** W of every trade, see `holdFirstHeights`. */
     claimWindowBlocks: number;
   };
@@ -135,6 +137,7 @@ function configOf(values: Values): Config {
       maxOpenHoldsPerBuyer: values.MAX_OPEN_HOLDS_PER_BUYER,
       maxOpenTrades: values.MAX_OPEN_TRADES,
       quoteTtlSeconds: values.QUOTE_TTL_SECONDS,
+      maxChainFeeBps: values.MAX_CHAIN_FEE_BPS,
       claimWindowBlocks: claimWindowFor({ leastDistance: values.MIN_LOCKTIME_BLOCKS }),
     },
     ratesPerMinute: {

@@ -41,6 +41,20 @@ export function pricingOf(of: { sellerSats: bigint; royaltySats: bigint; fees: F
   return pricing;
 }
 
+/**
+ * A lock costs its seller a claim or a refund besides, and who walks away pays neither: where blocks are dear for what is sold
+ * there is no trade (R15). Throws `fee_too_high`.
+ */
+export function assertProportionate(of: { chainFeesSats: bigint; priceSats: bigint; mostBps: number }): void {
+  const { chainFeesSats, priceSats, mostBps } = of;
+  if (chainFeesSats * 10_000n <= priceSats * BigInt(mostBps)) return;
+  throw new SparkleError(
+    'fee_too_high',
+    `what the chain costs must be at most ${mostBps} basis points of the price ${priceSats}; today it is ${chainFeesSats} sats: ask again when blocks are cheaper`,
+    { mostBps },
+  );
+}
+
 /** The least price at which what a buyer pays, with the fee and nothing else, is `totalSats` or more. */
 export function leastSellerSats({ totalSats, fees }: { totalSats: bigint; fees: Fees }): bigint {
   const rest = totalSats - fees.fixedSats;

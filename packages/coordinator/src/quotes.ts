@@ -5,6 +5,7 @@ import type { Output } from 'sparkle-protocol/protocol/draft';
 import type { Item } from './listings.ts';
 import {
   assertPricing,
+  assertProportionate,
   type Fees,
   type Pricing,
   pricingOf,
@@ -17,7 +18,7 @@ import { type Owed, royaltyParts } from './royalties.ts';
 export type QuoteParts = {
   chain: Pick<Chain, 'feerate'>;
   fees: Fees;
-  limits: { minTradeSats: bigint; maxTradeSats: bigint; quoteTtlSeconds: number };
+  limits: { minTradeSats: bigint; maxTradeSats: bigint; quoteTtlSeconds: number; maxChainFeeBps: number };
   /** Whether creators who have named a Lightning address alone are paid there. */
   overLightning: boolean;
   nowSeconds(): number;
@@ -28,6 +29,8 @@ const FILL_VBYTES = 560n;
 const PAYOUT_VBYTES = 43n;
 /** A claim of the lock's leaf with one output; the lock carries what it costs, three times over. */
 const CLAIM_VBYTES = 156n;
+/** A refund through the other leaf, rounded up. */
+const REFUND_VBYTES = 150n;
 const RESERVE_FACTOR = 3n;
 const LEAST_RESERVE_SATS = 1_000n;
 const TARGET_BLOCKS = 6;
@@ -36,7 +39,15 @@ const TARGET_BLOCKS = 6;
  * What one sale costs whom. `reserveSats` is the part of the L1 fee that lies in the lock and pays for the claim, `payouts`
  * are the outputs in which the fill pays the royalty, to the sat, `owed` what is paid over Lightning once the sale is.
  */
-export type Price = { pricing: Pricing; reserveSats: bigint; totalSats: bigint; payouts: Output[]; owed: Owed[] };
+export type Price = {
+  pricing: Pricing;
+  reserveSats: bigint;
+  totalSats: bigint;
+  payouts: Output[];
+  owed: Owed[];
+  /** Of fill, claim and refund at today's feerate. */
+  chainFeesSats: bigint;
+};
 
 type Given = { l1FeeSats: bigint; reserveSats: bigint; expiresAt: number };
 
@@ -68,11 +79,14 @@ export class Quotes {
       ...{ sellerSats, royaltySats: sumSats([...payouts, ...owed].map(({ valueSats }) => valueSats)), fees },
       l1FeeSats: vbytes * feerateSatVb + reserveSats,
     });
-    return { pricing, reserveSats, totalSats: totalSats(pricing), payouts, owed };
+    const chainFeesSats = (vbytes + CLAIM_VBYTES + REFUND_VBYTES) * feerateSatVb;
+    return { pricing, reserveSats, totalSats: totalSats(pricing), payouts, owed, chainFeesSats };
   }
 
+  /** Throws `fee_too_high` while the chain costs too much for this price, `bad_amount` for a price outside the limits. */
   async quote(item: Item): Promise<QuoteWire> {
     const price = await this.price(item);
+    this.#assertProportionate(price);
     const { limits, nowSeconds } = this.#parts;
     const expiresAt = nowSeconds() + limits.quoteTtlSeconds;
     const quote = { pricing: pricingWire(price.pricing), max_total_sats: Number(price.totalSats) };
@@ -93,7 +107,8 @@ export class Quotes {
 
   /**
    * The price that a buyer named, when it is one we sell at: every part is ours but for the L1 fee, which may be more than
-   * we ask for, and as little as a quote that still holds. What he named is what he pays. Throws `bad_amount`.
+   * we ask for, and as little as a quote that still holds. What he named is what he pays. Throws `bad_amount`, and
+   * `fee_too_high` as `quote` does.
    */
   async agreed(of: { item: Item; named: PricingWire; totalSats: bigint }): Promise<Price> {
     return this.#agree(await this.price(of.item), of);
@@ -101,6 +116,8 @@ export class Quotes {
 
   #agree(price: Price, of: { item: Item; named: PricingWire; totalSats: bigint }): Price {
     const { item, named, totalSats: total } = of;
+    // A quote holds as long as it says.
+    if (this.#standing(item.offerId).length === 0) this.#assertProportionate(price);
     const today = { l1FeeSats: price.pricing.l1FeeSats, reserveSats: price.reserveSats };
     const asked = this.#standing(item.offerId).reduce(
       (least, given) => (given.l1FeeSats < least.l1FeeSats ? given : least),
@@ -112,6 +129,10 @@ export class Quotes {
     // At an old fee the old reserve: the difference would be the buyer's.
     const isOld = pricing.l1FeeSats < today.l1FeeSats;
     return { ...price, pricing, totalSats: total, reserveSats: isOld ? asked.reserveSats : today.reserveSats };
+  }
+
+  #assertProportionate({ chainFeesSats, pricing }: Price): void {
+    assertProportionate({ chainFeesSats, priceSats: pricing.sellerSats, mostBps: this.#parts.limits.maxChainFeeBps });
   }
 
   #rules(ours: Pricing): PricingRules {
