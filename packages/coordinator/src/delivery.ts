@@ -11,6 +11,7 @@ import { buildLock } from 'sparkle-protocol/protocol/lock';
 import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
 import type { SatProof } from 'sparkle-protocol/protocol/satproof';
 import { lockValueSats, type Terms } from 'sparkle-protocol/protocol/trade/terms';
+import type { Log } from 'sparkle-protocol/trader/log';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { lookAtLock } from 'sparkle-protocol/trader/watch';
 import type { Claims } from './claims.ts';
@@ -20,11 +21,12 @@ import { agreedTerms, claimTxidOf, foundLock, isSold, lockPlace, type Sold } fro
 import { confirmationsOf } from './transfers.ts';
 
 export type DeliveryParts = {
-  trader: Pick<Trader, 'trade' | 'said' | 'look' | 'lookAt'>;
+  trader: Pick<Trader, 'trade' | 'said' | 'lookAt'>;
   chain: Chain;
   ordinals: Ordinals;
   claims: Pick<Claims, 'send'>;
   satProofs: Pick<SatProofs, 'of'>;
+  log: Log;
 };
 
 /** A lock that the buyer may claim now. */
@@ -57,8 +59,23 @@ export class Delivery {
       );
     const raw = completed(locked, { preimage, claim });
     await this.#parts.claims.send({ tradeId, terms: locked.terms }, raw);
-    await this.#parts.trader.look();
-    return this.#finalized(txidOf(raw));
+    return this.#sent(tradeId, txidOf(raw));
+  }
+
+  /**
+   * The claim is on its way, and the preimage with it: whatever cannot be looked at now is no reason to tell a buyer that it
+   * failed. Whoever holds the trade sees the claim in the mempool, or with the next block.
+   */
+  async #sent(tradeId: string, txid: string): Promise<FinalizedWire> {
+    const { trader, log } = this.#parts;
+    try {
+      await trader.lookAt(tradeId);
+      return await this.#finalized(txid);
+    } catch (error) {
+      const code = error instanceof SparkleError ? error.code : 'internal';
+      log.info({ tradeId, code, error: String(error) }, 'a claim was sent, and what became of it is seen later');
+      return { txid, confirmations: 0 };
+    }
   }
 
   /** The lock, when it is deep enough to be claimed. Throws `refused`. */

@@ -202,7 +202,7 @@ function openShop(parts: ServiceParts, { trader, auth, hub, payouts }: Around) {
   });
   const satProofs = new SatProofs({ chain, clock });
   const claims = new Claims({ tables, chain, clock, log });
-  const delivery = new Delivery({ trader, chain, ordinals, claims, satProofs });
+  const delivery = new Delivery({ trader, chain, ordinals, claims, satProofs, log });
   const after = { trader, chain, ordinals, listings, checkouts, payouts, relistSeconds: RELIST_SECONDS, nowSeconds };
   const aftermath = new Aftermath({ ...after, log: parts.traderLog ?? log });
   return { listings, checkouts, desk, trades, delivery, claims, satProofs, aftermath };
