@@ -100,7 +100,7 @@ test('check: every part is asked although one before it is bad, and all that is 
       ...{ host: '127.0.0.1', port, wallet: 'w', zmq: { blocks: undefined, transactions: undefined } },
       auth: { type: 'password', user: 'u', pass: 'hunter2' },
     },
-    lightning: { type: 'ldk', folder, listen: undefined },
+    lightning: { type: 'nwc', connectionPath: join(folder, 'none') },
     limits: { forwardSats: 0n },
   } as unknown as Config;
   let said = '';

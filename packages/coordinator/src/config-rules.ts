@@ -4,11 +4,10 @@ import type { Values, VariableName } from './config-variables.ts';
 type Read = Partial<Values>;
 
 /** The seed's `.env` names LND and no kind: where a macaroon is given, LND is meant. */
-export const lightningTypeOf = ({ LIGHTNING, LND_MACAROON_PATH }: Read): 'ldk' | 'lnd' | 'cln' | 'nwc' =>
-  LIGHTNING ?? (LND_MACAROON_PATH === undefined ? 'ldk' : 'lnd');
+export const lightningTypeOf = ({ LIGHTNING, LND_MACAROON_PATH }: Read): 'lnd' | 'cln' | 'nwc' | undefined =>
+  LIGHTNING ?? (LND_MACAROON_PATH === undefined ? undefined : 'lnd');
 
 const NEEDED_BY = {
-  ldk: [],
   lnd: ['LND_MACAROON_PATH'],
   cln: ['CLN_URL', 'CLN_RUNE_PATH', 'CLN_CA_PATH'],
   nwc: ['NWC_CONNECTION_PATH'],
@@ -18,14 +17,13 @@ const missing = (values: Read, name: VariableName): boolean => name in values &&
 
 function lightningRules(values: Read): string[] {
   const type = lightningTypeOf(values);
-  const complaints = NEEDED_BY[type]
+  if (type === undefined)
+    return missing(values, 'LIGHTNING') && missing(values, 'LND_MACAROON_PATH')
+      ? ['LIGHTNING must be lnd, cln or nwc, or LND_MACAROON_PATH be given; got nothing']
+      : [];
+  return NEEDED_BY[type]
     .filter((name) => missing(values, name))
     .map((name) => `${name} must be given with LIGHTNING=${type}; got nothing`);
-  if (type === 'ldk' && values.NETWORK === 'mainnet' && values.MAINNET_WITH_EMBEDDED_NODE === false)
-    complaints.push(
-      'LIGHTNING must be lnd, cln or nwc on mainnet, unless MAINNET_WITH_EMBEDDED_NODE=yes says that the embedded node may hold real money; got ldk',
-    );
-  return complaints;
 }
 
 function bitcoinRules(values: Read): string[] {

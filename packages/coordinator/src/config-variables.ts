@@ -78,8 +78,8 @@ export const variables = {
   ORD_URL: optional(webUrl, 'An ord server; without one inscriptions are traced through the chain itself.'),
 
   LIGHTNING: optional(
-    oneOf(['ldk', 'lnd', 'cln', 'nwc']),
-    'The Lightning node; lnd where LND_MACAROON_PATH is set, else ldk.',
+    oneOf(['lnd', 'cln', 'nwc']),
+    'The Lightning node; must be given but where LND_MACAROON_PATH is, which means lnd.',
   ),
   LND_HOST: preset(hostAndPort, 'localhost:10009', 'gRPC address of LND.'),
   LND_MACAROON_PATH: optional(path, 'Macaroon for LND; docs/nodes.md says which rights it needs.'),
@@ -89,9 +89,6 @@ export const variables = {
   CLN_RUNE_PATH: optional(path, 'File with the rune for it.'),
   CLN_CA_PATH: optional(path, 'ca.pem of the node.'),
   NWC_CONNECTION_PATH: optional(path, 'File with the connection string of a NIP-47 wallet.'),
-  LDK_FOLDER: preset(path, 'data/ldk', 'Folder of the embedded node.'),
-  LDK_LISTEN: optional(hostAndPort, 'Address on which the embedded node takes peers; none when absent.'),
-  MAINNET_WITH_EMBEDDED_NODE: preset(yesOrNo, 'no', 'Allow the embedded node to hold real money.'),
 
   COORDINATOR_FEE_SATS: preset(sats, '1000', 'Fixed part of the market fee of one trade.'),
   MARKET_FEE_BPS: preset(

@@ -10,8 +10,8 @@ import { configTable, type Env, envExample, readConfig, withEnvFile, withSecretF
 import { variables } from './config-variables.ts';
 
 const RPC = { BITCOIN_RPC_USER: 'your_user', BITCOIN_RPC_PASS: 'your_password' };
-const REGTEST: Env = { NETWORK: 'regtest', ...RPC };
 const LND = { LND_MACAROON_PATH: '/lnd/invoice.macaroon' };
+const REGTEST: Env = { NETWORK: 'regtest', ...RPC, ...LND };
 const MAINNET: Env = { NETWORK: 'mainnet', PUBLIC_URL: 'https://coordinator.example', ...RPC, ...LND };
 
 /** Part 5.2 of the coordinator API of v0.3, word by word. */
@@ -40,7 +40,7 @@ function complaints(env: Env): string[] {
   return [];
 }
 
-test('on regtest the network and the way to the Bitcoin node are all that must be said', () => {
+test('on regtest the network and the ways to the Bitcoin and the Lightning node are all that must be said', () => {
   const config = readConfig(REGTEST);
   assert.deepEqual(config.api, {
     host: '127.0.0.1',
@@ -51,7 +51,7 @@ test('on regtest the network and the way to the Bitcoin node are all that must b
   });
   assert.equal(config.admin, undefined);
   assert.equal(config.databaseUrl, 'sqlite:data/coordinator.sqlite');
-  assert.deepEqual(config.lightning, { type: 'ldk', folder: 'data/ldk', listen: undefined });
+  assert.equal(config.lightning.type, 'lnd');
   assert.deepEqual(config.fees, { fixedSats: 1000n, bps: 0 });
   assert.deepEqual(config.royalties, { overLightning: false, routeFeeBps: 100, privateOrigins: [] });
   assert.deepEqual(config.limits, {
@@ -120,6 +120,7 @@ test('all complaints come at once, each with the variable, what was expected and
       'COORDINATOR_FEE_SATS must be a whole number of sats from 0 to 2100000000000000; got "-1"',
       'MARKET_FEE_BPS must be a whole number of basis points from 0 to 10000; got "10001"',
       'BITCOIN_RPC_USER and BITCOIN_RPC_PASS, or else BITCOIN_RPC_COOKIE_FILE, must be given; got one of the two',
+      'LIGHTNING must be lnd, cln or nwc, or LND_MACAROON_PATH be given; got nothing',
     ],
   );
 });
@@ -133,10 +134,11 @@ for (const name of ['ADMIN_TOKEN', 'WEBHOOK_SECRET', 'DATABASE_URL'] as const)
   });
 
 for (const [said, env, complaint] of [
-  ['the embedded node on mainnet', { ...MAINNET, LIGHTNING: 'ldk' }, /^LIGHTNING must be lnd, cln or nwc on mainnet/],
+  ['the embedded node', { ...REGTEST, LIGHTNING: 'ldk' }, /^LIGHTNING must be one of lnd, cln, nwc; got "ldk"$/],
+  ['no Lightning node', { ...REGTEST, LND_MACAROON_PATH: '' }, /^LIGHTNING must be lnd, cln or nwc, or LND_/],
   [
     'an LND without a macaroon',
-    { ...REGTEST, LIGHTNING: 'lnd' },
+    { ...REGTEST, LIGHTNING: 'lnd', LND_MACAROON_PATH: '' },
     /^LND_MACAROON_PATH must be given with LIGHTNING=lnd/,
   ],
   ['a wallet without a connection', { ...REGTEST, LIGHTNING: 'nwc' }, /^NWC_CONNECTION_PATH must be given/],
@@ -171,7 +173,7 @@ for (const [said, env, complaint] of [
     /^LNURL_PRIVATE_ORIGINS/,
   ],
   ['a cookie and a password', { ...REGTEST, BITCOIN_RPC_COOKIE_FILE: '/x' }, /got both$/],
-  ['no way to the Bitcoin node', { NETWORK: 'regtest' }, /^BITCOIN_RPC_USER and .* got nothing$/],
+  ['no way to the Bitcoin node', { NETWORK: 'regtest', ...LND }, /^BITCOIN_RPC_USER and .* got nothing$/],
   ['an address with a password', { ...REGTEST, ORD_URL: 'https://a:b@ord.example' }, /^ORD_URL must be/],
   ['an origin with a path', { ...REGTEST, CORS_ORIGINS: 'https://a.example/' }, /^CORS_ORIGINS must be/],
   ['a host with a port', { ...REGTEST, HOST: 'localhost:80' }, /^HOST must be/],
@@ -184,11 +186,6 @@ for (const [said, env, complaint] of [
     assert.equal(all.length, 1, all.join('\n'));
     assert.match(all[0] ?? '', complaint);
   });
-
-test('the embedded node on mainnet is taken when the operator has opted in', () => {
-  const config = readConfig({ ...MAINNET, LIGHTNING: 'ldk', MAINNET_WITH_EMBEDDED_NODE: 'yes' });
-  assert.equal(config.lightning.type, 'ldk');
-});
 
 test('an onion service may be plain http', () => {
   const PUBLIC_URL = 'http://abcdefghij.onion:8080';

@@ -10,7 +10,6 @@ import { type Values, type Variable, type VariableName, variables } from './conf
 export type Env = Readonly<Record<string, string | undefined>>;
 
 export type LightningPlace =
-  | { type: 'ldk'; folder: string; listen: string | undefined }
   | {
       type: 'lnd';
       host: string;
@@ -211,8 +210,8 @@ function lightningOf(values: Values): LightningPlace {
       return { type: 'cln', url: CLN_URL ?? '', runePath: CLN_RUNE_PATH ?? '', caPath: CLN_CA_PATH ?? '' };
     case 'nwc':
       return { type: 'nwc', connectionPath: NWC_CONNECTION_PATH ?? '' };
-    case 'ldk':
-      return { type: 'ldk', folder: values.LDK_FOLDER, listen: values.LDK_LISTEN };
+    case undefined:
+      throw badConfig(['LIGHTNING must be given; got nothing']);
   }
 }
 

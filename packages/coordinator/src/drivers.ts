@@ -105,11 +105,5 @@ async function openNode({ lightning, network, limits, royalties }: LightningConf
       const connection = readFileSync(lightning.connectionPath, 'utf8').trim();
       return connectNwc({ connection, network, nowMilliseconds, warn });
     }
-    case 'ldk':
-      throw new SparkleError(
-        'bad_config',
-        'LIGHTNING must be lnd, cln or nwc: the embedded node has nobody here who opens its channels; got ldk',
-        { field: 'LIGHTNING' },
-      );
   }
 }
