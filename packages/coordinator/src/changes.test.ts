@@ -30,7 +30,12 @@ async function sale(context: TestContext) {
   const webhooks = new Webhooks({ tables, clock, log: silentLog, guard });
   for (const owner of [`${tradeId} buyer`, buyerId])
     await webhooks.register({ owner, url: 'https://market.example/told', events: ['trade'] });
-  const world = { status: 'pending_payment', isFull: false, look: (_trade: Trade): void => assert.fail() };
+  const world = {
+    status: 'pending_payment',
+    isFull: false,
+    sold: [] as string[],
+    look: (_trade: Trade): void => assert.fail(),
+  };
   const parts = {
     trader: {
       trade: async () => holdSeller.invoiced,
@@ -39,13 +44,13 @@ async function sale(context: TestContext) {
         return () => (world.look = () => undefined);
       },
     },
-    checkouts: { byTrade: async () => ({ tradeId }) },
+    checkouts: { byTrade: async () => ({ tradeId, offerId: 'item' }) },
     desk: { stageOf: async () => ({ status: world.status }) },
     webhooks: {
       notify: (...of: Parameters<Webhooks['notify']>) =>
         world.isFull ? Promise.reject(new Error('disk full')) : webhooks.notify(...of),
     },
-    ...{ feed, log: silentLog },
+    ...{ feed, log: silentLog, sellers: { changed: (offerId: string) => void world.sold.push(offerId) } },
   } as unknown as ChangeParts;
   const telling = tellChanges(parts);
   const look = async (status: string, times = 1): Promise<void> => {
@@ -72,6 +77,14 @@ test('a change is told once to each webhook and in the feed, however often the t
   await look('paid', 3);
   assert.deepEqual(await told(), ['pending_payment', 'pending_payment', 'paid', 'paid']);
   assert.deepEqual(await updates(), ['pending_payment', 'paid']);
+});
+
+test('who has listed it hears of a sale when its payment is held, and nothing of who only asks for an invoice', async (context) => {
+  const { world, look } = await sale(context);
+  await look('pending_payment', 2);
+  assert.deepEqual(world.sold, []);
+  await look('paid');
+  assert.deepEqual(world.sold, ['item']);
 });
 
 test('what could not be told to webhooks is in no feed either, and is told with the next look', async (context) => {

@@ -15,6 +15,8 @@ export type ChangeParts = {
   desk: Pick<Desk, 'stageOf'>;
   feed: Pick<Feed, 'record'>;
   webhooks: Pick<Webhooks, 'notify'> | undefined;
+  /** Who has listed what is sold hears of his item. */
+  sellers: { changed(offerId: string): void };
   log: Log;
 };
 
@@ -56,9 +58,10 @@ export function tellChanges(parts: ChangeParts): { start(): Promise<void>; stop(
   return { start, stop, idle: () => lanes.idle() };
 }
 
-async function tell({ checkouts, desk, feed, webhooks }: ChangeParts, trade: Sold): Promise<void> {
+async function tell({ checkouts, desk, feed, webhooks, sellers }: ChangeParts, trade: Sold): Promise<void> {
   const { tradeId } = trade;
-  if ((await checkouts.byTrade(tradeId)) === undefined) return;
+  const checkout = await checkouts.byTrade(tradeId);
+  if (checkout === undefined) return;
   const { status } = await desk.stageOf(trade);
   const buyer = buyerOfTrade(trade);
   const shownId = uuidOf(tradeId);
@@ -67,4 +70,6 @@ async function tell({ checkouts, desk, feed, webhooks }: ChangeParts, trade: Sol
   await feed.record({ tradeId, shownId, status, sides: { buyer } }, async (session) =>
     webhooks?.notify(notice, session),
   );
+  // A payment that is waited for is nothing to him yet: anybody may ask for an invoice.
+  if (!isWaiting(trade)) sellers.changed(checkout.offerId);
 }

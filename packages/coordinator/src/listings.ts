@@ -67,6 +67,7 @@ export class Listings {
   readonly #parts: ListingParts;
   /** Outpoints of what is open, to know at once that one of them was spent. */
   readonly #open = new Map<string, string>();
+  readonly #movers = new Set<(offerId: string) => void>();
   /** Of open items, whether they were left with us. */
   readonly #isOwn = new Map<string, boolean>();
 
@@ -157,7 +158,14 @@ export class Listings {
       if (item.state === 'open') this.#open.set(item.outpoint, offerId);
       else this.#open.delete(item.outpoint);
     }
+    if (numUpdatedRows > 0n) for (const hear of this.#movers) hear(offerId);
     return numUpdatedRows > 0n;
+  }
+
+  /** Calls `hear` with each item that was moved on here; the returned function ends it. */
+  onMove(hear: (offerId: string) => void): () => void {
+    this.#movers.add(hear);
+    return () => void this.#movers.delete(hear);
   }
 
   /** Hears of a transaction: whatever open item it spends is gone. */

@@ -16,6 +16,7 @@ import { createApp } from './app.ts';
 import { Auth, authLimits } from './auth.ts';
 import { Books } from './books.ts';
 import { tellChanges } from './changes.ts';
+import { tellSellers } from './changes-seller.ts';
 import { Claims } from './claims.ts';
 import { Checkouts } from './checkouts.ts';
 import type { Config } from './config.ts';
@@ -104,7 +105,9 @@ export class Service {
     const keeping = keepShelf({ ...parts, ...shop });
     const { health, waitingFor } = opsOf(parts);
     const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
-    const telling = tellChanges({ ...shop, trader, feed, webhooks: parts.webhooks, log });
+    const told = { ...shop, feed, webhooks: parts.webhooks, log };
+    const sellers = tellSellers(told);
+    const telling = tellChanges({ ...told, trader, sellers });
     await telling.start();
     const ops = { health, waitingFor };
     const books = openBooks(parts, trader);
@@ -119,6 +122,7 @@ export class Service {
       () => telling.stop(),
       () => aftermath.idle(),
       () => Promise.all([books.idle(), payouts.idle(), shop.claims.idle(), telling.idle(), keeping.idle()]),
+      () => (sellers.stop(), sellers.idle()),
       () => feed.close(),
       () => hub.close(),
     ];
