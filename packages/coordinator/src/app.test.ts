@@ -27,6 +27,7 @@ describe('the public API', () => {
   let app: FastifyInstance;
   let database: Database;
   let hub: Hub;
+  let isDraining = false;
 
   before(async () => {
     database = await openDatabase({ url: `sqlite:${join(folder, 'app.sqlite')}`, network: 'regtest' });
@@ -44,7 +45,7 @@ describe('the public API', () => {
       },
       auth: new Auth({ ...authLimits, database, clock, publicUrl }),
       ...{ desk: nothing(), trades: nothing(), delivery: nothing() },
-      ops: { health: async () => nothing(), waitingFor: async () => [] },
+      ops: { health: async () => nothing(), waitingFor: async () => [], isDraining: () => isDraining },
       pressure: noPressureLimits,
       webhooks: new Webhooks({ tables: database.tables, clock, log, guard: nothing() }),
     } satisfies AppParts);
@@ -61,6 +62,18 @@ describe('the public API', () => {
     const text = openapiText(app);
     if (process.env['UPDATE'] === '1') writeFileSync(DOCUMENT, text);
     assert.deepEqual(JSON.parse(readFileSync(DOCUMENT, 'utf8')), JSON.parse(text));
+  });
+
+  test('is ready until the process is told to end, and says why it is not', async () => {
+    const ready = async () => {
+      const answer = await app.inject('/readyz');
+      return [answer.statusCode, answer.json<unknown>()];
+    };
+    assert.deepEqual(await ready(), [200, { ready: true, waiting_for: [] }]);
+    isDraining = true;
+    const waiting_for = ['another process: this one is draining'];
+    assert.deepEqual(await ready(), [503, { ready: false, waiting_for }]);
+    isDraining = false;
   });
 
   test('asks everybody who he is on every path of a trade', async () => {

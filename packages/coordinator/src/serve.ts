@@ -30,7 +30,10 @@ function seedIn(file: string, log: Log): Uint8Array {
   return rescueSeed(readFileSync(file, 'utf8').trim());
 }
 
-async function open(config: Config, log: FastifyBaseLogger & Log): Promise<DrainStep[]> {
+async function open(
+  config: Config,
+  { log, isDraining }: { log: FastifyBaseLogger & Log; isDraining: () => boolean },
+): Promise<DrainStep[]> {
   const { network, databaseUrl: url, instanceName } = config;
   const steps: DrainStep[] = [];
   const later = (name: string, end: () => unknown) => steps.unshift({ name, end: async () => end() });
@@ -47,7 +50,7 @@ async function open(config: Config, log: FastifyBaseLogger & Log): Promise<Drain
   later('lightning', () => lightning.close());
   const ordinals = openOrdinals(config, chain);
   const own = { config, database, chain, wallet, lightning, ordinals, seed, clock: systemClock(), log };
-  const given = { ...own, version: VERSION, tickMilliseconds: TICK_MILLISECONDS };
+  const given = { ...own, version: VERSION, tickMilliseconds: TICK_MILLISECONDS, isDraining };
   const operations = openOperations(given, config);
   const service = await Service.open(operations.parts);
   later('service', () => service.close());
@@ -67,8 +70,9 @@ async function open(config: Config, log: FastifyBaseLogger & Log): Promise<Drain
 export async function serve({ config: read }: CommandContext): Promise<void> {
   const config = read();
   const log = createLog({ level: config.logLevel }) as FastifyBaseLogger & Log;
-  const steps = await open(config, log);
-  drainOnSignals({
+  let draining: ReturnType<typeof drainOnSignals> | undefined;
+  const steps = await open(config, { log, isDraining: () => draining?.isDraining() ?? false });
+  draining = drainOnSignals({
     ...{ steps, limitMilliseconds: config.drainSeconds * 1000, clock: systemClock(), log },
     ...{ signals: process, exit: (code) => process.exit(code) },
   });

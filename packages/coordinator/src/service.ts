@@ -62,6 +62,8 @@ export type ServiceParts = {
   traderLog?: Log;
   version: string;
   tickMilliseconds: number;
+  /** Whether the process has been told to end; never when absent. */
+  isDraining?: () => boolean;
   metrics?: Metrics;
   webhooks?: Webhooks;
   pressure?: LimitParts['pressure'];
@@ -109,7 +111,7 @@ export class Service {
     const sellers = tellSellers(told);
     const telling = tellChanges({ ...told, trader, sellers });
     await telling.start();
-    const ops = { health, waitingFor };
+    const ops = { health, waitingFor, isDraining: parts.isDraining ?? (() => false) };
     const books = openBooks(parts, trader);
     const stopsOfMoney = [books.start(), payouts.start(), shop.claims.start()];
     const app = await createApp({ ...parts, ...shop, auth, hub, newId: newId(clock), feed, ops });

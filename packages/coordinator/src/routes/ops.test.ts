@@ -38,7 +38,7 @@ async function service(change: Partial<HealthParts> = {}, waiting: () => string[
     clock,
     ...change,
   });
-  await app.register(opsRoutes({ health, waitingFor: async () => waiting() }));
+  await app.register(opsRoutes({ health, waitingFor: async () => waiting(), isDraining: () => false }));
   return { app, clock };
 }
 

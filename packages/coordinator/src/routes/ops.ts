@@ -58,7 +58,11 @@ export type OpsParts = {
   health(): Promise<Health>;
   /** What is still missing, in words; empty when trades can be made. */
   waitingFor(): Promise<readonly string[]>;
+  /** Whether the process ends: whoever sends requests here shall send them elsewhere, however well everything works. */
+  isDraining(): boolean;
 };
+
+const DRAINING = 'another process: this one is draining';
 
 const tags = ['operation'];
 const healthRoute = {
@@ -91,12 +95,12 @@ const readyRoute = {
 
 /** Health is for people and markets, `/livez` and `/readyz` are for whoever starts and stops processes. */
 export const opsRoutes =
-  ({ health, waitingFor }: OpsParts): FastifyPluginAsyncZod =>
+  ({ health, waitingFor, isDraining }: OpsParts): FastifyPluginAsyncZod =>
   async (app) => {
     app.get('/api/health', healthRoute, health);
     app.get('/livez', liveRoute, async () => ({ live: true }) as const);
     app.get('/readyz', readyRoute, async (_, reply) => {
-      const waiting_for = [...(await waitingFor())];
+      const waiting_for = isDraining() ? [DRAINING] : [...(await waitingFor())];
       const ready = waiting_for.length === 0;
       return reply.status(ready ? 200 : 503).send({ ready, waiting_for });
     });
