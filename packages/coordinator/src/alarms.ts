@@ -37,6 +37,11 @@ export class Alarms {
     return this.#work;
   }
 
+  /** Resolves when nobody is being told. */
+  idle(): Promise<void> {
+    return this.#work;
+  }
+
   /** A log for a trader: what it alerts of is told as well. */
   log(): Log {
     const { log } = this.#parts;

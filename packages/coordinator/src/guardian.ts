@@ -71,6 +71,11 @@ export class Guardian {
     return this.#work;
   }
 
+  /** Resolves when no look is under way. */
+  idle(): Promise<void> {
+    return this.#work;
+  }
+
   async #lookOnce(): Promise<void> {
     const { tipHeight, liveTrades, clock } = this.#parts;
     const height = await this.#seen('chain_unavailable', tipHeight());

@@ -31,8 +31,8 @@ export type Operations = {
   webhooks: Webhooks;
   /** The parts as the service shall use them: its store measured, what its trader alerts of told to the operator. */
   parts: ServiceParts;
-  /** Begins to watch; the returned function ends it. */
-  start(): () => void;
+  /** Begins to watch; the returned function ends it, and resolves when nothing of it is under way any more. */
+  start(): () => Promise<void>;
   /** The admin API; `undefined` where the operator has given no token for it. */
   admin(health: () => Promise<Health>): FastifyInstance | undefined;
 };
@@ -55,10 +55,7 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
   return {
     ...{ metrics, webhooks },
     parts: { ...given, metrics, webhooks, database: { ...database, store: measured }, traderLog: alarms.log() },
-    start: () => {
-      const stops = [guardian.start(), alarms.start(), webhooks.start()];
-      return () => stops.forEach((stop) => stop());
-    },
+    start: () => startAll([guardian, alarms, webhooks]),
     admin: (health) => {
       if (config.admin === undefined) return undefined;
       const deadLetters = { list: () => webhooks.deadLetters(), replay: (seq: number) => webhooks.replay(seq) };
@@ -77,6 +74,16 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
         backup: backupsOf(database, config.databaseUrl),
       });
     },
+  };
+}
+
+type Watcher = { start(): () => void; idle(): Promise<void> };
+
+function startAll(watchers: readonly Watcher[]): () => Promise<void> {
+  const stops = watchers.map((watcher) => watcher.start());
+  return async () => {
+    stops.forEach((stop) => stop());
+    await Promise.all(watchers.map((watcher) => watcher.idle()));
   };
 }
 

@@ -52,9 +52,10 @@ async function open(
   const own = { config, database, chain, wallet, lightning, ordinals, seed, clock: systemClock(), log };
   const given = { ...own, version: VERSION, tickMilliseconds: TICK_MILLISECONDS, isDraining };
   const operations = openOperations(given, config);
+  // It ends after the service, whose last words are told to the operator and to webhooks by it.
+  later('watch', operations.start());
   const service = await Service.open(operations.parts);
   later('service', () => service.close());
-  later('watch', operations.start());
   const admin = operations.admin(service.health);
   if (admin !== undefined && config.admin !== undefined) {
     const { host, port } = config.admin;

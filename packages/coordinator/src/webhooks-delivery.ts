@@ -7,6 +7,8 @@ import { signatureHeader, signatureOf } from './webhooks-signature.ts';
 export type DeliveryParts = {
   tables: Kysely<CoordinatorTables>;
   nowMilliseconds(): number;
+  /** Whether nothing more is to be begun: what is due stays due. */
+  isStopped(): boolean;
   log: Log;
   guard: GuardOptions;
 };
@@ -60,6 +62,7 @@ async function serveHook(parts: DeliveryParts, hook: Hook): Promise<void> {
     const ready = (await firstOfEach(parts, hook)).filter(({ not_before }) => not_before <= parts.nowMilliseconds());
     if (ready.length === 0) return;
     for (const due of ready) {
+      if (parts.isStopped()) return;
       if (!(await claim(parts, due))) continue;
       if (!(await attempt(parts, hook, due))) return;
     }

@@ -65,6 +65,23 @@ test('an owner is told once, signed with the secret that he was given', async (c
   assert.ok(isSigned({ header, body, secret, nowSeconds: time.now + 300, toleranceSeconds: 300 }));
 });
 
+test('who stops waits for the post that is under way, and nothing is begun after it', async (context) => {
+  const { hooks, register, notify, received, world: receiver, time, tables } = await world(context);
+  await register();
+  await notify('s', 1);
+  await notify('t', 1);
+  const stop = hooks.start();
+  receiver.answer = () => (stop(), 204);
+  time.tick();
+  await hooks.idle();
+  assert.deepEqual(told(received), ['s1']);
+  const rows = await tables.selectFrom('delivery').select(['state', 'attempts']).orderBy('seq').execute();
+  assert.deepEqual(rows, [
+    { state: 'sent', attempts: 1 },
+    { state: 'due', attempts: 0 },
+  ]);
+});
+
 test('a signature is of one body, one secret and one time', () => {
   const of = { secret: 's', seconds: 1000, body: '{}' };
   const header = signatureOf(of);

@@ -40,22 +40,37 @@ export class Webhooks {
   readonly #parts: WebhookParts;
   readonly #delivery: DeliveryParts;
   #work: Promise<void> = Promise.resolve();
+  #forgetting: Promise<void> = Promise.resolve();
   #isWaiting = false;
+  #isStopped = false;
 
   constructor(parts: WebhookParts) {
     this.#parts = parts;
-    this.#delivery = { ...parts, nowMilliseconds: () => parts.clock.nowSeconds() * 1000 };
+    const nowMilliseconds = () => parts.clock.nowSeconds() * 1000;
+    this.#delivery = { ...parts, nowMilliseconds, isStopped: () => this.#isStopped };
   }
 
   /** Begins to deliver, and to forget what was told; the returned function ends it. */
   start(): () => void {
     const { clock, log } = this.#parts;
     const failed = (error: unknown) => log.warn({ error: String(error) }, 'what was told could not be forgotten');
+    const forget = () => {
+      this.#forgetting = this.#forgetSent().catch(failed);
+    };
+    this.#isStopped = false;
     const stops = [
       clock.every(TICK_MILLISECONDS, () => void this.deliverDue()),
-      clock.every(FORGET_MILLISECONDS, () => void this.#forgetSent().catch(failed)),
+      clock.every(FORGET_MILLISECONDS, forget),
     ];
-    return () => stops.forEach((stop) => stop());
+    return () => {
+      this.#isStopped = true;
+      stops.forEach((stop) => stop());
+    };
+  }
+
+  /** Resolves when nothing is being sent or forgotten. What is stopped ends with the posts that are under way. */
+  async idle(): Promise<void> {
+    await Promise.all([this.#work, this.#forgetting]);
   }
 
   /** Delivers all that is due now. Never rejects: what could not be delivered stays due. */
