@@ -1,4 +1,5 @@
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Log } from 'sparkle-protocol/trader/log';
 
 export type BellOptions = {
   clock: Clock;
@@ -8,6 +9,7 @@ export type BellOptions = {
   newest: () => Promise<number>;
   /** Whom the rows after a number concern, and the number of the last of them. */
   concerned: (since: number) => Promise<{ names: string[]; last: number }>;
+  log: Log;
 };
 
 /** Wakes those who wait for something under a name: at once when somebody rings, and after a look at the latest. */
@@ -15,6 +17,7 @@ export class Bells {
   readonly #options: BellOptions;
   readonly #listeners = new Map<string, Set<() => void>>();
   #seen: number | undefined;
+  #isBlind = false;
   #stopLooking: (() => void) | undefined;
 
   constructor(options: BellOptions) {
@@ -42,16 +45,23 @@ export class Bells {
   /** Rings for what came since the last look. Never rejects: there is a next one. */
   async look(): Promise<void> {
     try {
-      if (this.#seen === undefined) {
-        this.#seen = await this.#options.newest();
-        return;
-      }
-      const { names, last } = await this.#options.concerned(this.#seen);
-      this.#seen = Math.max(this.#seen, last);
-      for (const name of names) this.ring(name);
-    } catch {
-      // The database is away: whoever asks it for something is told.
+      await this.#look();
+      this.#isBlind = false;
+    } catch (error) {
+      // The database is away: whoever asks it for something is told. Said once, not every two seconds.
+      if (!this.#isBlind) this.#options.log.warn({ error: String(error) }, 'what is new could not be looked for');
+      this.#isBlind = true;
     }
+  }
+
+  async #look(): Promise<void> {
+    if (this.#seen === undefined) {
+      this.#seen = await this.#options.newest();
+      return;
+    }
+    const { names, last } = await this.#options.concerned(this.#seen);
+    this.#seen = Math.max(this.#seen, last);
+    for (const name of names) this.ring(name);
   }
 
   close(): void {

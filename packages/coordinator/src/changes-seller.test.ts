@@ -44,7 +44,7 @@ async function shelf(context: TestContext, isListed = true) {
     },
     desk: { stage: async () => ({ status: world.sale }) },
   } as unknown as TradesParts);
-  const feed = new Feed({ database, clock, keptSeconds: 3_600 });
+  const feed = new Feed({ database, clock, keptSeconds: 3_600, log: silentLog });
   const guard = { privateOrigins: [], resolve: async () => ['8.8.8.8'], ca: undefined, timeoutMilliseconds: 1_000 };
   const webhooks = new Webhooks({ tables, clock, log: silentLog, guard });
   for (const owner of [`${offerId} seller`, `${offerId} buyer`, 'another'])

@@ -19,7 +19,7 @@ async function sale(context: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'sparkle-changes-'));
   const database = await open(`sqlite:${join(folder, 'db')}`);
   const clock = handClock(1_800_000_000);
-  const feed = new Feed({ database, clock, keptSeconds: 3_600 });
+  const feed = new Feed({ database, clock, keptSeconds: 3_600, log: silentLog });
   context.after(async () => {
     feed.close();
     await database.close();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { silentLog } from 'sparkle-protocol/trader/log';
 import { Feed, type Update } from './feed.ts';
 import { handClock, person, Service } from './hub.suite.ts';
 
@@ -9,7 +10,7 @@ const [alice, bob, carol] = [person('alice'), person('bob'), person('carol')];
 async function start(context: TestContext) {
   const clock = handClock(NOW);
   const service = await Service.start({ clock });
-  const feed = new Feed({ database: service.database, clock, keptSeconds: 60 });
+  const feed = new Feed({ database: service.database, clock, keptSeconds: 60, log: silentLog });
   context.after(async () => {
     feed.close();
     await service.remove();

@@ -1,13 +1,14 @@
 import type { Insertable, Kysely } from 'kysely';
 import type { TradeUpdateWire } from 'sparkle-protocol/market/coordinator-wire';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Log } from 'sparkle-protocol/trader/log';
 import type { Identity, Sides } from './auth.ts';
 import { Bells } from './bells.ts';
 import type { Database } from './database.ts';
 import type { CoordinatorTables } from './migrations/all.ts';
 import type { TradeFeed } from './socket.ts';
 
-export type FeedOptions = { database: Database; clock: Clock; keptSeconds: number };
+export type FeedOptions = { database: Database; clock: Clock; keptSeconds: number; log: Log };
 
 /** One change: `shownId` is the id the parties know the trade by. */
 export type Update = { tradeId: string; shownId: string; status: string; sides: Sides };
@@ -33,10 +34,10 @@ export class Feed implements TradeFeed {
   #tidiedAt = 0;
 
   constructor(options: FeedOptions) {
-    const { database, clock } = options;
+    const { database, clock, log } = options;
     this.#options = options;
     this.#bells = new Bells({
-      ...{ clock, everyMilliseconds: LOOK_MILLISECONDS },
+      ...{ clock, everyMilliseconds: LOOK_MILLISECONDS, log },
       newest: () => newestIn(database),
       concerned: (since) => concernedAfter(database, since),
     });

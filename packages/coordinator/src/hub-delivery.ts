@@ -1,6 +1,7 @@
 import { after, backoff } from 'sparkle-protocol/market/coordinator-clock';
 import type { Envelope } from 'sparkle-protocol/market/market';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Log } from 'sparkle-protocol/trader/log';
 import type { Letter, Mailboxes } from './hub-mail.ts';
 
 const PAGE = 100;
@@ -9,6 +10,7 @@ const RETRY = { firstMilliseconds: 100, lastMilliseconds: 30_000 };
 type DeliveryOptions = {
   mail: Mailboxes;
   clock: Clock;
+  log: Log;
   me: string;
   receive: (envelope: Envelope) => Promise<void>;
 };
@@ -49,7 +51,8 @@ export class Delivery {
         await this.#drain();
       }
       this.#failures = 0;
-    } catch {
+    } catch (error) {
+      this.#options.log.warn({ error: String(error) }, 'letters could not be read and are asked for again');
       this.#later(this.#failures++, () => void this.#read());
     } finally {
       this.#isReading = false;

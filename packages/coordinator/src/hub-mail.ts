@@ -3,6 +3,7 @@ import { letterTo } from 'sparkle-protocol/market/coordinator-letter';
 import { assertSendable } from 'sparkle-protocol/market/envelope';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Log } from 'sparkle-protocol/trader/log';
 import { Allowance } from './allowance.ts';
 import { Bells } from './bells.ts';
 import type { Database } from './database.ts';
@@ -34,7 +35,7 @@ export const mailLimits: MailLimits = {
   keptHandledSeconds: 86_400,
 };
 
-export type MailOptions = { database: Database; clock: Clock; limits: MailLimits };
+export type MailOptions = { database: Database; clock: Clock; limits: MailLimits; log: Log };
 
 /** What instances tell each other when a letter has come: the recipient follows. */
 const MAIL_FOR = 'mail ';
@@ -57,12 +58,12 @@ export class Mailboxes {
 
   constructor(options: MailOptions) {
     this.#options = options;
-    const { limits, clock, database } = options;
+    const { limits, clock, database, log } = options;
     this.#stopListening = database.listen((word) => {
       if (word.startsWith(MAIL_FOR)) this.#bells.ring(word.slice(MAIL_FOR.length));
     });
     this.#bells = new Bells({
-      ...{ clock, everyMilliseconds: LOOK_MILLISECONDS },
+      ...{ clock, everyMilliseconds: LOOK_MILLISECONDS, log },
       newest: () => newestIn(database.tables),
       concerned: (since) => recipientsAfter(database.tables, since),
     });

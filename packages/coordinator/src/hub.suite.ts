@@ -12,6 +12,7 @@ import type { CoordinatorSigner } from 'sparkle-protocol/market/coordinator-http
 import { authDigest, offerDigest } from 'sparkle-protocol/market/coordinator-signing';
 import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
 import { type Clock, systemClock } from 'sparkle-protocol/trader/clock';
+import { type Log, silentLog } from 'sparkle-protocol/trader/log';
 import { freePorts } from '../../../scripts/ports.mjs';
 import { Auth, authLimits } from './auth.ts';
 import { installAuth } from './auth-http.ts';
@@ -71,6 +72,8 @@ export type ServiceChange = {
   clock?: Clock;
   feed?: TradeFeed;
   trustedProxies?: string[];
+  /** What the hub logs. */
+  log?: Log;
   /** Another database than a file of its own. */
   databaseUrl?: string;
 };
@@ -79,6 +82,7 @@ export type ServiceChange = {
 export class Service {
   readonly folder = mkdtempSync(join(tmpdir(), 'sparkle-hub-'));
   readonly clock: Clock;
+  readonly log: Log;
   readonly #change: ServiceChange;
   readonly #port: number;
   app!: FastifyInstance;
@@ -90,6 +94,7 @@ export class Service {
     this.#port = port;
     this.#change = change;
     this.clock = change.clock ?? systemClock();
+    this.log = change.log ?? silentLog;
   }
 
   static async start(change: ServiceChange = {}): Promise<Service> {
@@ -111,7 +116,13 @@ export class Service {
     const { limits, sockets, feed, trustedProxies = [] } = this.#change;
     const { databaseUrl: url = `sqlite:${join(this.folder, 'hub.db')}` } = this.#change;
     const database = await openDatabase({ url, network });
-    const hub = new Hub({ database, clock, network, limits: { ...mailLimits, ...offerLimits, ...limits } });
+    const hub = new Hub({
+      database,
+      clock,
+      network,
+      log: this.log,
+      limits: { ...mailLimits, ...offerLimits, ...limits },
+    });
     const auth = new Auth({ ...authLimits, database, clock, publicUrl: this.url });
     const app = Fastify(serverOptions({ log: pino({ level: 'silent' }), trustedProxies, newId: nameOfRequest }));
     app.setValidatorCompiler(validatorCompiler);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { silentLog } from 'sparkle-protocol/trader/log';
 import type { HubOptions } from './hub.ts';
 import { bearer, handClock, person, Service, signerOf } from './hub.suite.ts';
 
@@ -168,6 +169,38 @@ test('a database that is away ends no timer and no process (D31)', async (contex
   service.hub.close();
   await service.begin();
   assert.deepEqual(unhandled, []);
+});
+
+test('what a database that is away keeps from being done is in the log, and the same look not twice', async (context) => {
+  const lines: string[] = [];
+  const warn = (fields: object, sentence: string) => void lines.push(`${sentence} ${Object.values(fields)[0]}`);
+  let prune = (): void => assert.fail();
+  const clock = handClock(NOW);
+  clock.every = (milliseconds, run) => {
+    if (milliseconds === 60_000) prune = run;
+    return () => undefined;
+  };
+  const service = await Service.start({ clock, log: { ...silentLog, warn } });
+  context.after(() => service.remove());
+  const { mail } = service.hub;
+  const leave = mail.onMail(alice.public, () => undefined);
+  await mail.look();
+  await service.database.close();
+  await mail.look();
+  await mail.look();
+  const stop = service.hub.marketFor(signerOf(bob)).inbox(bob.public, async () => undefined);
+  prune();
+  for (let turns = 0; turns < 50; turns += 1) await new Promise(setImmediate);
+  stop();
+  leave();
+  const said = (words: string) => lines.filter((line) => line.startsWith(words)).length;
+  assert.equal(said('what is new could not be looked for'), 1);
+  assert.ok(said('letters could not be read') > 0, lines.join());
+  assert.equal(said('what is over could not be thrown away letters'), 1);
+  assert.equal(said('what is over could not be thrown away offers'), 1);
+  await service.app.close();
+  service.hub.close();
+  await service.begin();
 });
 
 test('letters that another instance took are found by looking', async (context) => {

@@ -7,6 +7,7 @@ import type { Envelope, Listing, Market } from 'sparkle-protocol/market/market';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Log } from 'sparkle-protocol/trader/log';
 import type { Database } from './database.ts';
 import { Delivery } from './hub-delivery.ts';
 import { Mailboxes, type MailLimits } from './hub-mail.ts';
@@ -15,6 +16,7 @@ import { Offers } from './hub-offers.ts';
 export type HubOptions = {
   database: Database;
   clock: Clock;
+  log: Log;
   network: NetworkName;
   limits: MailLimits & { mostOffers: number };
 };
@@ -30,9 +32,9 @@ export class Hub {
   readonly #ends = new Set<() => void>();
 
   constructor(options: HubOptions) {
-    const { database, clock, network, limits } = options;
+    const { database, clock, log, network, limits } = options;
     this.#options = options;
-    this.mail = new Mailboxes({ database, clock, limits });
+    this.mail = new Mailboxes({ database, clock, limits, log });
     this.offers = new Offers({ database, clock, network, mostOffers: limits.mostOffers });
     // A failure is no reason to end a process that holds trades: the next time is in a minute.
     this.#stopPruning = clock.every(PRUNE_MILLISECONDS, () => void this.#prune());
@@ -73,7 +75,9 @@ export class Hub {
 
   /** Never rejects. */
   async #prune(): Promise<void> {
-    await Promise.allSettled([this.mail.prune(), this.offers.prune()]);
+    const failed = (what: string) => (error: unknown) =>
+      this.#options.log.warn({ what, error: String(error) }, 'what is over could not be thrown away');
+    await Promise.all([this.mail.prune().catch(failed('letters')), this.offers.prune().catch(failed('offers'))]);
   }
 
   #listings(signer: CoordinatorSigner): Pick<Market, 'publish' | 'withdraw' | 'browse'> {
@@ -100,7 +104,8 @@ export class Hub {
 
   /** Hands over all letters, those that came before included, each until `receive` takes it. */
   #hand(me: string, receive: (envelope: Envelope) => Promise<void>): () => void {
-    const delivery = new Delivery({ mail: this.mail, clock: this.#options.clock, me, receive });
+    const { clock, log } = this.#options;
+    const delivery = new Delivery({ mail: this.mail, clock, log, me, receive });
     const end = (): void => {
       this.#ends.delete(end);
       delivery.close();

@@ -106,7 +106,7 @@ export class Service {
     await listings.start();
     const keeping = keepShelf({ ...parts, ...shop });
     const { health, waitingFor } = opsOf(parts);
-    const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS });
+    const feed = new Feed({ database: parts.database, clock, keptSeconds: FEED_SECONDS, log });
     const told = { ...shop, feed, webhooks: parts.webhooks, log };
     const sellers = tellSellers(told);
     const telling = tellChanges({ ...told, trader, sellers });
@@ -140,8 +140,8 @@ export class Service {
 /** Names with 16 random bytes. */
 export const newId = (clock: Clock) => (): string => hex.encode(clock.randomBytes(16));
 
-function openHub({ database, clock, config: { network } }: ServiceParts): Hub {
-  return new Hub({ database, clock, network, limits: { ...mailLimits, ...offerLimits } });
+function openHub({ database, clock, log, config: { network } }: ServiceParts): Hub {
+  return new Hub({ database, clock, log, network, limits: { ...mailLimits, ...offerLimits } });
 }
 
 function openTrader(parts: ServiceParts, hub: Hub): Trader {
