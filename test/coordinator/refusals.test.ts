@@ -38,8 +38,8 @@ describe('what a coordinator refuses', { skip: withoutBitcoind }, () => {
       ['bad_message max_total_sats', (body) => (body['max_total_sats'] = '90000')],
       ['bad_message buyer.payment_hash', (body) => (part(body, 'buyer')['payment_hash'] = 'ff')],
       ['bad_message buyer.ord_address', (body) => delete part(body, 'buyer')['ord_address']],
-      ['bad_message claim_key', (body) => delete part(body, 'buyer')['claim_key']],
-      ['bad_message payment_hash', (body) => delete part(body, 'buyer')['payment_hash']],
+      ['bad_message buyer.claim_key', (body) => delete part(body, 'buyer')['claim_key']],
+      ['bad_message buyer.payment_hash', (body) => delete part(body, 'buyer')['payment_hash']],
       ['bad_message hat', (body) => (body['hat'] = 'red')],
     ];
     for (const [code, change] of wrong) assert.deepEqual(await preparing(change), [400, code]);

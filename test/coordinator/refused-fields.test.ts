@@ -70,4 +70,16 @@ describe('what is refused names its field by its path in the body', () => {
     for (const payment_hash of ['', 'FF'.repeat(32), 'ff'.repeat(33), `0x${'ff'.repeat(31)}`, ` ${'ff'.repeat(32)}`])
       assert.deepEqual(shown(await preparing({ payment_hash })), [400, 'bad_message', 'buyer.payment_hash']);
   });
+
+  test('a payment hash without its claim key, and the other way round', async () => {
+    const { payment_hash, claim_key } = body.buyer;
+    const { answer } = await preparing({ claim_key: undefined });
+    assert.deepEqual(
+      [answer.field, answer.message],
+      ['buyer.claim_key', 'buyer.payment_hash and buyer.claim_key must be given together; buyer.claim_key is missing'],
+    );
+    assert.equal((await preparing({ payment_hash: undefined })).answer.field, 'buyer.payment_hash');
+    for (const { answer } of await naming({ payment_hash })) assert.equal(answer.field, 'claim_key');
+    for (const { answer } of await naming({ claim_key })) assert.equal(answer.field, 'payment_hash');
+  });
 });

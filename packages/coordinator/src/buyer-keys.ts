@@ -4,8 +4,16 @@ import { readMessage } from 'sparkle-protocol/protocol/messages';
 import type { Item } from './listings.ts';
 import type { Keys } from './sale-terms.ts';
 
+/** Where the buyer's fields stand in the body of the request: a refusal names their path. */
+export type BuyerPath = 'buyer.' | '';
+
 /** What a signed request must be for. */
-export type SaleAsked = { item: Pick<Item, 'inscriptionId'>; totalSats: bigint; nowSeconds: number };
+export type SaleAsked = {
+  item: Pick<Item, 'inscriptionId'>;
+  totalSats: bigint;
+  nowSeconds: number;
+  path: BuyerPath;
+};
 
 /**
  * Who buys, as far as he has said. A signed request is taken at its word, the two fields speak for the claim key alone.
@@ -16,26 +24,25 @@ export function keysIn(buyer: InvoiceRequestWire, asked: SaleAsked): Keys | unde
   const { payment_hash: paymentHash, claim_key: claimKey } = buyer;
   if (paymentHash === undefined && claimKey === undefined) return undefined;
   if (paymentHash !== undefined && claimKey !== undefined) return { paymentHash, claimKey, from: claimKey };
-  const field = paymentHash === undefined ? 'payment_hash' : 'claim_key';
-  throw new SparkleError('bad_message', 'payment_hash and claim_key must be given together; one is missing', { field });
+  const { path } = asked;
+  const field = `${path}${paymentHash === undefined ? 'payment_hash' : 'claim_key'}`;
+  const sentence = `${path}payment_hash and ${path}claim_key must be given together; ${field} is missing`;
+  throw new SparkleError('bad_message', sentence, { field });
 }
 
-function signedKeys(text: string, { item, totalSats, nowSeconds }: SaleAsked): Keys & { tradeId: string } {
+function signedKeys(text: string, { item, totalSats, nowSeconds, path }: SaleAsked): Keys & { tradeId: string } {
+  const field = `${path}trade_request`;
   const { message, signedBy } = readMessage(text, { nowSeconds });
   const { signed } = message;
   const isRequest = message.op === 'trade_request' && signed !== undefined && signedBy === signed.from;
   if (!isRequest || message.signed?.paymentHash === undefined)
-    throw new SparkleError('bad_message', 'trade_request must be a signed request with a payment hash; it is not', {
-      field: 'trade_request',
+    throw new SparkleError('bad_message', `${field} must be a signed request with a payment hash; it is not`, {
+      field,
     });
-  if (message.inscriptionId !== item.inscriptionId || message.offerSats !== totalSats)
-    throw new SparkleError(
-      'bad_amount',
-      `trade_request must be for ${item.inscriptionId} at ${totalSats} sats; it is not`,
-      {
-        field: 'trade_request',
-      },
-    );
+  if (message.inscriptionId !== item.inscriptionId || message.offerSats !== totalSats) {
+    const sentence = `${field} must be for ${item.inscriptionId} at ${totalSats} sats; it is not`;
+    throw new SparkleError('bad_amount', sentence, { field });
+  }
   const { tradeId, from, paymentHash } = message.signed;
   return { tradeId, from, paymentHash, claimKey: message.claimKey };
 }

@@ -13,7 +13,7 @@ import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Answer, Trader } from 'sparkle-protocol/trader/trader';
-import { keysIn, keysMissing } from './buyer-keys.ts';
+import { type BuyerPath, keysIn, keysMissing } from './buyer-keys.ts';
 import { type Checkout, type Checkouts, isPassedOn } from './checkouts.ts';
 import { assertForwardPricing, forwardPricing, type Forwards } from './forwards.ts';
 import { type Goods, goodsFor, type Listed, still } from './goods.ts';
@@ -69,11 +69,12 @@ type Entry = {
   ordAddress: string;
   rail: PrepareWire['network'];
   named: InvoiceRequestWire;
+  path: BuyerPath;
   caller: Caller;
 };
 
 /** What a checkout is made of. */
-type Wanted = Omit<Entry, 'named' | 'caller' | 'goods'> & { item: Listed; owed: Price['owed'] };
+type Wanted = Omit<Entry, 'named' | 'path' | 'caller' | 'goods'> & { item: Listed; owed: Price['owed'] };
 
 /** Begins the trade of a checkout, at the price that was agreed for it. */
 type Start = (of: { checkout: Checkout; keys: Keys }) => Promise<void>;
@@ -115,7 +116,7 @@ export class Desk {
     if (!('forward' in goods)) assertCollection(asked.collection_ref, goods.item);
     await this.#assertBefore(asked.expiry_block);
     const { pricing, network: rail, buyer: named } = asked;
-    return this.#enter({ goods, pricing, totalSats, ordAddress, rail, named, caller });
+    return this.#enter({ goods, pricing, totalSats, ordAddress, rail, named, path: 'buyer.', caller });
   }
 
   /** How a sale begins at what the buyer named. Throws `bad_amount` when we do not sell at it. */
@@ -143,10 +144,10 @@ export class Desk {
 
   async #enter(of: Entry): Promise<PreparedWire> {
     const { checkouts } = this.#parts;
-    const { goods, named, totalSats, caller } = of;
+    const { goods, named, path, totalSats, caller } = of;
     const { item } = goods;
     const { start, owed } = await this.#starting(goods, of);
-    const wanted = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() });
+    const wanted = keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds(), path });
     const made = this.#newCheckout({ ...of, item, owed });
     const checkout = { ...made, tradeId: wanted?.tradeId ?? made.tradeId };
     if (wanted?.tradeId !== undefined) await this.#assertFresh(wanted.tradeId);
@@ -167,8 +168,10 @@ export class Desk {
     const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
     const totalSats = BigInt(total);
     // Without keys there is no invoice, and whoever asks for nothing else shall leave nothing behind.
-    if (keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds() }) === undefined) throw keysMissing();
-    return this.#enter({ goods, pricing, totalSats, ordAddress: '', rail: 'lightning', named, caller });
+    const path = '';
+    if (keysIn(named, { item, totalSats, nowSeconds: this.#parts.nowSeconds(), path }) === undefined)
+      throw keysMissing();
+    return this.#enter({ goods, pricing, totalSats, ordAddress: '', rail: 'lightning', named, path, caller });
   }
 
   /**
@@ -232,7 +235,7 @@ export class Desk {
     const { totalSats, inscriptionId } = checkout;
     const goods = still(checkout, await goodsFor(this.#parts, { inscriptionId, offerSats: totalSats }));
     const { start } = await this.#starting(goods, checkout);
-    const keys = keysIn(named, { item: goods.item, totalSats, nowSeconds: this.#parts.nowSeconds() });
+    const keys = keysIn(named, { item: goods.item, totalSats, nowSeconds: this.#parts.nowSeconds(), path: '' });
     if (keys === undefined || (keys.tradeId ?? tradeId) !== tradeId) throw keysMissing();
     await this.#open({ checkout, keys, caller, start });
     const bolt11 = await this.#invoiceOf(tradeId);
