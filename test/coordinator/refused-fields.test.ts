@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { PreparedWire, PrepareWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { keyPath } from 'sparkle-protocol/protocol/listing.suite';
+import { identityKey } from 'sparkle-protocol/protocol/keys';
 import { NUMS_KEY } from 'sparkle-protocol/protocol/lock';
-import { Booth } from './booth.ts';
+import { type TradeMessage, writeMessage } from 'sparkle-protocol/protocol/messages';
+import { Booth, seeds } from './booth.ts';
 import { buyerWith, checkoutBody } from './buyer-http.ts';
 
 /** Above the field's prime: the x of no point. */
@@ -82,4 +84,38 @@ describe('what is refused names its field by its path in the body', () => {
     for (const { answer } of await naming({ payment_hash })) assert.equal(answer.field, 'claim_key');
     for (const { answer } of await naming({ claim_key })) assert.equal(answer.field, 'payment_hash');
   });
+
+  for (const [said, text, message] of [
+    ['no JSON', 'junk', 'a message must be JSON text'],
+    ['no message', '{}', '"op" must be one of '],
+    ['a message of another kind', '{"op":"trade_request"}', '"'],
+  ] as const)
+    test(`a signed request that is ${said}, with the reason from within`, async () => {
+      const refused = await preparing({ trade_request: text });
+      assert.deepEqual(shown(refused), [400, 'bad_message', 'buyer.trade_request']);
+      const start = `buyer.trade_request must be a signed trade_request: ${message}`;
+      assert.ok(refused.answer.message.startsWith(start), refused.answer.message);
+      for (const each of await naming({ trade_request: text }))
+        assert.deepEqual(shown(each), [400, 'bad_message', 'trade_request']);
+    });
+
+  test('a signed request whose claim key is no point of the curve, and one whose signature is not its own', async () => {
+    const { trade_request } = signedRequest(NO_POINT);
+    assert.deepEqual(shown(await preparing({ trade_request })), [400, 'bad_message', 'buyer.trade_request']);
+    const forged = signedRequest(body.buyer.claim_key ?? '').trade_request.replace(/"sig":"../, '"sig":"00');
+    assert.deepEqual(shown(await preparing({ trade_request: forged })), [400, 'bad_signature', 'buyer.trade_request']);
+  });
+
+  function signedRequest(claimKey: string): { trade_request: string } {
+    const me = identityKey({ seed: seeds.buyer, network: 'regtest' });
+    const { inscription_id: inscriptionId, max_total_sats: total, buyer } = body;
+    const message: TradeMessage = {
+      ...{ op: 'trade_request', inscriptionId, claimKey, offerSats: BigInt(total) },
+      signed: {
+        ...{ tradeId: 'ab'.repeat(16), from: me.public, expiresAt: booth.nowSeconds() + 60, mode: 'hold-first' },
+        ...{ network: 'regtest', script: 'v1', internalKey: 'nums', paymentHash: buyer.payment_hash ?? '' },
+      },
+    };
+    return { trade_request: writeMessage(message, { secret: me.secret, auxRand: new Uint8Array(32) }) };
+  }
 });

@@ -1,4 +1,5 @@
 import type { InvoiceRequestWire } from 'sparkle-protocol/market/checkout-wire';
+import { isHeldKey } from 'sparkle-protocol/protocol/checks-terms';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readMessage } from 'sparkle-protocol/protocol/messages';
 import type { Item } from './listings.ts';
@@ -17,7 +18,7 @@ export type SaleAsked = {
 
 /**
  * Who buys, as far as he has said. A signed request is taken at its word, the two fields speak for the claim key alone.
- * Throws `bad_message`, and `bad_amount` for a request that is signed for something else.
+ * Throws `bad_message` or `bad_signature`, and `bad_amount` for a request that is signed for something else.
  */
 export function keysIn(buyer: InvoiceRequestWire, asked: SaleAsked): Keys | undefined {
   if (buyer.trade_request !== undefined) return signedKeys(buyer.trade_request, asked);
@@ -32,7 +33,7 @@ export function keysIn(buyer: InvoiceRequestWire, asked: SaleAsked): Keys | unde
 
 function signedKeys(text: string, { item, totalSats, nowSeconds, path }: SaleAsked): Keys & { tradeId: string } {
   const field = `${path}trade_request`;
-  const { message, signedBy } = readMessage(text, { nowSeconds });
+  const { message, signedBy } = readRequest(text, { nowSeconds, field });
   const { signed } = message;
   const isRequest = message.op === 'trade_request' && signed !== undefined && signedBy === signed.from;
   if (!isRequest || message.signed?.paymentHash === undefined)
@@ -43,8 +44,27 @@ function signedKeys(text: string, { item, totalSats, nowSeconds, path }: SaleAsk
     const sentence = `${field} must be for ${item.inscriptionId} at ${totalSats} sats; it is not`;
     throw new SparkleError('bad_amount', sentence, { field });
   }
+  if (!isHeldKey(message.claimKey)) {
+    const sentence = `${field} must have a claim_key that is a point of the curve and somebody can hold; got ${message.claimKey}`;
+    throw new SparkleError('bad_message', sentence, { field });
+  }
   const { tradeId, from, paymentHash } = message.signed;
   return { tradeId, from, paymentHash, claimKey: message.claimKey };
+}
+
+/** What is wrong within the message is said by its own names; the field of the request is the whole message. */
+function readRequest(text: string, { nowSeconds, field }: { nowSeconds: number; field: string }) {
+  try {
+    return readMessage(text, { nowSeconds });
+  } catch (cause) {
+    if (!(cause instanceof SparkleError)) throw cause;
+    throw new SparkleError(
+      cause.code,
+      `${field} must be a signed trade_request: ${cause.message}`,
+      { field },
+      { cause },
+    );
+  }
 }
 
 export const keysMissing = (): SparkleError =>
