@@ -21,6 +21,22 @@ function depthOf(json: string): number {
   return deepest;
 }
 
+/** Whether what was refused is JSON: then it was for a name in it. What is read here to find out is thrown away. */
+function isPoisoned(error: Error | null, body: string): boolean {
+  if (error === null || body === '') return false;
+  try {
+    JSON.parse(body);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const poisoned = (): SparkleError =>
+  new SparkleError('bad_message', 'body must be JSON without __proto__ and constructor.prototype; it has one of them', {
+    field: 'body',
+  });
+
 /**
  * JSON is the only body there is, and one that is nested deeply is refused before it becomes objects: whoever walks them
  * afterwards, by recursion, would run out of stack. `__proto__` and `constructor.prototype` are refused by the parser.
@@ -30,7 +46,8 @@ export function installJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     const depth = depthOf(body);
-    if (depth <= MOST_DEPTH) return parse(request, body, done);
+    if (depth <= MOST_DEPTH)
+      return parse(request, body, (error, value) => done(isPoisoned(error, body) ? poisoned() : error, value));
     const sentence = `body must be nested at most ${MOST_DEPTH} deep; it is ${depth} deep`;
     return done(new SparkleError('bad_message', sentence, { field: 'body' }));
   });

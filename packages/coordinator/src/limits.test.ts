@@ -107,6 +107,17 @@ for (const [method, url, config, expected] of [
 ] as const)
   test(`${method} ${url} is of class ${expected}`, () => assert.equal(rateClassOf({ method, url, config }), expected));
 
+for (const [said, body, message] of [
+  ['broken', '{"a":', 'body must be JSON; it cannot be read'],
+  ['no JSON, and speaks of __proto__', '__proto__', 'body must be JSON; it cannot be read'],
+  ['empty', '', 'body must be JSON; it is empty'],
+] as const)
+  test(`a body that is ${said} is told that, and nothing of what else may be wrong with one`, async () => {
+    const answer = await post(await service(), body);
+    const { error, field, message: told } = answer.json<Problem>();
+    assert.deepEqual([answer.statusCode, error, field, told], [400, 'bad_message', 'body', message]);
+  });
+
 test(`a body may be nested ${MOST_DEPTH} deep and no deeper`, async () => {
   const app = await service({ ratesPerMinute: { ...PARTS.ratesPerMinute, create: 100 } });
   assert.equal((await post(app, nested(MOST_DEPTH))).statusCode, 200);
@@ -118,16 +129,14 @@ test(`a body may be nested ${MOST_DEPTH} deep and no deeper`, async () => {
   }
 });
 
-for (const payload of [
-  '{"__proto__":{"a":1}}',
-  '{"a":{"\\u005f_proto__":1}}',
-  '{"constructor":{"prototype":{}}}',
-  '{',
-  '',
-])
+for (const payload of ['{"__proto__":{"a":1}}', '{"a":{"\\u005f_proto__":1}}', '{"constructor":{"prototype":{}}}'])
   test(`refused as JSON: ${payload}`, async () => {
     const answer = await post(await service(), payload);
     assert.deepEqual([answer.statusCode, answer.json<Problem>().error], [400, 'bad_message']);
+    assert.match(
+      answer.json<Problem>().message,
+      /^body must be JSON without __proto__ and constructor\.prototype; it has/,
+    );
   });
 
 test('a body of 64 kB is the largest', async () => {

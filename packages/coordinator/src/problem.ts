@@ -109,18 +109,23 @@ function ofFastify(error: FastifyError, request: FastifyRequest): Answer {
   }
   if (statusCode !== 503 && (statusCode < 400 || statusCode > 499)) return INTERNAL;
   const code = CODE_OF_STATUS[statusCode] ?? 'bad_message';
-  return { status: statusCode, error: code, ...sentenceOfStatus(statusCode, request) };
+  return { status: statusCode, error: code, ...sentenceOfStatus(statusCode, { request, code: error.code }) };
 }
 
-function sentenceOfStatus(status: number, request: FastifyRequest): { message: string; field?: string } {
+const BODY_SENTENCES: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'body must be JSON; it is empty',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'body must be of its stated length (content-length); it is not',
+};
+
+function sentenceOfStatus(
+  status: number,
+  { request, code }: { request: FastifyRequest; code: string },
+): { message: string; field?: string } {
   switch (status) {
     case 400:
       return request.is404
         ? { message: 'the path must be valid percent-encoded text; it is not', field: 'path' }
-        : {
-            message: 'body must be JSON without __proto__ and constructor, of its stated length; it is not',
-            field: 'body',
-          };
+        : { message: BODY_SENTENCES[code] ?? 'body must be JSON; it cannot be read', field: 'body' };
     case 413:
       return {
         message: `body must be at most ${request.routeOptions.bodyLimit ?? 0} bytes; it is longer`,
