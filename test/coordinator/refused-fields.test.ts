@@ -106,6 +106,16 @@ describe('what is refused names its field by its path in the body', () => {
     assert.deepEqual(shown(await preparing({ trade_request: forged })), [400, 'bad_signature', 'buyer.trade_request']);
   });
 
+  test('a word or a number that there is one of alone', async () => {
+    const changed = async (change: object) =>
+      (await booth.ask<Problem>('POST', '/api/checkout/prepare', { body: { ...body, ...change } })).answer.message;
+    assert.equal(await changed({ version: 2 }), 'version must be 1; got 2');
+    assert.equal(await changed({ op: 'sell' }), 'op must be checkout; got "sell"');
+    assert.equal(await changed({ network: 'btc' }), 'network must be one of spark, ln-mainnet, lightning; got "btc"');
+    assert.equal(await changed({ expiry_block: 0 }), 'expiry_block must be a block height from 1 to 499999999; got 0');
+    assert.equal(await changed({ buyer: 'me' }), 'buyer must be a JSON object; got "me"');
+  });
+
   function signedRequest(claimKey: string): { trade_request: string } {
     const me = identityKey({ seed: seeds.buyer, network: 'regtest' });
     const { inscription_id: inscriptionId, max_total_sats: total, buyer } = body;

@@ -26,12 +26,37 @@ function valueAt(given: unknown, path: readonly string[]): unknown {
   return value;
 }
 
+/** What zod calls kinds, as people call them. */
+const KINDS: Readonly<Record<string, string>> = {
+  object: 'a JSON object',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+};
+const BOUNDS: Readonly<Record<string, string>> = {
+  '>=': 'of at least',
+  '>': 'of more than',
+  '<=': 'of at most',
+  '<': 'of less than',
+};
+
+const kindOf = (kind: string): string => KINDS[kind] ?? kind;
+
+/** "string", "number to be >=3", "array to have <=2 items" and `one of "a"|"b"`. */
+function inWords(expected: string): string {
+  const [, kind, sign = '', size] = /^(\w+) to (?:be|have) ([<>]=?)(.+)$/.exec(expected) ?? [];
+  if (kind !== undefined) return `${kindOf(kind)} ${BOUNDS[sign]} ${size}`;
+  return kindOf(expected.replaceAll('"|"', '", "'));
+}
+
 /** Zod says "Invalid input: expected string, received boolean", "Too small: expected number to be >=3" and the like. */
 function expectation(message: string, wanted: unknown): string {
   const expected = /expected (.+?)(?:, received .*)?$/i.exec(message)?.[1];
-  if (expected !== undefined) return `must be ${expected.replace(/ to (?:be|have) /, ' ')}`;
+  if (expected !== undefined) return `must be ${inWords(expected)}`;
   // zod/mini has no words of its own; what it wanted is in the issue.
-  if (message === 'Invalid input' && typeof wanted === 'string') return `must be ${wanted}`;
+  if (message === 'Invalid input' && typeof wanted === 'string') return `must be ${kindOf(wanted)}`;
   return /must .+$/.exec(message)?.[0] ?? `must be valid (${message})`;
 }
 

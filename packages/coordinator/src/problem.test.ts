@@ -57,28 +57,34 @@ test('what fits the schema goes through', async () => {
 });
 
 for (const [said, payload, field, message] of [
-  ['a missing field', { pricing: { seller_sats: 5 } }, 'inscription_id', 'inscription_id must be string; got nothing'],
-  ['a wrong type', { ...good, inscription_id: 7 }, 'inscription_id', 'inscription_id must be string; got 7'],
+  ['a missing field', { pricing: { seller_sats: 5 } }, 'inscription_id', 'inscription_id must be text; got nothing'],
+  ['a wrong type', { ...good, inscription_id: 7 }, 'inscription_id', 'inscription_id must be text; got 7'],
+  [
+    'a text too short',
+    { ...good, inscription_id: 'a' },
+    'inscription_id',
+    'inscription_id must be text of at least 3 characters; got "a"',
+  ],
   [
     'a number in text',
     { ...good, pricing: { seller_sats: '5' } },
     'pricing.seller_sats',
-    'pricing.seller_sats must be number; got "5"',
+    'pricing.seller_sats must be a number; got "5"',
   ],
   [
     'a number too small',
     { ...good, pricing: { seller_sats: 0 } },
     'pricing.seller_sats',
-    'pricing.seller_sats must be number >=1; got 0',
+    'pricing.seller_sats must be a number of at least 1; got 0',
   ],
   [
     'a word that is none',
     { ...good, network: 'btc' },
     'network',
-    'network must be one of "spark"|"ln-mainnet"; got "btc"',
+    'network must be one of "spark", "ln-mainnet"; got "btc"',
   ],
   ['a field too many', { ...good, extra: 1 }, 'extra', 'extra is not known here; send nothing of that name'],
-  ['an array for an object', [], 'body', 'body must be object; got an array'],
+  ['an array for an object', [], 'body', 'body must be a JSON object; got an array'],
 ] as const) {
   test(`${said} is answered with the field's name, what was expected and what came`, async () => {
     const { request_id, ...problem } = await send(service(), payload);
@@ -200,5 +206,5 @@ test('a schema without words of its own is answered with what it wanted', async 
   installProblems(app);
   app.post('/x', { schema: { body: {} } }, async () => ({}));
   const answer = await app.inject({ method: 'POST', url: '/x', payload: { buyer: 5 } });
-  assert.equal(answer.json<Problem>().message, 'buyer must be object; got 5');
+  assert.equal(answer.json<Problem>().message, 'buyer must be a JSON object; got 5');
 });

@@ -1,5 +1,16 @@
 import * as z from 'zod/mini';
-import { heldKey, hex32, inscriptionId, integer, oneOf, sats, shortText, text, unixSeconds } from './wire-fields.ts';
+import {
+  blockHeight,
+  heldKey,
+  hex32,
+  inscriptionId,
+  integer,
+  oneOf,
+  sats,
+  shortText,
+  text,
+  unixSeconds,
+} from './wire-fields.ts';
 
 /**
  * What the checkout API and `/v1/trade` carry, with the field names, numbers and status words of the published documents
@@ -7,7 +18,7 @@ import { heldKey, hex32, inscriptionId, integer, oneOf, sats, shortText, text, u
  * may leave out every field that is ours: `payment_hash`, `claim_key`, `trade_request`, `claim`.
  */
 
-const address = text(/^[a-zA-Z0-9]{8,120}$/, 'a Bitcoin address');
+const address = text(/^[a-zA-Z0-9]{8,120}$/, 'a Bitcoin address, 8 to 120 letters and digits');
 const paymentHash = hex32('the SHA-256 of a preimage that only the buyer knows');
 const claimKey = hex32('an x-only key of the buyer, to which the lock pays');
 const confirmations = integer({ min: 0, max: 10_000_000, unit: 'blocks' });
@@ -41,7 +52,7 @@ export const prepareSchema = z.strictObject({
   max_total_sats: sats,
   pricing: pricingShape,
   market: z.optional(z.strictObject({ id: shortText(253), name: shortText(100) })),
-  expiry_block: z.optional(integer({ min: 1, max: 499_999_999, unit: 'blocks' })),
+  expiry_block: z.optional(blockHeight(1)),
 });
 
 /** The six words of the published document. */
@@ -62,7 +73,9 @@ export const preparedSchema = z.strictObject({
   needed: z.optional(z.strictObject({ fields: z.array(z.string()), post_to: z.string() })),
 });
 
-export const checkoutIdSchema = z.strictObject({ checkout_id: text(/^chk_[0-9a-f]{32}$/, 'a checkout id') });
+export const checkoutIdSchema = z.strictObject({
+  checkout_id: text(/^chk_[0-9a-f]{32}$/, 'a checkout id: chk_ and 32 lowercase hex characters'),
+});
 
 const transfer = z.strictObject({
   txid: hex32('a txid'),
@@ -126,7 +139,7 @@ export const tradeInvoiceSchema = z.strictObject({
 export const finalizeSchema = z.strictObject({
   payment_preimage: hex32('a preimage'),
   /** The buyer's claim, signed for everything but the preimage: without it nobody but he can deliver. */
-  claim: z.optional(text(/^(?:[0-9a-f]{2}){60,5000}$/, 'a raw transaction in lowercase hex')),
+  claim: z.optional(text(/^(?:[0-9a-f]{2}){60,5000}$/, 'a raw transaction of 60 to 5000 bytes in lowercase hex')),
 });
 export const finalizedSchema = z.strictObject({ txid: hex32('a txid'), confirmations });
 
@@ -181,8 +194,8 @@ export const rescueSchema = z.strictObject({
     z.strictObject({
       ...{ inscription_id: inscriptionId, payment_hash: paymentHash, claim_key: claimKey },
       refund_key: hex32('the x-only key that may take the lock back'),
-      refund_height: integer({ min: 1, max: 499_999_999, unit: 'blocks' }),
-      last_reveal_height: integer({ min: 0, max: 499_999_999, unit: 'blocks' }),
+      refund_height: blockHeight(1),
+      last_reveal_height: blockHeight(0),
       ...{ postage_sats: sats, reserve_sats: sats, offset_sats: sats },
       ...{ claim_leaf: hexText(1_000), claim_control_block: hexText(200) },
     }),

@@ -17,7 +17,7 @@ const SEQUENCE = { min: 0, max: Number.MAX_SAFE_INTEGER, unit: 'messages' };
 const PRICE = { min: 1, max: Number(MAX_SATS), unit: 'sats' };
 const sequence = integer(SEQUENCE);
 const publicKey = text(/^[0-9a-f]{64}$/, 'an x-only key of 64 lowercase hex characters');
-const challenge = text(/^[0-9a-f]{64}$/, '64 lowercase hex characters');
+const challenge = text(/^[0-9a-f]{64}$/, 'the challenge as it was given: 64 lowercase hex characters');
 const signature = text(/^[0-9a-f]{128}$/, 'a BIP 340 signature of 128 lowercase hex characters');
 const token = text(/^[0-9a-f]{64}$/, 'a token of 64 lowercase hex characters');
 const TEXT = `must be well-formed text without U+0000, of at most ${maxTextBytes} UTF-8 bytes`;
@@ -32,7 +32,7 @@ const messageText = z.string(TEXT).check(
 /** A seller's own name of his offer; it stands in a path. */
 const offerId = text(
   /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/,
-  '1 to 100 letters, digits and . _ : - and begin with none of those',
+  '1 to 100 letters, digits and . _ : - of which the first is a letter or a digit',
 );
 const mode = oneOf(['hold-first', 'lock-first']);
 const MODES = 'must be one or two of hold-first, lock-first, each once';
@@ -42,7 +42,7 @@ const modes = z.array(mode, MODES).check(
   z.refine((all) => new Set(all).size === all.length, MODES),
 );
 /** Where a page went on; only the coordinator that wrote it can read it. */
-const cursor = text(/^[A-Za-z0-9_-]{1,64}$/, 'a cursor as next_cursor of the page before had it');
+const cursor = text(/^[A-Za-z0-9_-]{1,64}$/, 'next_cursor of the page before');
 const word = text(/^[a-z0-9_]{1,64}$/, '1 to 64 lowercase letters, digits and underscores');
 
 /** What a seller signs, but for `sig`; `network` keeps an offer of a test network from being shown on another. */

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { MAX_SATS } from '../protocol/amount.ts';
 import { isHeldKey } from '../protocol/checks-terms.ts';
+import { FIRST_UNIX_LOCKTIME } from '../protocol/json.ts';
 
 /** Fields that stand in more than one schema of the wire. Each says, in place of an error text, what it must be. */
 
@@ -13,12 +14,18 @@ export const shortText = (mostCharacters: number) => {
 };
 
 export const integer = ({ min, max, unit }: { min: number; max: number; unit: string }) => {
-  const expected = `must be a whole number of ${unit} from ${min} to ${max}`;
+  const expected = min === max ? `must be ${min}` : `must be a whole number of ${unit} from ${min} to ${max}`;
   return z.int(expected).check(z.gte(min, expected), z.lte(max, expected));
 };
 
 export const oneOf = <const Words extends readonly string[]>(words: Words) =>
-  z.enum(words, `must be one of ${words.join(', ')}`);
+  z.enum(words, `must be ${words.length === 1 ? '' : 'one of '}${words.join(', ')}`);
+
+/** The height of a block, which can be a locktime (BIP 65). */
+export const blockHeight = (least: 0 | 1) => {
+  const expected = `must be a block height from ${least} to ${FIRST_UNIX_LOCKTIME - 1}`;
+  return z.int(expected).check(z.gte(least, expected), z.lte(FIRST_UNIX_LOCKTIME - 1, expected));
+};
 
 const INSCRIPTION = 'must be an inscription id: 64 lowercase hex characters, i, index';
 export const inscriptionId = z.string(INSCRIPTION).check(
