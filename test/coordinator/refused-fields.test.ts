@@ -116,6 +116,25 @@ describe('what is refused names its field by its path in the body', () => {
     assert.equal(await changed({ buyer: 'me' }), 'buyer must be a JSON object; got "me"');
   });
 
+  test('what is no address at all, and an address of another network', async () => {
+    const mainnet = 'bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr';
+    const misspelled = `${keyPath.address.slice(0, -1)}${keyPath.address.endsWith('q') ? 'p' : 'q'}`;
+    const listing = booth.listing(await booth.inscribed('for an address'));
+    for (const [code, address] of [
+      ['bad_address', 'abcdefghijk'],
+      ['bad_address', misspelled],
+      ['wrong_network', mainnet],
+    ] as const) {
+      const refused = await preparing({ ord_address: address });
+      assert.deepEqual(shown(refused), [400, code, 'buyer.ord_address']);
+      const wanted = code === 'bad_address' ? 'a Bitcoin address' : 'an address of regtest';
+      assert.equal(refused.answer.message, `buyer.ord_address must be ${wanted}; got ${address}`);
+      const body = { ...listing, seller_address: address };
+      const listed = await booth.ask<Problem>('POST', '/v1/trade', { body });
+      assert.deepEqual(shown(listed), [400, code, 'seller_address']);
+    }
+  });
+
   function signedRequest(claimKey: string): { trade_request: string } {
     const me = identityKey({ seed: seeds.buyer, network: 'regtest' });
     const { inscription_id: inscriptionId, max_total_sats: total, buyer } = body;

@@ -106,13 +106,13 @@ export class Desk {
 
   /**
    * Begins a checkout; with the buyer's payment hash and claim key also the trade, so that there is an invoice to pay: at once
-   * for what is on our shelf, and when its seller has answered for what he sells through us. Throws `not_found` (404), `in_progress` (409), `bad_amount` and `wrong_network` (400), `refused`.
+   * for what is on our shelf, and when its seller has answered for what he sells through us. Throws `not_found` (404), `in_progress` (409), `bad_amount`, `bad_address` and `wrong_network` (400), `refused`.
    */
   async prepare(asked: PrepareWire, caller: Caller): Promise<PreparedWire> {
     const totalSats = BigInt(asked.max_total_sats);
     const goods = await goodsFor(this.#parts, { inscriptionId: asked.inscription_id, offerSats: totalSats });
     const { ord_address: ordAddress } = asked.buyer;
-    assertAddress(ordAddress, this.#parts.network);
+    assertAddress(ordAddress, { network: this.#parts.network, field: 'buyer.ord_address' });
     if (!('forward' in goods)) assertCollection(asked.collection_ref, goods.item);
     await this.#assertBefore(asked.expiry_block);
     const { pricing, network: rail, buyer: named } = asked;

@@ -10,6 +10,7 @@ import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Kysely, Selectable } from 'kysely';
 import type { ExchangeTables, OfferState } from './migrations/0001-exchange.ts';
 import { type Declared, declaredRoyalty, type Owed } from './royalties.ts';
+import { assertAddress } from './sale-terms.ts';
 
 /** What is for sale here: another's inscription by his signed listing, or one that this coordinator was left with. */
 export type Item = {
@@ -82,11 +83,13 @@ export class Listings {
   }
 
   /**
-   * Puts another's inscription on the shelf. Throws what `readListing` throws, `refused` with the codes of all that is
+   * Puts another's inscription on the shelf. Throws what `assertAddress` and `readListing` throw, `refused` with the codes of all that is
    * wrong with it, and `in_progress` when this outpoint is for sale or being sold already.
    */
   async add(asked: Asked): Promise<Item> {
-    const listing = readListing({ psbt: asked.psbt, network: this.#parts.network });
+    const { network } = this.#parts;
+    assertAddress(asked.payoutAddress, { network, field: 'seller_address' });
+    const listing = readListing({ psbt: asked.psbt, network });
     const { outpoint, valueSats } = listing.source;
     if (valueSats > MOST_SOURCE_SATS)
       throw new SparkleError(

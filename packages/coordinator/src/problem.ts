@@ -15,6 +15,7 @@ const STATUS = {
   bad_amount: 400,
   bad_hex: 400,
   bad_key: 400,
+  bad_address: 400,
   bad_network: 400,
   bad_inscription_id: 400,
   bad_outpoint: 400,

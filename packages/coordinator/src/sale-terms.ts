@@ -2,7 +2,7 @@ import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
 import { addressScript } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
-import type { NetworkName } from 'sparkle-protocol/protocol/network';
+import { type NetworkName, networkNames } from 'sparkle-protocol/protocol/network';
 import type { OwnOffer } from 'sparkle-protocol/trader/trader';
 import type { Checkout } from './checkouts.ts';
 import type { Item } from './listings.ts';
@@ -17,17 +17,26 @@ export type Caller = { key: string | undefined; address: string };
 /** What a buyer has named; with the id of the trade where he has signed for it. */
 export type Keys = { paymentHash: string; claimKey: string; from: string; tradeId?: string };
 
-export function assertAddress(address: string, network: NetworkName): void {
+/** Throws `bad_address` for what is an address of no network, and `wrong_network` for one of another. */
+export function assertAddress(
+  address: string,
+  { network, field }: { network: NetworkName; field: 'buyer.ord_address' | 'seller_address' },
+): void {
+  if (isAddressOf(address, network)) return;
+  const isElsewhere = networkNames.some((name) => isAddressOf(address, name));
+  const [code, wanted] = isElsewhere
+    ? (['wrong_network', `an address of ${network}`] as const)
+    : (['bad_address', 'a Bitcoin address'] as const);
+  throw new SparkleError(code, `${field} must be ${wanted}; got ${address}`, { field });
+}
+
+function isAddressOf(address: string, network: NetworkName): boolean {
   try {
     addressScript(address, network);
-  } catch (cause) {
-    const field = 'buyer.ord_address';
-    throw new SparkleError(
-      'wrong_network',
-      `${field} must be an address of ${network}; got ${address}`,
-      { field },
-      { cause },
-    );
+    return true;
+  } catch (error) {
+    if (error instanceof SparkleError) return false;
+    throw error;
   }
 }
 

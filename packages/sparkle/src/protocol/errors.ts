@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'bad_amount'
   | 'bad_hex'
   | 'bad_key'
+  | 'bad_address'
   | 'bad_network'
   | 'bad_inscription_id'
   | 'bad_outpoint'
