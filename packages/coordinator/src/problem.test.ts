@@ -148,6 +148,11 @@ for (const [said, request, status, error] of [
   });
 }
 
+test('an unknown path is told where all are listed, for people and for programs', async () => {
+  const { message } = (await service().inject('/')).json<Problem>();
+  assert.equal(message, 'there is no such path; /docs and /openapi.json list all');
+});
+
 test('another method is told which are allowed', async () => {
   const answer = await service().inject({ method: 'PUT', url: '/v1/trade/abc?x=1' });
   assert.equal(answer.headers.allow, 'POST, GET, HEAD');

@@ -195,7 +195,7 @@ export function installProblems(app: FastifyInstance, onProblem?: (code: Problem
     if (isWrongMethod) reply.header('allow', methods.join(', '));
     const problem: Omit<Problem, 'request_id'> = isWrongMethod
       ? { error: 'method_not_allowed', message: `the method must be ${methods.join(' or ')}; it is ${request.method}` }
-      : { error: 'not_found', message: 'there is no such path; /openapi.json lists all' };
+      : { error: 'not_found', message: 'there is no such path; /docs and /openapi.json list all' };
     onProblem?.(problem.error);
     return reply.status(isWrongMethod ? 405 : 404).send({ ...problem, request_id: request.id });
   });
