@@ -94,7 +94,7 @@ async function snapshotOf({ database, chain }: ServiceParts, webhooks: Webhooks)
     height: (await chain.tip()).height,
     capitalLockedSats: trades.reduce((sum, trade) => sum + costOf(trade), 0n),
     holds: trades.filter((trade) => isSale(trade) && 'acceptedHeight' in trade).length,
-    deadLetters: (await webhooks.deadLetters()).length,
+    deadLetters: await webhooks.deadCount(),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import pLimit from 'p-limit';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { CoordinatorTables } from './migrations/all.ts';
 import { type GuardOptions, postOnce } from './webhook-guard.ts';
@@ -22,7 +23,7 @@ const LAST_RETRY_MILLISECONDS = 3_600_000;
 const MOST_ATTEMPTS = 13;
 /** Webhooks of this many are served at a time; one that is slow holds up itself. */
 const AT_ONCE = 16;
-const MOST_SEEN = 200;
+const PAGE = 200;
 /** RFC 9110 15.5.11: gone for good. */
 const GONE = 410;
 
@@ -49,17 +50,19 @@ export async function deliver(parts: DeliveryParts): Promise<void> {
       ),
     )
     .execute();
-  const queue = hooks.values();
-  const serve = async () => {
-    for (const hook of queue) await serveHook(parts, hook);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, serve));
+  await pLimit(AT_ONCE).map(hooks, (hook) =>
+    serveHook(parts, hook).catch((error: unknown) => {
+      // What keeps one webhook from being served keeps no other.
+      const fields = { hookId: hook.hook_id, error: String(error) };
+      parts.log.error(fields, 'a webhook could not be served; what it is to be told stays due');
+    }),
+  );
 }
 
 /** Each round takes the first of each subject; an endpoint that fails ends the rounds of its webhook. */
 async function serveHook(parts: DeliveryParts, hook: Hook): Promise<void> {
   for (;;) {
-    const ready = (await firstOfEach(parts, hook)).filter(({ not_before }) => not_before <= parts.nowMilliseconds());
+    const ready = await readyOf(parts, hook);
     if (ready.length === 0) return;
     for (const due of ready) {
       if (parts.isStopped()) return;
@@ -69,18 +72,33 @@ async function serveHook(parts: DeliveryParts, hook: Hook): Promise<void> {
   }
 }
 
-async function firstOfEach({ tables }: DeliveryParts, { hook_id }: Hook): Promise<Due[]> {
-  const rows = await tables
-    .selectFrom('delivery')
-    .select(['seq', 'hook_id', 'body', 'attempts', 'not_before'])
-    .where('hook_id', '=', hook_id)
-    .where('state', '=', 'due')
-    .orderBy('seq')
-    .limit(MOST_SEEN)
-    .execute();
-  const first = new Map<string, Due>();
-  for (const row of rows) if (!first.has(subjectOf(row))) first.set(subjectOf(row), row);
-  return [...first.values()];
+/** The first of each subject whose time has come; what waits to be tried again, however much of it, hides no other subject. */
+async function readyOf(parts: DeliveryParts, { hook_id }: Hook): Promise<Due[]> {
+  const seen = new Set<string>();
+  for (let since = 0; ;) {
+    const rows = await parts.tables
+      .selectFrom('delivery')
+      .select(['seq', 'hook_id', 'body', 'attempts', 'not_before'])
+      .where('hook_id', '=', hook_id)
+      .where('state', '=', 'due')
+      .where('seq', '>', since)
+      .orderBy('seq')
+      .limit(PAGE)
+      .execute();
+    const now = parts.nowMilliseconds();
+    const ready = rows.filter((row) => isFirst(seen, row) && row.not_before <= now);
+    const last = rows.at(-1);
+    if (ready.length > 0 || last === undefined || rows.length < PAGE) return ready;
+    since = last.seq;
+  }
+}
+
+/** Whether nothing about the same was seen before; it is from now on. */
+function isFirst(seen: Set<string>, due: Due): boolean {
+  const subject = subjectOf(due);
+  if (seen.has(subject)) return false;
+  seen.add(subject);
+  return true;
 }
 
 /** Counted before it is sent: of two instances one finds the count that it has read. */

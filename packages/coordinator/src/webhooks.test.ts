@@ -82,6 +82,44 @@ test('who stops waits for the post that is under way, and nothing is begun after
   ]);
 });
 
+test('what waits to be tried again, however much, hides no other subject', async (context) => {
+  const { hooks, register, notify, received, world: receiver } = await world(context);
+  await register();
+  receiver.answer = () => 500;
+  await notify('s', 1);
+  await hooks.deliverDue();
+  for (let n = 2; n <= 201; n += 1) await notify('s', n);
+  await notify('t', 1);
+  receiver.answer = () => 204;
+  await hooks.deliverDue();
+  assert.deepEqual(told(received), ['s1', 't1']);
+});
+
+test('a webhook that cannot be served keeps no other from being told', async (context) => {
+  const { hooks, register, notify, received, tables } = await world(context);
+  const { webhook_id: hook_id } = await register('/broken', ['trade']);
+  await register('/told');
+  await notify('s', 1);
+  await tables.updateTable('delivery').set({ body: 'no JSON' }).where('hook_id', '=', hook_id).execute();
+  await hooks.deliverDue();
+  assert.deepEqual(
+    received.map(({ path }) => path),
+    ['/told'],
+  );
+});
+
+test('all that was given up is counted, also what no page shows', async (context) => {
+  const { hooks, register, tables } = await world(context);
+  const { webhook_id: hook_id } = await register();
+  const dead = { hook_id, body: '{}', attempts: 13, not_before: 0, state: 'dead' as const };
+  for (let sets = 0; sets < 3; sets += 1)
+    await tables
+      .insertInto('delivery')
+      .values(Array.from({ length: 200 }, () => dead))
+      .execute();
+  assert.deepEqual([await hooks.deadCount(), (await hooks.deadLetters()).length], [600, 500]);
+});
+
 test('a signature is of one body, one secret and one time', () => {
   const of = { secret: 's', seconds: 1000, body: '{}' };
   const header = signatureOf(of);

@@ -153,7 +153,17 @@ export class Webhooks {
       .execute();
   }
 
-  /** What was given up, oldest first. */
+  /** How many were given up, all of them. */
+  async deadCount(): Promise<number> {
+    const { count } = await this.#parts.tables
+      .selectFrom('delivery')
+      .select(({ fn }) => fn.countAll().as('count'))
+      .where('state', '=', 'dead')
+      .executeTakeFirstOrThrow();
+    return Number(count);
+  }
+
+  /** What was given up, oldest first, as much of it as one page shows. */
   deadLetters(): Promise<DeadLetter[]> {
     return this.#parts.tables
       .selectFrom('delivery')
