@@ -189,6 +189,11 @@ function placeFailures({ shown: { satProof }, seen, terms, outpoint }: Place): F
   const other = broken([same({ code: 'wrong_inscription', ...inscription })]);
   if (other.length > 0) return other;
   const problem = proofProblem(satProof, seen);
+  if (problem === 'unknown_start') {
+    const sentence = `a sat proof must begin at the reveal, or where the buyer knows that the inscription lay; it begins at ${satProof.from}`;
+    // The last step is shown at once, the whole way when it has been found.
+    return [{ code: 'sat_proof_missing', sentence, detail: { from: satProof.from }, wait: true }];
+  }
   if (problem !== undefined) {
     const sentence = `the sat proof must be a true one that begins at the reveal, or where the buyer knows the inscription lay: ${problem}`;
     return [{ code: 'sat_proof_bad', sentence, detail: { reason: problem }, wait: false }];
