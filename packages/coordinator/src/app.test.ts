@@ -14,7 +14,7 @@ import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
 import { noPressureLimits } from './limits.ts';
 import { createLog } from './log.ts';
-import { openapiText } from './openapi.ts';
+import { openapiDocument, openapiText } from './openapi.ts';
 import { Webhooks } from './webhooks.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../../docs/openapi.json', import.meta.url));
@@ -74,6 +74,15 @@ describe('the public API', () => {
     const waiting_for = ['another process: this one is draining'];
     assert.deepEqual(await ready(), [503, { ready: false, waiting_for }]);
     isDraining = false;
+  });
+
+  test('says that a lister may have to say who he is, and every status that a refusal may have', () => {
+    const { paths } = openapiDocument(app);
+    const create = paths?.['/v1/trade']?.['post'];
+    assert.deepEqual(create?.security, [{}, { bearer: [] }, { nostr: [] }]);
+    assert.match(create?.description ?? '', /POST \/v1\/trade\/create is the same/);
+    for (const status of [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503])
+      assert.match(create?.responses?.['default']?.description ?? '', new RegExp(`\\b${status}\\b`));
   });
 
   test('asks everybody who he is on every path of a trade', async () => {

@@ -107,7 +107,8 @@ const securityOf = ({ security = [] }: Operation): string => security.flatMap((e
 function operationPart({ path, method, operation }: Route): Html {
   const { operationId = '', summary = '', description = '', parameters = [], requestBody, responses = {} } = operation;
   const security = securityOf(operation);
-  const needs = security === '' ? html`` : html`<p>Needs: ${security}.</p>`;
+  const isOptional = operation.security?.some((each) => Object.keys(each).length === 0) ?? false;
+  const needs = security === '' ? html`` : html`<p>${isOptional ? 'May need' : 'Needs'}: ${security}.</p>`;
   const body = jsonOf(requestBody);
   const sent =
     body === undefined

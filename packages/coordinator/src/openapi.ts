@@ -21,7 +21,7 @@ const refTo = (name: string): string => `#/components/schemas/${name}`;
 
 const PROBLEM = {
   description:
-    'Not done: error says why. 400 wrong input, 401 or 403 not allowed, 404 none, 409 not in this state, 429 too often, 503 try again later',
+    'Not done: error says why. 400 wrong input, 401 or 403 not allowed, 404 none, 405 another method, 409 not in this state, 413 too long, 415 not JSON, 422 an Idempotency-Key of another request, 429 too often, 503 try again later',
   content: { 'application/json': { schema: { $ref: refTo('Problem') } } },
 };
 

@@ -26,6 +26,10 @@ export type TradeRouteParts = { auth: Auth; trades: Trades; delivery: Delivery }
 const secured = { tags: ['trades'], security: [{ bearer: [] }, { nostr: [] }] };
 const creating = {
   ...{ tags: ['trades'], operationId: 'createTrade', summary: 'Lists an inscription by a signed PSBT' },
+  description:
+    'Unless the operator takes listings from anyone, by a key that he has named (LISTERS). POST /v1/trade/create is the same.',
+  // OpenAPI: the empty requirement makes the others optional.
+  security: [{}, ...secured.security],
   body: createTradeSchema,
   response: { 201: createdTradeSchema },
 };
