@@ -85,6 +85,14 @@ describe('the public API', () => {
       assert.match(create?.responses?.['default']?.description ?? '', new RegExp(`\\b${status}\\b`));
   });
 
+  test('says of a checkout what its address, its network and its height are for', () => {
+    const prepare = openapiDocument(app).paths?.['/api/checkout/prepare']?.['post'];
+    const { buyer, network, expiry_block } =
+      prepare?.requestBody?.content?.['application/json']?.schema?.properties ?? {};
+    assert.match(network?.description ?? '', /payment's kind, not the chain/);
+    for (const field of [buyer?.properties?.['ord_address'], expiry_block]) assert.match(field?.description ?? '', /./);
+  });
+
   test('asks everybody who he is on every path of a trade', async () => {
     const id = '00000000-0000-0000-0000-000000000000';
     const paths = ['', '/invoice', '/proof', '/rescue'].map((path) => ({

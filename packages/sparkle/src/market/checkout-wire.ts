@@ -41,18 +41,22 @@ export const prepareSchema = z.strictObject({
   inscription_id: inscriptionId,
   collection_ref: z.optional(inscriptionId),
   buyer: z.strictObject({
-    ord_address: address,
+    ord_address: address.check(
+      z.describe('Where the buyer wants the inscription; of the network that the coordinator is on'),
+    ),
     lightning_address: z.optional(shortText(320)),
     ln_node_pubkey: z.optional(text(/^0[23][0-9a-f]{64}$/, 'a compressed key of 66 lowercase hex characters')),
     payment_hash: z.optional(paymentHash),
     claim_key: z.optional(heldKey),
     trade_request: z.optional(signedMessage),
   }),
-  network: rail,
+  network: rail.check(z.describe("The payment's kind, not the chain: each is a BOLT 11 invoice")),
   max_total_sats: sats,
   pricing: pricingShape,
   market: z.optional(z.strictObject({ id: shortText(253), name: shortText(100) })),
-  expiry_block: z.optional(blockHeight(1)),
+  expiry_block: z.optional(
+    blockHeight(1).check(z.describe('The checkout is refused unless the best block is below this height')),
+  ),
 });
 
 /** The six words of the published document. */
