@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import {
   cycles,
   forbiddenArrows,
+  forbiddenInService,
   impurities,
   leftovers,
   readSources,
@@ -27,6 +28,24 @@ const file = (path: string, text: string): Source => ({ path: `packages/sparkle/
 
 test('every import in the library follows an arrow', () => {
   assert.deepEqual(forbiddenArrows(sources), []);
+});
+
+test('every import between the rooms of the coordinator follows an arrow, and one that does not is named', () => {
+  assert.deepEqual(forbiddenInService(sources), []);
+  const service = (path: string, text: string): Source => ({ path: `packages/coordinator/src/${path}`, text });
+  const planted = [
+    service('access/a.ts', `import { x } from '../api/app.ts';`),
+    service('books/b.ts', `import { x } from '../exchange/desk.ts';\nimport { y } from '../exchange/sold.ts';`),
+    service('hub/c.ts', `import { x } from '../../../sparkle/src/index.ts';`),
+    service('newroom/d.ts', `import { x } from '../database/database.ts';`),
+    service('hub/e.test.ts', `import { x } from '../api/app.ts';`),
+  ];
+  assert.deepEqual(forbiddenInService(planted), [
+    'packages/coordinator/src/access/a.ts -> packages/coordinator/src/api/app',
+    'packages/coordinator/src/books/b.ts -> packages/coordinator/src/exchange/desk',
+    'packages/coordinator/src/hub/c.ts -> packages/sparkle/src/index',
+    'packages/coordinator/src/newroom/d.ts -> packages/coordinator/src/database/database',
+  ]);
 });
 
 test('an import against the arrows is named', () => {

@@ -31,6 +31,26 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['protocol/index', 'trader/'],
 };
 
+const SERVICE = 'packages/coordinator/src/';
+/** The same for the rooms of the coordinator among themselves; what stands in its root puts them together. */
+const SERVICE_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  config: [],
+  database: [],
+  access: ['database'],
+  http: ['database', 'access'],
+  hub: ['database', 'access'],
+  books: ['database', 'exchange/sold'],
+  royalties: ['database', 'books'],
+  exchange: ['database', 'access', 'hub', 'royalties'],
+  news: ['database', 'access', 'exchange'],
+  watch: ['database', 'http', 'books', 'royalties', 'news'],
+  api: ['config', 'database', 'access', 'http', 'hub', 'exchange', 'news', 'watch'],
+  operate: [
+    ...['config', 'database', 'access', 'http', 'hub', 'books', 'royalties', 'exchange', 'news', 'watch', 'api'],
+    'version',
+  ],
+};
+
 /** What a pure function never needs. Looked for as text, so that a comment cannot hide it either. */
 const IMPURE = [
   ...['Date.now', 'new Date(', 'performance.', 'Math.random', 'getRandomValues', 'randomBytes', 'randomUUID'],
@@ -86,6 +106,22 @@ export const forbiddenArrows = (sources: Source[]): string[] =>
       .filter((to) => to.split('/')[0] !== roomOf(source) && !isAllowed(to, allowedFor(source)))
       .map((to) => `${source.path} -> ${to}`),
   );
+
+/** The same for the rooms of the coordinator. */
+export const forbiddenInService = (sources: Source[]): string[] =>
+  sources
+    .filter(
+      (source) => source.path.startsWith(SERVICE) && source.path.slice(SERVICE.length).includes('/') && !isTest(source),
+    )
+    .flatMap((source) => {
+      const [room = ''] = source.path.slice(SERVICE.length).split('/');
+      const allowed = [room, ...(SERVICE_MAY_IMPORT[room] ?? [])];
+      return importsOf(source)
+        .filter(({ to }) => to.startsWith('.'))
+        .map(({ to }) => normalize(join(dirname(source.path), to)).replace(/\.ts$/, ''))
+        .filter((to) => !to.startsWith(SERVICE) || !isAllowed(to.slice(SERVICE.length), allowed))
+        .map((to) => `${source.path} -> ${to}`);
+    });
 
 /** Words of I/O, clock and chance in the pure room. */
 export const impurities = (sources: Source[]): string[] =>

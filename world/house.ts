@@ -11,11 +11,11 @@ import { systemClock } from 'sparkle-protocol/trader/clock';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { Trader } from 'sparkle-protocol/trader/trader';
 import { WebSocket } from 'ws';
-import { type Database, openDatabase } from '../packages/coordinator/src/database.ts';
-import { Ledger } from '../packages/coordinator/src/ledger.ts';
-import { noPressureLimits } from '../packages/coordinator/src/limits.ts';
-import { createLog } from '../packages/coordinator/src/log.ts';
-import { Service, type ServiceParts } from '../packages/coordinator/src/service.ts';
+import { type Database, openDatabase } from '../packages/coordinator/src/database/database.ts';
+import { Ledger } from '../packages/coordinator/src/books/ledger.ts';
+import { noPressureLimits } from '../packages/coordinator/src/http/limits.ts';
+import { createLog } from '../packages/coordinator/src/http/log.ts';
+import { Service, type ServiceParts } from '../packages/coordinator/src/operate/service.ts';
 import { freePorts } from '../scripts/ports.mjs';
 import type { Party } from './party.ts';
 

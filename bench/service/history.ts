@@ -4,8 +4,8 @@ import type { Kysely } from 'kysely';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import type { PreparedWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { until } from '../../test/regtest/kept-process.ts';
-import type { Database } from '../../packages/coordinator/src/database.ts';
-import type { Service } from '../../packages/coordinator/src/service.ts';
+import type { Database } from '../../packages/coordinator/src/database/database.ts';
+import type { Service } from '../../packages/coordinator/src/operate/service.ts';
 import { buyerOf } from './buyer.ts';
 
 type Row = Record<string, string | number | null>;

@@ -14,9 +14,9 @@ import { networks } from 'sparkle-protocol/protocol/network';
 import { signed } from 'sparkle-protocol/protocol/listing.suite';
 import { systemClock } from 'sparkle-protocol/trader/clock';
 import type { Log } from 'sparkle-protocol/trader/log';
-import { type Database, openDatabase } from '../../packages/coordinator/src/database.ts';
-import { createLog } from '../../packages/coordinator/src/log.ts';
-import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
+import { type Database, openDatabase } from '../../packages/coordinator/src/database/database.ts';
+import { createLog } from '../../packages/coordinator/src/http/log.ts';
+import { Service, type ServiceParts } from '../../packages/coordinator/src/operate/service.ts';
 
 export const PRICE_SATS = 60_000n;
 const POSTAGE_SATS = 10_000n;

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
-import type { MonthWire } from '../../packages/coordinator/src/ledger-report.ts';
+import type { MonthWire } from '../../packages/coordinator/src/watch/ledger-report.ts';
 import { scriptOf } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';

@@ -13,11 +13,11 @@ import { identityKey, type TradeKeys, tradeKeys } from 'sparkle-protocol/protoco
 import { buildListing } from 'sparkle-protocol/protocol/listing';
 import { keyPath, payoutAddress, signed } from 'sparkle-protocol/protocol/listing.suite';
 import type { Clock } from 'sparkle-protocol/trader/clock';
-import { type Database, openDatabase } from '../../packages/coordinator/src/database.ts';
-import { noPressureLimits } from '../../packages/coordinator/src/limits.ts';
-import { createLog } from '../../packages/coordinator/src/log.ts';
-import { Ledger } from '../../packages/coordinator/src/ledger.ts';
-import { Service, type ServiceParts } from '../../packages/coordinator/src/service.ts';
+import { type Database, openDatabase } from '../../packages/coordinator/src/database/database.ts';
+import { noPressureLimits } from '../../packages/coordinator/src/http/limits.ts';
+import { createLog } from '../../packages/coordinator/src/http/log.ts';
+import { Ledger } from '../../packages/coordinator/src/books/ledger.ts';
+import { Service, type ServiceParts } from '../../packages/coordinator/src/operate/service.ts';
 import { config } from '../../world/house.ts';
 import { commitOutput, commitSats, revealTransaction } from '../regtest/inscribe.ts';
 import { buyerWith, checkoutBody, listingBody } from './buyer-http.ts';

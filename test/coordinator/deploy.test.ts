@@ -17,8 +17,8 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { readConfig, withSecretFiles } from '../../packages/coordinator/src/config.ts';
-import { type VariableName, variables } from '../../packages/coordinator/src/config-variables.ts';
+import { readConfig, withSecretFiles } from '../../packages/coordinator/src/config/config.ts';
+import { type VariableName, variables } from '../../packages/coordinator/src/config/config-variables.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'packages', 'coordinator', 'deploy');

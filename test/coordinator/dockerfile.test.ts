@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DockerfileParser } from 'dockerfile-ast';
-import { variables } from '../../packages/coordinator/src/config-variables.ts';
+import { variables } from '../../packages/coordinator/src/config/config-variables.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'packages', 'coordinator');

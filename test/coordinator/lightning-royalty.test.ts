@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { keyPath } from 'sparkle-protocol/protocol/listing.suite';
-import { certificates, Creator } from '../../packages/coordinator/src/creator.suite.ts';
-import { invoiceBy, preimageOf } from '../../packages/coordinator/src/payouts.suite.ts';
+import { certificates, Creator } from '../../packages/coordinator/src/royalties/creator.suite.ts';
+import { invoiceBy, preimageOf } from '../../packages/coordinator/src/royalties/payouts.suite.ts';
 import { Booth, BOOTH_SEED, type Bought } from './booth.ts';
 import { beforeShowing } from './dishonest.ts';
 

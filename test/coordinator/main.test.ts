@@ -8,7 +8,7 @@ import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'spar
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
-import type { MonthWire } from '../../packages/coordinator/src/ledger-report.ts';
+import type { MonthWire } from '../../packages/coordinator/src/watch/ledger-report.ts';
 import { freePorts } from '../../scripts/ports.mjs';
 import { Owner } from '../../world/owner.ts';
 import { type Regtest, scriptOf, startRegtest, withoutBitcoind } from '../regtest/bitcoind.ts';

@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { backupPostgres } from '../../packages/coordinator/src/backup-postgres.ts';
+import { backupPostgres } from '../../packages/coordinator/src/database/backup-postgres.ts';
 import { houseLimits } from '../../world/house.ts';
 import { withoutBitcoind } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';

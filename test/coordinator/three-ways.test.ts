@@ -5,7 +5,7 @@ import type { QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { ordOrdinals } from 'sparkle-protocol/ordinals/ord';
 import type { Ordinals } from 'sparkle-protocol/ordinals/ordinals';
 import type { Purchase, Trader } from 'sparkle-protocol/trader/trader';
-import { ordOptions } from '../../packages/coordinator/src/drivers.ts';
+import { ordOptions } from '../../packages/coordinator/src/operate/drivers.ts';
 import { guest, House } from '../../world/house.ts';
 import { Owner } from '../../world/owner.ts';
 import { accessOf } from '../../world/party.ts';

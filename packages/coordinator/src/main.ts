@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
-import { backup } from './backup.ts';
-import { check } from './check.ts';
-import { runCommand } from './commands.ts';
-import { type Config, readConfig, withEnvFile, withSecretFiles } from './config.ts';
-import { report } from './report.ts';
-import { serve } from './serve.ts';
+import { backup } from './operate/backup.ts';
+import { check } from './operate/check.ts';
+import { runCommand } from './operate/commands.ts';
+import { type Config, readConfig, withEnvFile, withSecretFiles } from './config/config.ts';
+import { report } from './operate/report.ts';
+import { serve } from './operate/serve.ts';
 import { VERSION } from './version.ts';
 
 const ENV_FILE = '.env';

@@ -1,0 +1,66 @@
+import type { Trade } from 'sparkle-protocol/protocol/trade/step';
+import { type Deadline, nextDeadline, type Urgency, urgencyOf } from './guardian-deadline.ts';
+import type { DeadLetter } from '../news/webhooks.ts';
+import type { Payout } from '../royalties/payout.ts';
+import type { Health } from './health.ts';
+
+/** A live trade as an operator sees it: nothing by which anybody could move money. */
+export type AdminTrade = {
+  trade_id: string;
+  role: Trade['role'];
+  mode: Trade['mode'];
+  state: Trade['state'];
+  deadline: Deadline | undefined;
+  blocks_left: number | undefined;
+  urgency: Urgency;
+};
+
+/** A royalty that is owed over Lightning and not paid yet. */
+export type OwedRoyalty = {
+  trade_id: string;
+  to: string;
+  sats: string;
+  state: 'owed' | 'paying';
+  attempts: number;
+  /** Unix seconds. */
+  since: number;
+  why: string;
+};
+
+export const owedRoyalties = (payouts: readonly Payout[]): OwedRoyalty[] =>
+  payouts.flatMap(({ tradeId, to, amountSats, state, attempts, owedAt: since, why }) =>
+    state === 'paid' ? [] : [{ trade_id: tradeId, to, sats: String(amountSats), state, attempts, since, why }],
+  );
+
+/** Amounts of sats as decimal text, by what they are. */
+export type Reserve = Readonly<Record<string, string>>;
+
+/** What could not be asked is `undefined`: an operator looks here when something is away. */
+export type OperatorView = {
+  health: Health;
+  reserve: Reserve | undefined;
+  trades: readonly AdminTrade[] | undefined;
+  deadLetters: readonly DeadLetter[] | undefined;
+  owed: readonly OwedRoyalty[] | undefined;
+};
+
+function viewOf(trade: Trade, height: number | undefined): AdminTrade {
+  const { tradeId, role, mode, state } = trade;
+  const deadline = nextDeadline(trade);
+  const isKnown = deadline !== undefined && height !== undefined;
+  return {
+    trade_id: tradeId,
+    role,
+    mode,
+    state,
+    deadline,
+    blocks_left: isKnown ? deadline.height - height : undefined,
+    urgency: height === undefined ? 'none' : urgencyOf(trade, height),
+  };
+}
+
+const soonness = ({ deadline }: AdminTrade): number => deadline?.height ?? Number.MAX_SAFE_INTEGER;
+
+/** The trades whose deadline comes first stand first. */
+export const viewsOf = (trades: readonly Trade[], height: number | undefined): AdminTrade[] =>
+  trades.map((trade) => viewOf(trade, height)).toSorted((a, b) => soonness(a) - soonness(b));
