@@ -19,6 +19,7 @@ const COINS_BESIDES = 12;
 const COINS_A_SALE = 1;
 const BLOCKS_AT_ONCE = 5;
 const MINING = { patienceMilliseconds: Infinity, everyMilliseconds: 1_000 };
+const MOST_QUIET_LOOKS = 10;
 const ENDING = { patienceMilliseconds: 600_000, everyMilliseconds: 1_000 };
 
 type Draw = (below: number) => number;
@@ -31,13 +32,16 @@ export type Chaos = Judgement & {
   seconds: number;
 };
 
-/** Puts what waits into blocks; the returned function ends it. */
+/** Puts what waits into blocks, and makes one now and then when nothing waits, as there always is; the returned function ends it. */
 function keepMining({ regtest }: Stage): () => Promise<void> {
   let isOver = false;
+  let quietLooks = 0;
   const mining = until(
     'the end of the sales',
     async () => {
-      if ((await regtest.rpc<string[]>('getrawmempool')).length > 0) await regtest.mine(1);
+      const isWaiting = (await regtest.rpc<string[]>('getrawmempool')).length > 0;
+      quietLooks = isWaiting || quietLooks === MOST_QUIET_LOOKS ? 0 : quietLooks + 1;
+      if (quietLooks === 0) await regtest.mine(1);
       return isOver;
     },
     MINING,

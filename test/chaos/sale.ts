@@ -50,7 +50,8 @@ export class Sale {
       const bought = await this.#paid(inscribed, owner);
       if (bought === undefined || this.kind === 'walks away') return;
       const raw = await this.#claim(bought);
-      // His money came back before the lock was in a block: he buys again.
+      // His money came back before the lock was in a block: he buys again what is still there.
+      if (raw === undefined && this.moved !== undefined) return;
       if (raw === undefined) continue;
       return this.kind === 'claims alone' ? this.#claimAlone(bought, raw) : this.#handOver(bought, raw);
     }

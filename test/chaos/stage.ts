@@ -161,6 +161,8 @@ export class Stage {
       ...{ DATABASE_URL: this.url, RESCUE_PHRASE_FILE: join(this.#folder, 'phrase') },
       ...{ RATE_READ_PER_MINUTE: '100000', RATE_QUOTE_PER_MINUTE: '100000', RATE_CREATE_PER_MINUTE: '100000' },
       ...{ MARKET_FEE_BPS: '100', LISTERS: 'anyone' },
+      // All buyers are of one address.
+      ...{ MAX_OPEN_HOLDS_PER_BUYER: '1000' },
     };
   }
 }
