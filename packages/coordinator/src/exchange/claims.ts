@@ -1,24 +1,34 @@
 import type { Kysely } from 'kysely';
 import type { Chain } from 'sparkle-protocol/chain/chain';
-import { FINAL_CONFIRMATIONS, searchFromHeight } from 'sparkle-protocol/protocol/deadlines';
+import { FINAL_CONFIRMATIONS, lastRevealHeight, searchFromHeight } from 'sparkle-protocol/protocol/deadlines';
 import { decodeTransaction, txidOf } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Log } from 'sparkle-protocol/trader/log';
-import type { ClaimTables } from '../database/migrations/0010-claims.ts';
+import { freshHeight } from 'sparkle-protocol/trader/tip';
+import type { ClaimState, ClaimTables } from '../database/migrations/0010-claims.ts';
 
 export type ClaimParts = {
   tables: Kysely<ClaimTables>;
   chain: Pick<Chain, 'tip' | 'spender' | 'broadcast' | 'subscribe'>;
   clock: Clock;
+  network: NetworkName;
   log: Log;
 };
 
 /** A node that comes back with the best block that it had tells of none. */
 const PUSH_MILLISECONDS = 60_000;
 
-type Claim = { txid: string; tradeId: string; raw: string; fromHeight: number };
+type Claim = {
+  txid: string;
+  tradeId: string;
+  raw: string;
+  fromHeight: number;
+  lastRevealHeight: number;
+  state: ClaimState;
+};
 
 /**
  * The claims that buyers have handed over with their preimages. Our payment is settled as soon as one was seen, so that
@@ -34,21 +44,29 @@ export class Claims {
     this.#parts = parts;
   }
 
-  /** Sends a claim of this trade that was checked. Throws what `Chain.broadcast` throws; what it refuses is not kept. */
+  /**
+   * Sends a claim of this trade that was checked. Throws what `Chain.broadcast` throws: what it refuses is not kept, unless
+   * it was taken before.
+   */
   async send({ tradeId, terms }: Pick<HoldSeller, 'tradeId' | 'terms'>, raw: string): Promise<void> {
     const { tables, chain } = this.#parts;
     const txid = txidOf(raw);
     await tables
       .insertInto('claim')
-      .values({ txid, trade_id: tradeId, raw, from_height: searchFromHeight(terms), state: 'sent' })
-      .onConflict((known) => known.column('txid').doUpdateSet({ state: 'sent' }))
+      .values({
+        ...{ txid, trade_id: tradeId, raw, state: 'noted' },
+        ...{ from_height: searchFromHeight(terms), last_reveal_height: lastRevealHeight(terms) },
+      })
+      .onConflict((known) => known.column('txid').doUpdateSet({ state: 'noted' }).where('claim.state', '=', 'over'))
       .execute();
     try {
       await chain.broadcast([raw]);
     } catch (error) {
-      if (error instanceof SparkleError && error.code === 'broadcast_refused') await this.#close(txid);
+      if (error instanceof SparkleError && error.code === 'broadcast_refused')
+        await this.#becomes('over', { txid, was: 'noted' });
       throw error;
     }
+    await this.#becomes('sent', { txid, was: 'noted' });
   }
 
   /** Sends again with each block, and once a minute, what is not buried, until the returned function is called. */
@@ -86,27 +104,42 @@ export class Claims {
     for (const claim of open) if (!this.#isStopped) await this.#follow(claim).catch(failed(claim.tradeId));
   }
 
-  async #follow({ txid, raw, fromHeight }: Claim): Promise<void> {
+  async #follow(claim: Claim): Promise<void> {
+    const { txid, raw, fromHeight } = claim;
     const { chain } = this.#parts;
     const [lock] = decodeTransaction(raw).inputs;
     const spender = lock === undefined ? undefined : await chain.spender(lock.outpoint, fromHeight);
-    if (spender === undefined) return chain.broadcast([raw]);
+    if (spender === undefined) return this.#sendAgain(claim);
     // Another claim, or ours, that is in the mempool or not deep enough yet.
     if (spender.block === undefined) return;
-    if ((await chain.tip()).height - spender.block.height + 1 >= FINAL_CONFIRMATIONS) await this.#close(txid);
+    if ((await chain.tip()).height - spender.block.height + 1 >= FINAL_CONFIRMATIONS)
+      await this.#becomes('over', { txid, was: claim.state });
+  }
+
+  /**
+   * What was not sent in time shows its preimage to nobody (R - 36): from R on the seller could take his inscription back and
+   * the payment too. What has left us may be known to all, and has to be in a block.
+   */
+  async #sendAgain({ txid, tradeId, raw, state, lastRevealHeight: last }: Claim): Promise<void> {
+    const { chain, log } = this.#parts;
+    if (state === 'noted' && (await freshHeight(this.#parts)) > last) {
+      log.warn({ tradeId, txid }, 'a claim that was handed over could not be sent in time, and is kept back');
+      return this.#becomes('over', { txid, was: 'noted' });
+    }
+    await chain.broadcast([raw]);
+    await this.#becomes('sent', { txid, was: 'noted' });
   }
 
   async #open(): Promise<Claim[]> {
-    const rows = await this.#parts.tables.selectFrom('claim').selectAll().where('state', '=', 'sent').execute();
-    return rows.map(({ txid, trade_id: tradeId, raw, from_height: fromHeight }) => ({
-      txid,
-      tradeId,
-      raw,
-      fromHeight,
+    const rows = await this.#parts.tables.selectFrom('claim').selectAll().where('state', '!=', 'over').execute();
+    return rows.map(({ txid, trade_id: tradeId, raw, from_height: fromHeight, ...row }) => ({
+      ...{ txid, tradeId, raw, fromHeight },
+      ...{ lastRevealHeight: row.last_reveal_height, state: row.state },
     }));
   }
 
-  async #close(txid: string): Promise<void> {
-    await this.#parts.tables.updateTable('claim').set({ state: 'over' }).where('txid', '=', txid).execute();
+  async #becomes(state: ClaimState, { txid, was }: { txid: string; was: ClaimState }): Promise<void> {
+    const one = this.#parts.tables.updateTable('claim').set({ state }).where('txid', '=', txid);
+    await one.where('state', '=', was).execute();
   }
 }

@@ -5,8 +5,10 @@ import { decodeTransaction } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { claimFor, HEIGHT, holdSeller, holdTerms } from 'sparkle-protocol/protocol/trade/fixtures.suite';
 import { silentLog } from 'sparkle-protocol/trader/log';
+import { handClock } from '../hub/hub.suite.ts';
 import { Delivery, type DeliveryParts } from './delivery.ts';
 
+const NOW = 1_800_000_000;
 const { tradeId } = holdTerms;
 const { raw, txid } = claimFor(holdTerms);
 /** A claim shows its preimage first. */
@@ -23,7 +25,7 @@ function delivery(change: { trader?: Partial<DeliveryParts['trader']>; chain?: P
     ...change.trader,
   };
   const chain = {
-    tip: async () => ({ height: HEIGHT + 2, hash: '00'.repeat(32) }),
+    tip: async () => ({ height: HEIGHT + 2, hash: '00'.repeat(32), timeSeconds: NOW }),
     transaction: async () => undefined,
     unspent: async () => undefined,
     ...change.chain,
@@ -31,7 +33,9 @@ function delivery(change: { trader?: Partial<DeliveryParts['trader']>; chain?: P
   const claims = { send: async (_: unknown, sent: string) => void done.push(`send ${sent}`) };
   const ordinals = {} as unknown as DeliveryParts['ordinals'];
   const satProofs = { of: async () => undefined };
-  return { done, delivery: new Delivery({ trader, chain, ordinals, claims, satProofs, log: silentLog }) };
+  const clock = handClock(NOW);
+  const parts = { trader, chain, ordinals, claims, satProofs, clock, network: 'signet', log: silentLog } as const;
+  return { done, delivery: new Delivery(parts) };
 }
 
 test('a preimage that was handed over makes its own trade look, and no other', async () => {
@@ -47,4 +51,11 @@ test('a claim that is sent is answered with its txid, whoever holds the trade an
     assert.deepEqual(await of.finalize(tradeId, handedOver), { txid, confirmations: 0 });
     assert.equal(done[0], `send ${raw}`);
   }
+});
+
+test('nothing is sent over a chain whose best block is old: what looks in time may be too late', async () => {
+  const tip = async () => ({ height: HEIGHT + 2, hash: '00'.repeat(32), timeSeconds: NOW - 24 * 3600 });
+  const { done, delivery: of } = delivery({ chain: { tip } });
+  await assert.rejects(of.finalize(tradeId, handedOver), { code: 'chain_unavailable' });
+  assert.deepEqual(done, []);
 });

@@ -8,10 +8,13 @@ import { completeClaim } from 'sparkle-protocol/protocol/claim';
 import { decodeTransaction, txidOf, vsizeOf } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
 import type { SatProof } from 'sparkle-protocol/protocol/satproof';
 import { lockValueSats, type Terms } from 'sparkle-protocol/protocol/trade/terms';
+import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Log } from 'sparkle-protocol/trader/log';
+import { freshHeight } from 'sparkle-protocol/trader/tip';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { lookAtLock } from 'sparkle-protocol/trader/watch';
 import type { Claims } from './claims.ts';
@@ -25,6 +28,8 @@ export type DeliveryParts = {
   chain: Chain;
   ordinals: Ordinals;
   claims: Pick<Claims, 'send'>;
+  clock: Clock;
+  network: NetworkName;
   satProofs: Pick<SatProofs, 'of'>;
   log: Log;
 };
@@ -44,14 +49,14 @@ export class Delivery {
    * The buyer hands over his preimage. It is taken only together with his signed claim, which is sent to the chain at once
    * with the preimage in it: a preimage alone would let us take the money and him wait. Our own trader learns it from the
    * mempool, as it would from a claim that the buyer sent himself. Throws `bad_preimage`, `bad_transaction`, `refused` for a
-   * lock that is not deep enough, `too_late`, `broadcast_refused`.
+   * lock that is not deep enough, `too_late`, `broadcast_refused`, `chain_unavailable` for a best block that is too old (R3).
    */
   async finalize(tradeId: string, { payment_preimage: preimage, claim }: FinalizeWire): Promise<FinalizedWire> {
     const trade = await this.#upToDate(tradeId, preimage);
     const done = await claimTxidOf(this.#parts.chain, trade);
     if (done !== undefined) return this.#finalized(done);
     const locked = await this.#locked(trade);
-    const { height } = await this.#parts.chain.tip();
+    const height = await freshHeight(this.#parts);
     if (!mayReveal({ height, refundHeight: locked.terms.refundHeight }))
       throw new SparkleError(
         'too_late',

@@ -207,8 +207,8 @@ function openShop(parts: ServiceParts, { trader, auth, hub, payouts }: Around) {
     ...{ listingSeconds: LISTING_SECONDS, graceSeconds: GRACE_SECONDS },
   });
   const satProofs = new SatProofs({ chain, clock });
-  const claims = new Claims({ tables, chain, clock, log });
-  const delivery = new Delivery({ trader, chain, ordinals, claims, satProofs, log });
+  const claims = new Claims({ tables, chain, clock, network, log });
+  const delivery = new Delivery({ trader, chain, ordinals, claims, satProofs, clock, network, log });
   const after = { trader, chain, ordinals, listings, checkouts, payouts, relistSeconds: RELIST_SECONDS, nowSeconds };
   const aftermath = new Aftermath({ ...after, log: parts.traderLog ?? log });
   return { listings, checkouts, desk, trades, delivery, claims, satProofs, aftermath };

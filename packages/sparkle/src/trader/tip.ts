@@ -8,7 +8,11 @@ import type { Clock } from './clock.ts';
  * The best height, to act upon (R3). After a long sleep a node answers for a while with the height at which it fell asleep,
  * at which everything seems still to be in time. Throws `chain_unavailable` for a best block that is too old.
  */
-export async function freshHeight(parts: { chain: Chain; clock: Clock; network: NetworkName }): Promise<number> {
+export async function freshHeight(parts: {
+  chain: Pick<Chain, 'tip'>;
+  clock: Clock;
+  network: NetworkName;
+}): Promise<number> {
   const { height, timeSeconds } = await parts.chain.tip();
   const nowSeconds = parts.clock.nowSeconds();
   if (tipIsFresh({ tipTimeSeconds: timeSeconds, nowSeconds, network: parts.network })) return height;
