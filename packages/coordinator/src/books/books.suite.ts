@@ -43,6 +43,8 @@ class Paper {
   readonly #known = new Map<string, ChainTransaction>();
   height = HEIGHT;
   isAway = false;
+  /** What it was given to send. */
+  readonly sent: string[] = [];
 
   constructor() {
     for (const [txid, values] of [
@@ -71,6 +73,7 @@ class Paper {
         decodeTransaction(raw).inputs.some((input) => input.outpoint === outpoint),
       ),
     subscribe: () => () => {},
+    broadcast: async ([raw = '']) => void this.sent.push(raw),
   };
 }
 

@@ -138,6 +138,23 @@ test('a lock that was taken back is none: its abort costs its fee, and the item 
   assert.deepEqual([totals['locks'], totals['sellers']], [undefined, undefined]);
 });
 
+test('a spend that no mempool has any more is sent again when its sale has ended, and its lock never is', async (context) => {
+  const { tell, books, paper } = await sale(context);
+  const abort = abortFor(holdTerms);
+  await tell(built, { type: 'abort_requested', at: at(HEIGHT), reason: 'test' });
+  await tell({ type: 'abort_built', at: at(HEIGHT), abort });
+  await books.catchUp();
+  assert.deepEqual(paper.sent, []);
+  const source = { state: 'spent', spender: { txid: abort.txid, raw: abort.raw, confirmations: 6 } } as const;
+  await tell(looked(HEIGHT + 6, { invoice: held, source, coin: source }));
+  await tell(looked(HEIGHT + 6, { invoice: { state: 'canceled' }, source, coin: source }));
+  await books.catchUp();
+  assert.deepEqual(paper.sent, [abort.raw]);
+  paper.mine(abort);
+  await books.catchUp();
+  assert.deepEqual(paper.sent, [abort.raw]);
+});
+
 test('books that cannot be written stop no trade, and its next change brings what they lack', async (context) => {
   const { database, outgoing, states } = await sale(context);
   let isFull = true;

@@ -24,7 +24,7 @@ import type { Outgoing, Sent } from './outgoing.ts';
 
 export type BooksParts = {
   store: Pick<Store, 'load'>;
-  chain: Pick<Chain, 'tip' | 'transaction' | 'spender' | 'subscribe'>;
+  chain: Pick<Chain, 'tip' | 'transaction' | 'spender' | 'subscribe' | 'broadcast'>;
   lightning: Pick<Lightning, 'invoice' | 'payment'>;
   trader: Pick<Trader, 'onChange'>;
   ledger: Pick<Ledger, 'book'>;
@@ -108,15 +108,30 @@ export class Books {
     const { chain, outgoing, ledger, nowSeconds } = this.#parts;
     const found = await chain.transaction(sent.txid);
     if (found?.block === undefined) {
-      if (!(await this.#isReplaced(trade, sent))) return 'sent';
-      await outgoing.mark(sent, 'dead');
-      return 'dead';
+      if (await this.#isReplaced(trade, sent)) {
+        await outgoing.mark(sent, 'dead');
+        return 'dead';
+      }
+      if (found === undefined && trade.state === 'ended' && sent.kind !== 'lock') await this.#sendAgain(sent);
+      return 'sent';
     }
     if (!(await this.#isFinal(found.block))) return 'sent';
     const spent = await this.#prevouts(sent.raw);
     await ledger.book(bookingOf({ trade, sent, spent, at: nowSeconds() }));
     await outgoing.mark(sent, 'booked');
     return 'booked';
+  }
+
+  /**
+   * A trade that has ended pushes nothing any more, and a mempool forgets: the wallet would count the coins of a transaction
+   * that nobody has as spent for ever. What the network refuses is replaced by another of its versions.
+   */
+  async #sendAgain({ tradeId, txid, raw }: Sent): Promise<void> {
+    const { chain, log } = this.#parts;
+    await chain.broadcast([raw]).catch((error: unknown) => {
+      if (!(error instanceof SparkleError) || error.code !== 'broadcast_refused') throw error;
+      log.info({ tradeId, txid, code: error.code }, 'a transaction of a sale that has ended is not taken again');
+    });
   }
 
   /** Answers whether there is nothing more to come: the payment is booked, or the trade has ended without it. */
