@@ -137,7 +137,7 @@ describe('a checkout of what somebody else sells through the coordinator', () =>
     assert.deepEqual(await refused({ pricing: dearer, max_total_sats: total + 1 }), [400, 'bad_amount', 'offer_sats']);
     assert.deepEqual(await refused({ pricing: dearer }), [400, 'bad_amount', 'max_total_sats']);
     const half = { ord_address: keyPath.address, payment_hash: keys.paymentHash };
-    assert.deepEqual(await refused({ buyer: half }), [400, 'bad_message', 'claim_key']);
+    assert.deepEqual(await refused({ buyer: half }), [400, 'bad_message', 'buyer.claim_key']);
   });
 
   test('whose buyer names his keys later asks the seller then, once, and at the same price', async () => {

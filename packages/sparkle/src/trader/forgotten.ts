@@ -6,7 +6,7 @@ import { SparkleError } from '../protocol/errors.ts';
 import { readOutpoint } from '../protocol/inscription.ts';
 import { buildLock } from '../protocol/lock.ts';
 import type { LockVersion } from '../protocol/trade/state.ts';
-import type { Terms } from '../protocol/trade/terms.ts';
+import { lockValueSats, type Terms } from '../protocol/trade/terms.ts';
 
 type Eyes = { chain: Pick<Chain, 'spender' | 'transaction' | 'unspent'> };
 type Sold = { terms: Terms; sourceOutpoint: string };
@@ -24,7 +24,9 @@ export async function forgottenLock({ chain }: Eyes, of: Sold): Promise<LockVers
   const { txid, raw } = spender;
   const { inputs, outputs } = decodeTransaction(raw);
   const { script } = buildLock(terms);
-  const vout = outputs.findIndex((output) => output.script === script);
+  const valueSats = lockValueSats(terms);
+  // Anybody can send dust to the script: that makes no lock of this trade.
+  const vout = outputs.findIndex((output) => output.script === script && output.valueSats === valueSats);
   if (vout < 0) return undefined;
   const spent = await Promise.all(inputs.map(({ outpoint }) => prevout(chain, outpoint)));
   const sats = (values: readonly { valueSats: bigint }[]) => sumSats(values.map(({ valueSats }) => valueSats));

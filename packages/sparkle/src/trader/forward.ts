@@ -95,6 +95,8 @@ export async function cancel(parts: Parts, tradeId: string, { paymentHash }: Do<
 async function assertNoLock(parts: Parts, trade: Extract<Trade, { role: 'seller' }>): Promise<void> {
   if (trade.mode !== 'hold-first' || trade.state !== 'canceling' || trade.outcome === 'refunded') return;
   const { tradeId, terms, offer } = trade;
+  // A node that is still fetching its blocks shows a source as unspent that a lock has spent long ago.
+  await freshHeight(parts);
   const lock = await forgottenLock(parts, { terms, sourceOutpoint: offer.sourceOutpoint });
   if (lock === undefined) return;
   const outpoint = `${lock.txid}:${lock.vout}`;

@@ -46,6 +46,17 @@ test('of a node that is away for one sale the others are seen all the same', asy
   assert.deepEqual(told, ['unable t1 lightning_unavailable', 'seen t2']);
 });
 
+test('a sale that cannot be read hides none of those behind it', async () => {
+  const { patrol, told } = await patrolOf(async () => 'open');
+  const unread = { ...quoting({ ...first, tradeId: 'bad' }), terms: undefined } as never;
+  await patrol.round([unread, ...sales]);
+  assert.equal(told.filter((each) => each.startsWith('seen ')).length, sales.length);
+  assert.deepEqual(
+    told.filter((each) => each.startsWith('unable ')),
+    ['unable bad undefined'],
+  );
+});
+
 test('who asks while a round is under way is answered by one more, with the trades that were named last', async () => {
   let answered = (): void => undefined;
   const waiting = new Promise<void>((resolve) => (answered = resolve));

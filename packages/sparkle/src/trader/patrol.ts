@@ -1,6 +1,6 @@
 import { lookOf } from '../protocol/trade/look.ts';
 import { isUnchanged, step, type Trade } from '../protocol/trade/step.ts';
-import type { View } from '../protocol/trade/view.ts';
+import type { Look, View } from '../protocol/trade/view.ts';
 import type { Clock } from './clock.ts';
 import { type Eyes, lookAtEach } from './watch.ts';
 
@@ -71,12 +71,24 @@ export class Patrol {
     }
   }
 
-  async #lookAt(trades: readonly Trade[]): Promise<void> {
+  async #lookAt(batch: readonly Trade[]): Promise<void> {
     const nowSeconds = this.#parts.clock.nowSeconds();
-    const looked = await lookAtEach(this.#parts, trades.map(lookOf), nowSeconds).catch((reason: unknown) =>
+    const trades: Trade[] = [];
+    const looks: Look[] = [];
+    for (const trade of batch)
+      await this.#each(trade, async () => {
+        looks.push(lookOf(trade));
+        trades.push(trade);
+      });
+    const looked = await lookAtEach(this.#parts, looks, nowSeconds).catch((reason: unknown) =>
       trades.map(() => ({ status: 'rejected' as const, reason })),
     );
-    await Promise.all(trades.map((trade, index) => this.#judge(trade, looked[index])));
+    await Promise.all(trades.map((trade, index) => this.#each(trade, () => this.#judge(trade, looked[index]))));
+  }
+
+  /** A trade that cannot be read keeps none of those behind it from being looked at, in this round and in all that follow. */
+  async #each(trade: Trade, work: () => Promise<void>): Promise<void> {
+    await work().catch((error: unknown) => this.#found.unable(trade.tradeId, error));
   }
 
   /** What is seen here decides nothing but who is to be attended to: by then a trade may be in another state. */
