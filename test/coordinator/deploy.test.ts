@@ -58,7 +58,8 @@ const filledIn = (text: string): string =>
   text.replaceAll(/\$\{[A-Z_]+:-([^}]*)\}/g, '$1').replaceAll(/\$\{PUBLIC_URL:\?[^}]*\}/g, 'https://market.example');
 
 const seconds = (span: string): number => Number(/^([0-9]+)s$/.exec(span)?.[1]);
-const drainSeconds = readConfig({ NETWORK: 'regtest', LIGHTNING: 'lnd', BITCOIN_RPC_COOKIE_FILE: 'cookie' }).drainSeconds;
+const least = { NETWORK: 'regtest', LND_MACAROON_PATH: 'macaroon', BITCOIN_RPC_COOKIE_FILE: 'cookie' };
+const { drainSeconds } = readConfig(least);
 
 test('deploy: the services name only volumes, secrets and services that there are', () => {
   for (const [name, { volumes = [], secrets = [], depends_on = {} }] of services) {
