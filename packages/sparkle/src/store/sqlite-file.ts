@@ -74,8 +74,14 @@ function inspect(of: SqliteFile): void {
   }
 }
 
+/** What is asked of an open file: the types of its library are nothing that who installs ours has. */
+type Open = {
+  prepare(query: string): { pluck(): { all(): unknown[] } };
+  pragma(name: string, options: { simple: true }): unknown;
+};
+
 /** The names of the tables in a file that may be ours. Throws `schema_mismatch` when it has some and another program made them. */
-export function ownTables(db: Database, path: string): unknown[] {
+export function ownTables(db: Open, path: string): unknown[] {
   const tables = db.prepare(`select name from sqlite_schema where type = 'table'`).pluck().all();
   if (tables.length === 0 || db.pragma('application_id', { simple: true }) === applicationId) return tables;
   throw mismatch(path, 'a Sparkle database', 'that of another program');
