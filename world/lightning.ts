@@ -4,6 +4,7 @@ import { bitcoindRpc } from 'sparkle-protocol/chain/bitcoind-rpc';
 import { bitcoindBlocks } from 'sparkle-protocol/lightning/ldk/bitcoind-blocks';
 import { type LdkNode, startLdkNode } from 'sparkle-protocol/lightning/ldk/node';
 import { z } from 'zod';
+import type { Regtest } from '../test/regtest/bitcoind.ts';
 import { until } from '../test/regtest/kept-process.ts';
 import type { Name, NodeAccess } from './party.ts';
 
@@ -44,11 +45,13 @@ export function openNode(given: { name: Name; access: NodeAccess; dir: string })
 /** A channel from buyer to seller that both can use at once. */
 export async function openChannel(
   nodes: Record<Name, LdkNode>,
-  mine: (blocks: number) => Promise<unknown>,
+  { rpc, mine }: Pick<Regtest, 'rpc' | 'mine'>,
 ): Promise<void> {
   const { seller, buyer } = nodes;
   await buyer.connect({ nodeId: await seller.nodeId(), host: '127.0.0.1', port: seller.port });
-  await buyer.openChannel({ nodeId: await seller.nodeId(), sats: CHANNEL_SATS, pushMsat: 0n });
+  const { fundingTxid } = await buyer.openChannel({ nodeId: await seller.nodeId(), sats: CHANNEL_SATS, pushMsat: 0n });
+  // It leaves the node by itself: a block that is mined before it has come does not have it.
+  await until('the channel to be funded', async () => (await rpc<string[]>('getrawmempool')).includes(fundingTxid));
   await mine(1);
   await Promise.all([seller.sync(), buyer.sync()]);
   const usable = (node: LdkNode) => node.channels().some((channel) => channel.usable && channel.routable);

@@ -22,7 +22,7 @@ export const ldkNodes: OpenNodes = async ({ regtest, dir, log }) => {
   log('opening a Lightning channel between two embedded nodes');
   const node = (name: Name) => openNode({ name, access: accessOf(regtest), dir });
   const nodes = { seller: await node('seller'), buyer: await node('buyer') };
-  await openChannel(nodes, regtest.mine);
+  await openChannel(nodes, regtest);
   return {
     seller: { lightning: nodes.seller, synced: () => nodes.seller.sync() },
     buyer: { lightning: nodes.buyer, synced: () => nodes.buyer.sync() },
