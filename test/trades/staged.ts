@@ -211,7 +211,7 @@ export class Staged {
     return { last, witness: spent.txinwitness ?? [], sold };
   }
 
-  /** A node takes a moment to strike a payment off its channels. */
+  /** A node takes a moment to strike a payment off its channels, and one that was away finds its peer again first. */
   async #assertMoved(expected: Balances, fractionMsat = 0n): Promise<void> {
     // Both ends' fractions are left off the commitment, and make one satoshi more of its fee.
     const roundedMsat = fractionMsat === 0n ? 0n : 1000n;
@@ -224,7 +224,7 @@ export class Staged {
       const { sellerMsat, buyerMsat } = await moved();
       return sellerMsat === expected.sellerMsat && buyerMsat === expected.buyerMsat;
     };
-    await until('the balances', isSo, { patienceMilliseconds: 10_000 }).catch(() => {});
+    await until('the balances', isSo, { patienceMilliseconds: 60_000 }).catch(() => {});
     assert.deepEqual(await moved(), expected);
   }
 
