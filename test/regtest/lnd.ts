@@ -11,6 +11,7 @@ import {
   getNetworkGraph,
   getWalletInfo,
   openChannel,
+  probeForRoute,
   type AuthenticatedLnd,
 } from 'lightning';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
@@ -176,6 +177,22 @@ const isUp = async ({ lnd }: Lnd, txid: string): Promise<boolean> => {
 /** Returns once the channel funded by `txid` can be used and both ends know each other's terms. */
 export async function lndChannelUp(txid: string, ends: readonly Lnd[]): Promise<void> {
   for (const end of ends) await until(`the channel of ${end.name}`, () => isUp(end, txid));
+}
+
+/** A channel funded by `txid` and who of it pays the other. */
+export type LndEnds = { txid: string; payer: Lnd; payee: Lnd };
+
+/**
+ * After a start: returns once the channel can be used, and has the payer sign its state anew. LND 0.21 that ends between
+ * its revocation and its signature (BOLT 2, a settled HTLC is being struck off) owes the signature when it is back and
+ * does not give it before its next update: until then the payee's node shows the payment as pending, with its preimage
+ * known. A payment for a hash that nobody knows is such an update and moves nothing.
+ */
+export async function lndChannelBack({ txid, payer, payee }: LndEnds): Promise<void> {
+  await lndChannelUp(txid, [payer, payee]);
+  const { channels } = await getChannels({ lnd: payer.lnd });
+  const id = channels.find(({ transaction_id }) => transaction_id === txid)?.id ?? '';
+  await probeForRoute({ lnd: payer.lnd, destination: payee.nodeId, outgoing_channel: id, tokens: 1000 });
 }
 
 export type LndChannel = { from: Lnd; to: Lnd; sats: bigint; pushSats: bigint; kind: 'private' | 'public' };

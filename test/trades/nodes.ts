@@ -5,7 +5,7 @@ import type { Nodes, OpenNodes, WorldNode } from '../../world/nodes.ts';
 import { accessOf, type Name } from '../../world/party.ts';
 import type { Regtest } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
-import { type Lnd, lndChannelUp, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
+import { type Lnd, lndChannelBack, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
 import { lndToLdk, ldkToLnd } from './channels.ts';
 import type { Said } from './said.ts';
@@ -104,11 +104,8 @@ export class LndPair {
   /** Brings a node back and returns once both can use their channels again. */
   async up(name: Name): Promise<void> {
     await this.lnds.up(name);
-    for (const txid of this.#channels)
-      await lndChannelUp(
-        txid,
-        sides.map((side) => this.lnds.node(side)),
-      );
+    const [payee, payer] = [this.lnds.node('seller'), this.lnds.node('buyer')];
+    for (const txid of this.#channels) await lndChannelBack({ txid, payer, payee });
   }
 }
 
@@ -116,7 +113,7 @@ export class LndPair {
 export class LndRow {
   readonly lnds = new LndProcesses();
   readonly #said: Said;
-  #channels: { txid: string; ends: readonly string[] }[] = [];
+  #channels: { txid: string; payer: string; payee: string }[] = [];
 
   constructor(said: Said) {
     this.#said = said;
@@ -132,7 +129,7 @@ export class LndRow {
       [middle, seller, 'private'],
     ] as const) {
       const txid = await openLndChannel(place.regtest, { from, to, kind, ...terms });
-      this.#channels.push({ txid, ends: [from.name, to.name] });
+      this.#channels.push({ txid, payer: from.name, payee: to.name });
     }
     return { seller: this.lnds.over('seller', this.#said), buyer: this.lnds.over('buyer', this.#said) };
   };
@@ -140,11 +137,8 @@ export class LndRow {
   /** Brings a node back and returns once all channels can be used again. */
   async up(name: string): Promise<void> {
     await this.lnds.up(name);
-    for (const { txid, ends } of this.#channels)
-      await lndChannelUp(
-        txid,
-        ends.map((end) => this.lnds.node(end)),
-      );
+    for (const { txid, payer, payee } of this.#channels)
+      await lndChannelBack({ txid, payer: this.lnds.node(payer), payee: this.lnds.node(payee) });
   }
 }
 
