@@ -50,7 +50,12 @@ function desk({ isOurs, accept }: { isOurs: boolean; accept?: (tradeId: string) 
       trade: async (tradeId: string) => trades.get(tradeId),
       accept: async (of: { request: TradeRequest }) => accept?.(of.request.signed?.tradeId ?? ''),
     },
-    listings: { find: async () => (isOurs ? item : undefined), open: async () => item, byId: async () => undefined },
+    listings: {
+      find: async () => (isOurs ? item : undefined),
+      open: async () => item,
+      openOf: () => item,
+      byId: async () => undefined,
+    },
     quotes: {
       agreed: async () => ({ totalSats: 90_000n, reserveSats: 0n }),
       agreedTotal: async () => ({ pricing, price: { totalSats: 90_000n, reserveSats: 0n } }),

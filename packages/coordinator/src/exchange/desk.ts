@@ -91,9 +91,9 @@ export class Desk {
   /** What is on our shelf costs what it costs there, whatever others ask who sell through us. */
   async quote(inscriptionId: string): Promise<QuoteWire> {
     const { listings, quotes, forwards } = this.#parts;
-    const isOurs = (await listings.find(inscriptionId)) !== undefined;
-    const passed = isOurs ? undefined : await forwards.quote(inscriptionId);
-    return passed ?? quotes.quote(await listings.open(inscriptionId));
+    const ours = await listings.find(inscriptionId);
+    const passed = ours === undefined ? await forwards.quote(inscriptionId) : undefined;
+    return passed ?? quotes.quote(listings.openOf(inscriptionId, ours));
   }
 
   /**

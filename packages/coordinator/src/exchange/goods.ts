@@ -9,17 +9,17 @@ export type Listed = Pick<Item, 'offerId' | 'inscriptionId'>;
 /** What is sold: an item of our shelf, or what somebody else sells through us. */
 export type Goods = { item: Item } | { item: Listed; forward: Forward };
 
-type Sources = { listings: Pick<Listings, 'find' | 'open'>; forwards: Pick<Forwards, 'forwardFor'> };
+type Sources = { listings: Pick<Listings, 'find' | 'openOf'>; forwards: Pick<Forwards, 'forwardFor'> };
 
-/** What is on our shelf is sold from there, whoever else offers it. Throws as `Forwards.forwardFor` and `Listings.open`. */
+/** What is on our shelf is sold from there, whoever else offers it. Throws as `Forwards.forwardFor` and `Listings.openOf`. */
 export async function goodsFor(
   { listings, forwards }: Sources,
   asked: { inscriptionId: string; offerSats: bigint },
 ): Promise<Goods> {
   const { inscriptionId } = asked;
-  const isOurs = (await listings.find(inscriptionId)) !== undefined;
-  const forward = isOurs ? undefined : await forwards.forwardFor(asked);
-  if (forward === undefined) return { item: await listings.open(inscriptionId) };
+  const ours = await listings.find(inscriptionId);
+  const forward = ours === undefined ? await forwards.forwardFor(asked) : undefined;
+  if (forward === undefined) return { item: listings.openOf(inscriptionId, ours) };
   return { forward, item: { inscriptionId, offerId: passedOnTo(forward.sellerId) } };
 }
 

@@ -113,16 +113,19 @@ export class Listings {
     return this.#insert(own);
   }
 
-  /** The open item for this inscription. Throws `not_found`. */
+  /** The open item for this inscription. Throws as `openOf`. */
   async open(inscriptionId: string): Promise<Item> {
-    const item = await this.find(inscriptionId);
-    if (item === undefined || item.expiresAt <= this.#parts.nowSeconds())
-      throw new SparkleError('not_found', `the inscription must be for sale here; ${inscriptionId} is not`, {
-        field: 'inscription_id',
-      });
-    if (item.state === 'open') return item;
+    return this.openOf(inscriptionId, await this.find(inscriptionId));
+  }
+
+  /** What `find` has found, when it can be bought. Throws `not_found` (404), and `in_progress` (409) for what is being sold. */
+  openOf(inscriptionId: string, found: Item | undefined): Item {
+    const field = 'inscription_id';
+    if (found === undefined || found.expiresAt <= this.#parts.nowSeconds())
+      throw new SparkleError('not_found', `the inscription must be for sale here; ${inscriptionId} is not`, { field });
+    if (found.state === 'open') return found;
     throw new SparkleError('in_progress', `the inscription must not be in another trade; ${inscriptionId} is`, {
-      field: 'inscription_id',
+      field,
     });
   }
 
