@@ -61,19 +61,20 @@ export class TraderProcess {
     await until(`the ${this.name} has looked`, () => this.#looks > before || !this.alive);
   }
 
-  placeOf(inscriptionId: string): Promise<string> {
+  /** `undefined` when it dies over the question. */
+  placeOf(inscriptionId: string): Promise<string | undefined> {
     return this.#ask({ order: 'where', inscriptionId });
   }
 
-  paymentOf(tradeId: string): Promise<string> {
+  paymentOf(tradeId: string): Promise<string | undefined> {
     return this.#ask({ order: 'paid', tradeId });
   }
 
-  async #ask(order: Order): Promise<string> {
+  async #ask(order: Order): Promise<string | undefined> {
     this.#answers = [];
     this.tell(order);
-    await until(`the ${this.name} has answered`, () => this.#answers.length > 0);
-    return this.#answers[0] ?? '';
+    await until(`the ${this.name} has answered`, () => this.#answers.length > 0 || !this.alive);
+    return this.#answers[0];
   }
 
   async end(): Promise<void> {

@@ -184,16 +184,22 @@ async function blocksNeeded({ regtest, seller, buyer }: Stage, tradeId: string |
   return ['waiting', 'refunding', 'aborting'].includes(sold) || buyer.trades.get(tradeId)?.state === 'claiming' ? 1 : 0;
 }
 
+/** An answer of a process that may die over the question: the checkpoint that was drawn can lie behind the end of the trade. */
+async function answered(stage: Stage, ask: () => Promise<string | undefined>): Promise<string> {
+  for (;;) {
+    await wake(stage);
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+  }
+}
+
 /** What really happened, by the chain and both nodes: the inscription moved exactly if the payment settled. */
-async function judge(
-  { regtest, seller, buyer }: Stage,
-  { inscriptionId }: Inscribed,
-  tradeId: string,
-): Promise<string> {
+async function judge(stage: Stage, { inscriptionId }: Inscribed, tradeId: string): Promise<string> {
+  const { regtest, seller, buyer } = stage;
   const sold = seller.trades.get(tradeId)?.outcome ?? 'nothing';
   const bought = buyer.trades.get(tradeId)?.outcome ?? 'nothing';
-  const holder = await holderOf(regtest, await buyer.placeOf(inscriptionId));
-  const paid = await buyer.paymentOf(tradeId);
+  const holder = await holderOf(regtest, await answered(stage, () => buyer.placeOf(inscriptionId)));
+  const paid = await answered(stage, () => buyer.paymentOf(tradeId));
   const moved = holder === 'buyer';
   const agrees =
     moved === (paid === 'settled') && (moved ? sold === 'traded' && bought === 'traded' : holder === 'seller');
