@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -22,14 +23,20 @@ export function blockAfter(page: string, sentence: string): string {
   return found[1];
 }
 
-/** A project folder beside ours that has the library installed. `run` resolves with what a program printed. */
+/**
+ * A project folder beside ours that has the library installed. `run` resolves with what a program printed, `shell` with what
+ * the lines of a reader's shell did.
+ */
 export function project(files: Record<string, string>) {
   const dir = mkdtempSync(join(tmpdir(), 'sparkle-docs-'));
   symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'), 'junction');
   for (const [name, text] of Object.entries({ 'package.json': '{"type":"module"}', ...files }))
     writeFileSync(join(dir, name), text);
   const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
+  const env = { ...process.env, NODE_OPTIONS: flags.join(' ') };
   return {
+    shell: async (lines: string): Promise<string> =>
+      (await promisify(execFile)('sh', ['-euc', lines], { cwd: dir, env })).stdout.trim(),
     run: (program: string, args: string[], input: string): Promise<string> =>
       new Promise((resolve, reject) => {
         const child = execFile(process.execPath, [...flags, program, ...args], { cwd: dir }, (error, printed, said) => {

@@ -1,7 +1,15 @@
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
-import type { CheckoutStateWire, PreparedWire, PrepareWire } from 'sparkle-protocol/market/checkout-wire';
+import {
+  type CheckoutStateWire,
+  createdTradeSchema,
+  type PreparedWire,
+  type PrepareWire,
+} from 'sparkle-protocol/market/checkout-wire';
+import { CoordinatorHttp, signerOf } from 'sparkle-protocol/market/coordinator-http';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { identityKey, type KeyPair, rescueSeed } from 'sparkle-protocol/protocol/keys';
+import { systemClock } from 'sparkle-protocol/trader/clock';
 import { House } from './house.ts';
 import { ldkNodes } from './nodes.ts';
 import { Owner } from './owner.ts';
@@ -9,7 +17,8 @@ import { accessOf } from './party.ts';
 import { openWallet } from './wallet.ts';
 import { createWorld, type World } from './world.ts';
 
-const USAGE = 'npm run coordinator -- [--port 8080] [--wallet-port 8090] [--once]';
+const USAGE = 'npm run coordinator -- [--port 8080] [--wallet-port 8090] [--lister KEY] [--once]';
+const OWNER_PHRASE = 'abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about';
 const ASKED_SATS = [60_000n, 75_000n, 120_000n];
 const COINS = 12;
 const COIN_SATS = 400_000n;
@@ -19,20 +28,29 @@ const POLL_MILLISECONDS = 250;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-function readArguments(): { port: number; walletPort: number; once: boolean } {
-  const options = { port: { type: 'string' }, 'wallet-port': { type: 'string' }, once: { type: 'boolean' } } as const;
+function readArguments(): { port: number; walletPort: number; listers: string[]; once: boolean } {
+  const ports = { port: { type: 'string' }, 'wallet-port': { type: 'string' } } as const;
+  const options = { ...ports, lister: { type: 'string', multiple: true }, once: { type: 'boolean' } } as const;
   const { values } = parseArgs({ options });
   const port = (name: 'port' | 'wallet-port', absent: number): number => {
     const number = Number(values[name] ?? absent);
     if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
     throw new SparkleError('bad_config', `--${name} must be a port; got ${values[name]}; usage: ${USAGE}`);
   };
-  return { port: port('port', 8080), walletPort: port('wallet-port', 8090), once: values.once ?? false };
+  const listers = values.lister ?? [];
+  const wrong = listers.find((key) => !/^[0-9a-f]{64}$/.test(key));
+  if (wrong !== undefined)
+    throw new SparkleError('bad_config', `--lister must be 64 lowercase hex characters; got ${wrong}; usage: ${USAGE}`);
+  return { port: port('port', 8080), walletPort: port('wallet-port', 8090), listers, once: values.once ?? false };
 }
 
 /** What its owner has listed by HTTP, as any seller would. */
-async function stock({ world, house }: { world: World; house: House }): Promise<string[]> {
+async function stock({ world, house, me }: { world: World; house: House; me: KeyPair }): Promise<string[]> {
   const owner = await Owner.open(world, 'owner');
+  const clock = systemClock();
+  const http = new CoordinatorHttp({
+    ...{ url: house.url, signer: signerOf(me, clock), fetch: globalThis.fetch, clock, answerMilliseconds: 30_000 },
+  });
   const listed: string[] = [];
   for (const priceSats of ASKED_SATS) {
     const inscribed = await owner.inscribe(`for sale at ${priceSats} sats`);
@@ -40,8 +58,7 @@ async function stock({ world, house }: { world: World; house: House }): Promise<
     const { psbt, payoutAddress } = await owner.list(inscribed, priceSats);
     const { inscriptionId } = inscribed;
     const body = { inscription_id: inscriptionId, price_sats: Number(priceSats), seller_address: payoutAddress, psbt };
-    const { status, answer } = await house.ask('POST', '/v1/trade', { body });
-    if (status !== 201) throw new Error(`a listing was refused: ${JSON.stringify(answer)}`);
+    await http.ask({ method: 'POST', path: '/v1/trade', body, as: 'party', shape: createdTradeSchema });
     listed.push(inscriptionId);
   }
   return listed;
@@ -80,7 +97,7 @@ const instructions = (of: { url: string; wallet: string; chain: string; inscript
   [
     '',
     `coordinator  ${of.url}  its API is at /docs and /openapi.json`,
-    `wallet       ${of.wallet}  a buyer with a Lightning node: /request makes what only a wallet can, /check, /pay`,
+    `wallet       ${of.wallet}  a buyer with a Lightning node: /request makes what only a wallet can, /check, /pay; /inscribe`,
     `chain        ${of.chain}  bitcoind, for a client of your own`,
     'for sale',
     ...of.inscriptionIds.map((id) => `  ${id}`),
@@ -125,7 +142,7 @@ async function buyOne({ url, wallet, inscriptionId }: { url: string; wallet: str
 }
 
 async function main(): Promise<number> {
-  const { port, walletPort, once } = readArguments();
+  const { port, walletPort, listers, once } = readArguments();
   const interrupted = new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
@@ -137,9 +154,11 @@ async function main(): Promise<number> {
     for (let coin = 0; coin < COINS; coin += 1)
       await world.regtest.pay({ to: await world.seller.wallet.address(), sats: COIN_SATS });
     await world.mine(1);
-    const house = await House.open(world.seller, { port });
+    const me = identityKey({ seed: rescueSeed(OWNER_PHRASE), network: 'regtest' });
+    const named = listers.length === 0 ? {} : { listers: [me.public, ...listers] };
+    const house = await House.open(world.seller, { port, ...named });
     undo.push(() => house.close());
-    const inscriptionIds = await stock({ world, house });
+    const inscriptionIds = await stock({ world, house, me });
     const { app } = await openWallet({ world, house, port: walletPort });
     undo.push(() => app.close());
     undo.push(keepMining(world, house));

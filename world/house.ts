@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { schnorr } from '@noble/curves/secp256k1.js';
 import { coordinatorMarket, coordinatorTiming } from 'sparkle-protocol/market/coordinator';
 import type { Market } from 'sparkle-protocol/market/market';
+import { signerOf } from 'sparkle-protocol/market/coordinator-http';
 import type { SocketClass } from 'sparkle-protocol/market/coordinator-socket';
 import { identityKey, rescueSeed } from 'sparkle-protocol/protocol/keys';
 import { memoryDisk, memoryStore } from 'sparkle-protocol/store/memory';
@@ -143,7 +143,7 @@ export async function guest(of: {
   const clock = systemClock();
   const market = coordinatorMarket({
     ...{ url: house.url, network: 'regtest', clock, timing: coordinatorTiming, WebSocket: WebSocket as SocketClass },
-    signer: { publicKey: me.public, sign: (digest) => schnorr.sign(digest, me.secret, clock.randomBytes(32)) },
+    signer: signerOf(me, clock),
   });
   const own = {
     network: 'regtest',

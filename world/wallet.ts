@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify';
 import type { PreparedWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { shownBy } from 'sparkle-protocol/market/coordinator-proof';
 import type { Market } from 'sparkle-protocol/market/market';
+import { addressScript } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { verifyDelivery } from 'sparkle-protocol/trader/delivery';
 import type { Trader } from 'sparkle-protocol/trader/trader';
@@ -39,6 +40,7 @@ type Reply = { status: number; answer: unknown };
 const askedFor = z.object({ inscription_id: z.string() });
 const checkout = z.object({ trade_id: z.string(), token: z.string() });
 const toPay = z.object({ invoice: z.string() });
+const toInscribe = z.object({ address: z.string() });
 const PAYING = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
 
 /** What was posted, or `bad_message` with the first field that is wrong. */
@@ -53,7 +55,7 @@ function read<Body>(schema: z.ZodType<Body>, body: unknown): Body {
  * The buyer of the regtest world as a program on this machine: it makes what only a wallet can make, a signed request with
  * a payment hash and a claim key. Everything else it does by itself: it checks the quote and pays, checks the lock on its
  * own chain and claims. It believes the coordinator nothing. For a buyer with keys of his own it is a Lightning node that
- * pays what it is given.
+ * pays what it is given, and to a seller's wallet it sends an inscription.
  */
 export async function openWallet({ world, house, port }: { world: World; house: House; port: number }): Promise<{
   app: FastifyInstance;
@@ -75,6 +77,13 @@ export async function openWallet({ world, house, port }: { world: World; house: 
   app.post('/pay', async ({ body }) => {
     await world.buyer.lightning.pay({ bolt11: read(toPay, body).invoice, ...PAYING });
     return { paid: true };
+  });
+  app.post('/inscribe', async ({ body }) => {
+    const { address } = read(toInscribe, body);
+    addressScript(address, 'regtest');
+    const { inscriptionId } = await world.regtest.inscribe({ body: address, contentType: 'text/plain', to: address });
+    await world.mine(0);
+    return { inscription_id: inscriptionId };
   });
   await app.listen({ host: '127.0.0.1', port });
   return { app, trader };

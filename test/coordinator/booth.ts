@@ -51,7 +51,7 @@ export type Bought = { quote: QuoteWire; keys: TradeKeys; prepared: PreparedWire
 
 /** What its operator has decided otherwise, and how services of Lightning addresses are reached. */
 type Decided = Partial<
-  Pick<ServiceParts['config'], 'fees' | 'limits' | 'royalties'> & Pick<ServiceParts, 'lnurlReach'>
+  Pick<ServiceParts['config'], 'fees' | 'limits' | 'royalties' | 'listers'> & Pick<ServiceParts, 'lnurlReach'>
 >;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -86,7 +86,7 @@ export class Booth {
     this.nodes = { coordinator: node('coordinator'), buyer: node('buyer'), ...strangers };
   }
 
-  static async open({ fees, limits, royalties, ...change }: Decided = {}): Promise<Booth> {
+  static async open({ fees, limits, royalties, listers = 'anyone', ...change }: Decided = {}): Promise<Booth> {
     const decided = {
       fees: fees ?? config.fees,
       limits: limits ?? config.limits,
@@ -104,7 +104,7 @@ export class Booth {
     booth.service = await Service.open({
       ...{ chain: chain.control.peer(), wallet, clock, database: booth.#database, seed: seeds.coordinator },
       ...{ lightning: booth.nodes.coordinator.lightning, ordinals: memoryOrdinals({ chain }) },
-      config: { ...config, ...decided, api: { ...config.api, publicUrl: booth.url }, listers: 'anyone' },
+      config: { ...config, ...decided, api: { ...config.api, publicUrl: booth.url }, listers },
       ...{ log: createLog({ level: 'silent' }), version: '2.0.0' },
       ...{ tickMilliseconds: 60_000, pressure: noPressureLimits, ...change },
     });

@@ -18,6 +18,8 @@ export type Item = {
   inscriptionId: string;
   /** What the seller gets, exactly. */
   priceSats: bigint;
+  /** The key that listed it, where the caller had proven one: he may see it and take it off by that key as by its token. */
+  lister?: string;
   /** Where he gets it; of our own items where nobody needs to be paid, absent. */
   listing?: Listing;
   /** What its collection declares, as it stood in the chain when it was listed; absent where it names no collection. */
@@ -50,8 +52,15 @@ export type ListingParts = {
 const MOST_SOURCE_SATS = 20_000n;
 
 type Row = Selectable<ExchangeTables['offer']>;
-type Body = Pick<Item, 'listing' | 'declared' | 'owed' | 'valueSats' | 'offsetSats'>;
-type Asked = { inscriptionId: string; priceSats: bigint; payoutAddress: string; psbt: string; expiresAt: number };
+type Body = Pick<Item, 'lister' | 'listing' | 'declared' | 'owed' | 'valueSats' | 'offsetSats'>;
+type Asked = {
+  inscriptionId: string;
+  priceSats: bigint;
+  payoutAddress: string;
+  psbt: string;
+  expiresAt: number;
+  lister: string | undefined;
+};
 
 const itemOf = (row: Row): Item => ({
   ...(decodeState(row.body) as Body),
@@ -100,9 +109,9 @@ export class Listings {
         },
       );
     const offsetSats = await this.#check(listing, asked);
-    const { inscriptionId, priceSats, expiresAt } = asked;
+    const { inscriptionId, priceSats, expiresAt, lister } = asked;
     const declared = await declaredRoyalty(this.#parts, inscriptionId);
-    const terms = declared === undefined ? {} : { declared };
+    const terms = { ...(declared === undefined ? {} : { declared }), ...(lister === undefined ? {} : { lister }) };
     return this.#insert({ inscriptionId, priceSats, expiresAt, outpoint, valueSats, offsetSats, listing, ...terms });
   }
 
@@ -244,9 +253,11 @@ export class Listings {
   async #insert(made: Omit<Item, 'offerId' | 'state'>): Promise<Item> {
     const { tables, sellerId, newId } = this.#parts;
     const offerId = newId();
-    const { listing, declared, owed, valueSats, offsetSats, inscriptionId, priceSats, outpoint, expiresAt } = made;
+    const { lister, listing, declared, owed, valueSats, offsetSats } = made;
+    const { inscriptionId, priceSats, outpoint, expiresAt } = made;
     const body: Body = {
       ...{ valueSats, offsetSats },
+      ...(lister === undefined ? {} : { lister }),
       ...(listing === undefined ? {} : { listing }),
       ...(declared === undefined ? {} : { declared }),
       ...(owed === undefined ? {} : { owed }),

@@ -49,7 +49,7 @@ export class Trades {
     const expiresAt = nowSeconds() + listingSeconds;
     const item = await listings.add({
       ...{ inscriptionId: asked.inscription_id, priceSats: BigInt(asked.price_sats), psbt: asked.psbt, expiresAt },
-      payoutAddress: asked.seller_address,
+      ...{ payoutAddress: asked.seller_address, lister: party },
     });
     const token = await issueToken({ tradeId: item.offerId, role: 'seller', expiresAt: expiresAt + graceSeconds });
     return { trade_id: uuidOf(item.offerId), status: 'pending', token };
@@ -70,8 +70,10 @@ export class Trades {
     // Whose sale we pass on has a trade of his own with us.
     if (trade?.role === 'forwarder') return { buyer: trade.buyerId };
     if (isSale(trade)) return { buyer: trade.terms.buyerId, seller: trade.terms.sellerId };
-    const isKnown = (await this.#parts.checkouts.byTrade(id)) ?? (await this.#parts.listings.byId(id));
-    return isKnown === undefined ? undefined : {};
+    if ((await this.#parts.checkouts.byTrade(id)) !== undefined) return {};
+    const item = await this.#parts.listings.byId(id);
+    if (item === undefined) return undefined;
+    return item.lister === undefined ? {} : { seller: item.lister };
   }
 
   async state(id: string): Promise<TradeStateWire> {

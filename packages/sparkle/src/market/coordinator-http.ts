@@ -1,6 +1,8 @@
+import { schnorr } from '@noble/curves/secp256k1.js';
 import { hex } from '@scure/base';
 import * as z from 'zod/mini';
 import { SparkleError, type ErrorCode } from '../protocol/errors.ts';
+import type { KeyPair } from '../protocol/keys.ts';
 import { after, type CoordinatorClock } from './coordinator-clock.ts';
 import { authDigest } from './coordinator-signing.ts';
 import { challengeSchema, refusalSchema, sessionSchema } from './coordinator-wire.ts';
@@ -10,6 +12,12 @@ export type CoordinatorSigner = {
   publicKey: string;
   sign(digest: Uint8Array): Promise<Uint8Array> | Uint8Array;
 };
+
+/** Signs as the holder of this key; the clock's chance goes into each signature (BIP 340). */
+export const signerOf = (key: KeyPair, clock: Pick<CoordinatorClock, 'randomBytes'>): CoordinatorSigner => ({
+  publicKey: key.public,
+  sign: (digest) => schnorr.sign(digest, key.secret, clock.randomBytes(32)),
+});
 
 export type HttpOptions = {
   url: string;
