@@ -11,20 +11,21 @@ import type { Holdings, Stage } from './stage.ts';
 
 const BOOKING = { patienceMilliseconds: 150_000, everyMilliseconds: 3_000 };
 
-/** What is still to be done, by the database itself. */
-export async function unfinished({ url }: Stage): Promise<{ trades: number; effects: number }> {
+/** What the database itself answers. */
+async function asked<Row>(url: string, statement: string): Promise<Row[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
-  try {
-    const count = async (what: string) =>
-      Number(((await client.query(`select count(*) from sparkle.${what}`)).rows as { count: string }[])[0]?.count);
-    return {
-      trades: await count('trade where ended = 0'),
-      effects: await count('effect where body is not null'),
-    };
-  } finally {
-    await client.end();
-  }
+  return (await client.query(statement).finally(() => client.end())).rows as Row[];
+}
+
+/** What is still to be done, by the database itself. */
+export async function unfinished({ url }: Stage): Promise<{ trades: number; effects: number }> {
+  const count = async (what: string) =>
+    Number((await asked<{ count: string }>(url, `select count(*) from sparkle.${what}`))[0]?.count);
+  return {
+    trades: await count('trade where ended = 0'),
+    effects: await count('effect where body is not null'),
+  };
 }
 
 /** The one output of a fill that is neither the owner's nor the coordinator's. */
@@ -134,10 +135,20 @@ export async function judge(
   return { outcomes, disagreements, grownMsat: lightningMsat + walletSats * 1000n };
 }
 
-/** Transactions that the wallet knows and that are in no block: what they spend and pay it counts as it likes. */
-async function waitingIn({ own: { node, wallet } }: Stage): Promise<string[]> {
+/** Transactions that the wallet knows and that are in no block: what they spend and pay it counts as it likes. And what the books have of them. */
+async function waitingIn({ own: { node, wallet }, url }: Stage): Promise<string[]> {
   const all = await node.rpc<{ txid: string; confirmations: number }[]>('listtransactions', ['*', 10_000], wallet);
-  return [...new Set(all.filter(({ confirmations }) => confirmations === 0).map(({ txid }) => txid))];
+  const waiting = [...new Set(all.filter(({ confirmations }) => confirmations === 0).map(({ txid }) => txid))];
+  const pool = await node.rpc<string[]>('getrawmempool');
+  const known = await asked<{ txid: string; kind: string; trade_id: string }>(
+    url,
+    'select txid, kind, trade_id from sparkle.outgoing',
+  );
+  return waiting.map((txid) => {
+    const sent = known.find((row) => row.txid === txid);
+    const what = sent === undefined ? 'of no sale' : `the ${sent.kind} of ${sent.trade_id}`;
+    return `${txid}, ${what}, ${pool.includes(txid) ? 'in' : 'not in'} the mempool`;
+  });
 }
 
 /** The program books what it finds buried, in its own time. */

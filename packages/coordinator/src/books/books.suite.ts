@@ -57,6 +57,11 @@ class Paper {
     }
   }
 
+  /** In the mempool of the one node that is asked; of others nobody knows. */
+  waits({ txid, raw }: { txid: string; raw: string }): void {
+    this.#known.set(txid, { txid, raw });
+  }
+
   mine({ txid, raw }: { txid: string; raw: string }): void {
     this.height += 1;
     this.#known.set(txid, { txid, raw, block: { height: this.height, hash: '0b'.repeat(32) } });

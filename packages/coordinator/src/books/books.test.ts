@@ -138,7 +138,7 @@ test('a lock that was taken back is none: its abort costs its fee, and the item 
   assert.deepEqual([totals['locks'], totals['sellers']], [undefined, undefined]);
 });
 
-test('a spend that no mempool has any more is sent again when its sale has ended, and its lock never is', async (context) => {
+test('a spend that is in no block is sent again when its sale has ended, whether our node has it or not, and its lock never is', async (context) => {
   const { tell, books, paper } = await sale(context);
   const abort = abortFor(holdTerms);
   await tell(built, { type: 'abort_requested', at: at(HEIGHT), reason: 'test' });
@@ -150,9 +150,12 @@ test('a spend that no mempool has any more is sent again when its sale has ended
   await tell(looked(HEIGHT + 6, { invoice: { state: 'canceled' }, source, coin: source }));
   await books.catchUp();
   assert.deepEqual(paper.sent, [abort.raw]);
+  paper.waits(abort);
+  await books.catchUp();
+  assert.deepEqual(paper.sent, [abort.raw, abort.raw]);
   paper.mine(abort);
   await books.catchUp();
-  assert.deepEqual(paper.sent, [abort.raw]);
+  assert.deepEqual(paper.sent, [abort.raw, abort.raw]);
 });
 
 test('books that cannot be written stop no trade, and its next change brings what they lack', async (context) => {

@@ -112,7 +112,7 @@ export class Books {
         await outgoing.mark(sent, 'dead');
         return 'dead';
       }
-      if (found === undefined && trade.state === 'ended' && sent.kind !== 'lock') await this.#sendAgain(sent);
+      if (trade.state === 'ended' && sent.kind !== 'lock') await this.#sendAgain(sent);
       return 'sent';
     }
     if (!(await this.#isFinal(found.block))) return 'sent';
@@ -123,8 +123,9 @@ export class Books {
   }
 
   /**
-   * A trade that has ended pushes nothing any more, and a mempool forgets: the wallet would count the coins of a transaction
-   * that nobody has as spent for ever. What the network refuses is replaced by another of its versions.
+   * A trade that has ended pushes nothing any more, and the wallet would count the coins of a transaction that nobody mines
+   * as spent for ever: a mempool forgets, and a node that was killed may have it back from its wallet and tell it to nobody
+   * for a day, until it is handed over anew. What the network refuses is replaced by another of its versions.
    */
   async #sendAgain({ tradeId, txid, raw }: Sent): Promise<void> {
     const { chain, log } = this.#parts;

@@ -50,12 +50,16 @@ function bumpLock(trade: Underway, height: number): KeyedEffect {
   });
 }
 
-/** While the lock is unconfirmed: brings it back when the mempool dropped it, and raises its fee when it lingers. */
+/**
+ * While the lock is unconfirmed: brings it back when the mempool dropped it, and raises its fee when it lingers. Then it is
+ * sent once more, too: a node that was killed has it back from its wallet, and tells nobody until it is handed over anew.
+ */
 export function pushLock(trade: Underway, lock: OutputView | undefined, height: number): KeyedEffect[] {
   if (height <= trade.plannedAt || lock === undefined || lock.state === 'spent') return [];
-  if (lock.state === 'absent') return [broadcastLock(trade, trade.lock, `relock/${height}`)];
+  const again = broadcastLock(trade, trade.lock, `relock/${height}`);
+  if (lock.state === 'absent') return [again];
   if (lock.confirmations > 0 || !lockBumpIsDue({ height, plannedAt: trade.plannedAt })) return [];
-  return [bumpLock(trade, height)];
+  return [again, bumpLock(trade, height)];
 }
 
 /** Spends the lock's own inputs back to the seller, paying more than the lock and its child, or than the last attempt. */

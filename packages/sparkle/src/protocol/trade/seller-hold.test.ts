@@ -151,9 +151,10 @@ describe('the seller in hold-first, with a lock on its way', () => {
     assert.deepEqual(deeds(after(holdSeller.locking, gone), gone), []);
   });
 
-  test('locking: a lock that lingers is bumped by a child', () => {
+  test('locking: a lock that lingers is sent again and bumped by a child', () => {
     assert.deepEqual(deeds(holdSeller.locking, looked(HEIGHT + 1, { invoice: held, lock: unspent(0) })), []);
-    assert.deepEqual(deeds(holdSeller.locking, looked(HEIGHT + 3, { invoice: held, lock: unspent(0) })), ['bump_lock']);
+    const lingering = looked(HEIGHT + 3, { invoice: held, lock: unspent(0) });
+    assert.deepEqual(deeds(holdSeller.locking, lingering), ['broadcast', 'bump_lock']);
   });
 
   test('locking: unconfirmed at the height to give up, it is spent back to the seller', () => {
