@@ -1,6 +1,7 @@
 import { after } from 'sparkle-protocol/market/coordinator-clock';
 import type { ServerFrame } from 'sparkle-protocol/market/coordinator-wire';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import { createLanes } from 'sparkle-protocol/trader/lanes';
 
 export type ServerFrameWithSeq = Extract<ServerFrame, { seq: number }>;
 
@@ -30,18 +31,17 @@ const RETRY_MILLISECONDS = 5_000;
  */
 export class Pump {
   readonly #options: PumpOptions;
+  readonly #lanes = createLanes();
   readonly #stopListening: () => void;
   #stopTimer: () => void = () => undefined;
   #since: number;
-  #isReading = false;
-  #wasWoken = false;
   #isClosed = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
     this.#since = options.since;
-    this.#stopListening = options.source.onMore(() => void this.#run());
-    void this.#run();
+    this.#stopListening = options.source.onMore(() => this.#wake());
+    this.#wake();
   }
 
   close(): void {
@@ -50,31 +50,18 @@ export class Pump {
     this.#stopTimer();
   }
 
-  /** Never rejects. */
-  async #run(): Promise<void> {
-    this.#wasWoken = true;
-    if (this.#isReading) return;
-    this.#isReading = true;
-    try {
-      while (this.#wasWoken && !this.#isClosed) {
-        this.#wasWoken = false;
-        await this.#drain();
-      }
-    } catch (error) {
-      this.#retry(error);
-    } finally {
-      this.#isReading = false;
-    }
+  #wake(): void {
+    void this.#lanes.later('read', () => this.#drain().catch((error: unknown) => this.#retry(error)));
   }
 
   #retry(error: unknown): void {
     if (this.#isClosed) return;
     this.#options.onFailure(error);
-    this.#stopTimer = after(this.#options.clock, RETRY_MILLISECONDS, () => void this.#run());
+    this.#stopTimer = after(this.#options.clock, RETRY_MILLISECONDS, () => this.#wake());
   }
 
   async #drain(): Promise<void> {
-    for (;;) {
+    while (!this.#isClosed) {
       const frames = await this.#options.source.after(this.#since, PAGE);
       const last = frames.at(-1);
       if (last === undefined || this.#isClosed) return;

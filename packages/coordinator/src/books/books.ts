@@ -7,6 +7,7 @@ import { readOutpoint } from 'sparkle-protocol/protocol/inscription';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import type { Forwarder, HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Store } from 'sparkle-protocol/store/store';
+import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import {
@@ -40,8 +41,7 @@ export type BooksParts = {
  */
 export class Books {
   readonly #parts: BooksParts;
-  #work: Promise<void> | undefined;
-  #isDue = false;
+  readonly #lanes = createLanes();
   #isStopped = false;
 
   constructor(parts: BooksParts) {
@@ -74,21 +74,12 @@ export class Books {
   }
 
   /** Resolves when nothing is being worked on. */
-  async idle(): Promise<void> {
-    while (this.#work !== undefined) await this.#work;
+  idle(): Promise<void> {
+    return this.#lanes.idle();
   }
 
   #soon(): void {
-    this.#isDue = true;
-    this.#work ??= this.#run();
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isDue) {
-      this.#isDue = false;
-      await this.catchUp();
-    }
-    this.#work = undefined;
+    void this.#lanes.later('catch up', () => this.catchUp());
   }
 
   async #follow(tradeId: string): Promise<void> {

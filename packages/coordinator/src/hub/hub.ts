@@ -9,7 +9,7 @@ import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { Database } from '../database/database.ts';
-import { Delivery } from './hub-delivery.ts';
+import { Inbox } from './hub-inbox.ts';
 import { Mailboxes, type MailLimits } from './hub-mail.ts';
 import { Offers } from './hub-offers.ts';
 
@@ -105,10 +105,10 @@ export class Hub {
   /** Hands over all letters, those that came before included, each until `receive` takes it. */
   #hand(me: string, receive: (envelope: Envelope) => Promise<void>): () => void {
     const { clock, log } = this.#options;
-    const delivery = new Delivery({ mail: this.mail, clock, log, me, receive });
+    const inbox = new Inbox({ mail: this.mail, clock, log, me, receive });
     const end = (): void => {
       this.#ends.delete(end);
-      delivery.close();
+      inbox.close();
     };
     this.#ends.add(end);
     return end;

@@ -3,6 +3,7 @@ import { hex } from '@scure/base';
 import type { Kysely } from 'kysely';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { CoordinatorTables } from '../database/migrations/all.ts';
 import { type GuardOptions, webhookAddresses } from './webhook-guard.ts';
@@ -41,9 +42,7 @@ const KEPT_MILLISECONDS = 7 * 86_400_000;
 export class Webhooks {
   readonly #parts: WebhookParts;
   readonly #delivery: DeliveryParts;
-  #work: Promise<void> = Promise.resolve();
-  #forgetting: Promise<void> = Promise.resolve();
-  #isWaiting = false;
+  readonly #lanes = createLanes();
   #isStopped = false;
 
   constructor(parts: WebhookParts) {
@@ -56,14 +55,9 @@ export class Webhooks {
   start(): () => void {
     const { clock, log } = this.#parts;
     const failed = (error: unknown) => log.warn({ error: String(error) }, 'what was told could not be forgotten');
-    const forget = () => {
-      this.#forgetting = this.#forgetSent().catch(failed);
-    };
+    const forget = () => void this.#lanes.later('forget', () => this.#forgetSent().catch(failed));
     this.#isStopped = false;
-    const stops = [
-      clock.every(TICK_MILLISECONDS, () => void this.deliverDue()),
-      clock.every(FORGET_MILLISECONDS, forget),
-    ];
+    const stops = [clock.every(TICK_MILLISECONDS, () => void this.deliverDue()), clock.every(FORGET_MILLISECONDS, forget)];
     return () => {
       this.#isStopped = true;
       stops.forEach((stop) => stop());
@@ -71,23 +65,16 @@ export class Webhooks {
   }
 
   /** Resolves when nothing is being sent or forgotten. What is stopped ends with the posts that are under way. */
-  async idle(): Promise<void> {
-    await Promise.all([this.#work, this.#forgetting]);
+  idle(): Promise<void> {
+    return this.#lanes.idle();
   }
 
   /** Delivers all that is due now. Never rejects: what could not be delivered stays due. */
   deliverDue(): Promise<void> {
-    if (this.#isWaiting) return this.#work;
-    this.#isWaiting = true;
-    this.#work = this.#work.then(async () => {
-      this.#isWaiting = false;
-      try {
-        await deliver(this.#delivery);
-      } catch (error) {
-        this.#parts.log.error({ error: String(error) }, 'webhooks could not be delivered and stay due');
-      }
-    });
-    return this.#work;
+    const { log } = this.#parts;
+    const failed = (error: unknown) =>
+      log.error({ error: String(error) }, 'webhooks could not be delivered and stay due');
+    return this.#lanes.later('deliver', () => deliver(this.#delivery).catch(failed));
   }
 
   /** Throws `bad_message` for an address that is not on the open Internet, `refused` for one too many. */

@@ -1,6 +1,7 @@
 import type { Lightning, LightningCapabilities } from 'sparkle-protocol/lightning/lightning';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { isStuck, type Payout, type PayoutEvent, step } from './payout.ts';
 import { hashReused, invoiceFor, type PayoutInvoiceParts, whyOf } from './payout-invoice.ts';
@@ -31,6 +32,7 @@ const MOST_ROUTE_BLOCKS = 432;
 const PAY_TIMEOUT_SECONDS = 60;
 /** From an invoice to its order, what became of that, and one more should it have failed at once. */
 const MOST_STEPS = 5;
+const LANE = 'payouts';
 
 /**
  * The most that the way to a creator may cost: so many basis points of his part and 5 sats, and never more than `feeMsat`, his
@@ -66,8 +68,7 @@ export function assertCanPayOut(capabilities: LightningCapabilities): void {
 export class Payouts {
   readonly #parts: PayoutParts;
   readonly #told = new Set<string>();
-  #work: Promise<void> | undefined;
-  #isDue = false;
+  readonly #lanes = createLanes();
   #isStopped = false;
 
   constructor(parts: PayoutParts) {
@@ -83,7 +84,8 @@ export class Payouts {
         if (type === 'payment') void this.#heard(paymentHash).catch(this.#failed);
       }),
     ];
-    this.#work = this.#resume().then(() => this.#run());
+    void this.#lanes.run(LANE, () => this.#resume());
+    this.#soon();
     return () => {
       this.#isStopped = true;
       stops.forEach((stop) => stop());
@@ -121,30 +123,21 @@ export class Payouts {
   }
 
   /** Resolves when nothing is being worked on. */
-  async idle(): Promise<void> {
-    while (this.#work !== undefined) await this.#work;
+  idle(): Promise<void> {
+    return this.#lanes.idle();
   }
 
   #soon(): void {
-    if (this.#isStopped) return;
-    this.#isDue = true;
-    this.#work ??= this.#run();
+    void this.#lanes.later(LANE, async () => {
+      if (!this.#isStopped) await this.catchUp();
+    });
   }
 
   /** What was ordered before a restart may have ended meanwhile. */
   async #resume(): Promise<void> {
-    this.#isDue = true;
     if (!this.#parts.isOn) return;
     const paying = await this.#parts.rows.paying().catch((error: unknown) => (this.#failed(error), []));
     for (const kept of paying) if (!this.#isStopped) await this.#follow(kept).catch(this.#failed);
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isDue && !this.#isStopped) {
-      this.#isDue = false;
-      await this.catchUp();
-    }
-    this.#work = undefined;
   }
 
   /** A hint that a payment has ended: what became of it is looked up. */

@@ -1,5 +1,6 @@
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
 import { nextDeadline, type Urgency, urgencyOf } from './guardian-deadline.ts';
 
@@ -41,8 +42,7 @@ export class Guardian {
   /** What was told already of each live trade; after a restart it is told again. */
   readonly #told = new Map<string, { what: string; level: Urgency }>();
   #blind: { since: number; level: Urgency };
-  #work: Promise<void> = Promise.resolve();
-  #isWaiting = false;
+  readonly #lanes = createLanes();
 
   constructor(parts: GuardianParts) {
     this.#parts = parts;
@@ -62,18 +62,12 @@ export class Guardian {
 
   /** Looks now, once at a time; a look that waits for its turn sees for all that come after it. Never rejects. */
   look(): Promise<void> {
-    if (this.#isWaiting) return this.#work;
-    this.#isWaiting = true;
-    this.#work = this.#work.then(() => {
-      this.#isWaiting = false;
-      return this.#lookOnce();
-    });
-    return this.#work;
+    return this.#lanes.later('look', () => this.#lookOnce());
   }
 
   /** Resolves when no look is under way. */
   idle(): Promise<void> {
-    return this.#work;
+    return this.#lanes.idle();
   }
 
   async #lookOnce(): Promise<void> {

@@ -1,13 +1,14 @@
 import { after, backoff } from 'sparkle-protocol/market/coordinator-clock';
 import type { Envelope } from 'sparkle-protocol/market/market';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
 import type { Letter, Mailboxes } from './hub-mail.ts';
 
 const PAGE = 100;
 const RETRY = { firstMilliseconds: 100, lastMilliseconds: 30_000 };
 
-type DeliveryOptions = {
+type InboxOptions = {
   mail: Mailboxes;
   clock: Clock;
   log: Log;
@@ -16,21 +17,20 @@ type DeliveryOptions = {
 };
 
 /** One open inbox of a trader in this process: all letters, those that came before included, each until it is taken. */
-export class Delivery {
-  readonly #options: DeliveryOptions;
+export class Inbox {
+  readonly #options: InboxOptions;
+  readonly #lanes = createLanes();
   readonly #timers = new Set<() => void>();
   readonly #stopListening: () => void;
   readonly #open = new Set<number>();
   #since = 0;
-  #isReading = false;
-  #wasWoken = false;
   #failures = 0;
   #isClosed = false;
 
-  constructor(options: DeliveryOptions) {
+  constructor(options: InboxOptions) {
     this.#options = options;
-    this.#stopListening = options.mail.onMail(options.me, () => void this.#read());
-    void this.#read();
+    this.#stopListening = options.mail.onMail(options.me, () => this.#wake());
+    this.#wake();
   }
 
   close(): void {
@@ -40,28 +40,24 @@ export class Delivery {
     this.#timers.clear();
   }
 
+  #wake(): void {
+    void this.#lanes.later('read', () => this.#read());
+  }
+
   /** Never rejects: a database that is away is asked again. */
   async #read(): Promise<void> {
-    this.#wasWoken = true;
-    if (this.#isReading) return;
-    this.#isReading = true;
     try {
-      while (this.#wasWoken && !this.#isClosed) {
-        this.#wasWoken = false;
-        await this.#drain();
-      }
+      await this.#drain();
       this.#failures = 0;
     } catch (error) {
       this.#options.log.warn({ error: String(error) }, 'letters could not be read and are asked for again');
-      this.#later(this.#failures++, () => void this.#read());
-    } finally {
-      this.#isReading = false;
+      this.#later(this.#failures++, () => this.#wake());
     }
   }
 
   async #drain(): Promise<void> {
     const { mail, me } = this.#options;
-    for (;;) {
+    while (!this.#isClosed) {
       const letters = await mail.after({ recipient: me, since: this.#since, limit: PAGE });
       if (letters.length === 0 || this.#isClosed) return;
       for (const letter of letters) {
