@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { installAuth } from '../http/auth-http.ts';
 import type { Auth } from '../access/auth.ts';
@@ -11,10 +10,10 @@ import type { Desk } from '../exchange/desk.ts';
 import type { Hub } from '../hub/hub.ts';
 import { installDraining } from '../http/drain.ts';
 import { installIdempotency } from '../http/idempotency.ts';
-import { installLimits, type LimitParts, serverOptions } from '../http/limits.ts';
+import { installLimits, type LimitParts } from '../http/limits.ts';
 import { installMetrics, type Metrics } from '../watch/metrics.ts';
 import { installOpenapi } from '../http/openapi.ts';
-import { installProblems } from '../http/problem.ts';
+import { newServer } from '../http/server.ts';
 import { authRoutes } from './routes/auth.ts';
 import { checkoutRoutes } from './routes/checkout.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -65,14 +64,11 @@ function callerOf({ known, headers }: FastifyRequest): string | undefined {
 /** The public API. Every rule is behind it: a route reads, asks and answers. */
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const { config, database, clock, log, newId, auth, hub, desk, trades, delivery, ops, feed } = parts;
-  const app = Fastify(serverOptions({ log, trustedProxies: config.api.trustedProxies, newId }));
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  installProblems(app, parts.metrics?.problem);
+  const { corsOrigins, publicUrl, trustedProxies } = config.api;
+  const app = newServer({ log, trustedProxies, newId, onProblem: parts.metrics?.problem });
   installDraining(app);
   if (parts.metrics !== undefined) installMetrics(app, parts.metrics);
   installAuth(app);
-  const { corsOrigins, publicUrl } = config.api;
   const { ratesPerMinute, idempotencySeconds } = config;
   await installLimits(app, { ratesPerMinute, corsOrigins, publicUrl, callerOf, pressure: parts.pressure ?? PRESSURE });
   installIdempotency(app, {

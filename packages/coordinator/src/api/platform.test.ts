@@ -4,18 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { FastifyBaseLogger } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { systemClock } from 'sparkle-protocol/trader/clock';
 import { z } from 'zod';
 import { openDatabase } from '../database/database.ts';
 import { installDraining } from '../http/drain.ts';
 import { installIdempotency } from '../http/idempotency.ts';
-import { installLimits, noPressureLimits, serverOptions } from '../http/limits.ts';
+import { installLimits, noPressureLimits } from '../http/limits.ts';
 import { createLog } from '../http/log.ts';
 import { createMetrics, installMetrics } from '../watch/metrics.ts';
 import { installOpenapi } from '../http/openapi.ts';
-import { installProblems, type Problem } from '../http/problem.ts';
+import type { Problem } from '../http/problem.ts';
+import { newServer } from '../http/server.ts';
 
 const KEY = 'k'.repeat(16);
 const SECRET = 'f00dfeed'.repeat(8);
@@ -25,15 +26,11 @@ async function service(context: TestContext, create = 1_000_000) {
   const folder = mkdtempSync(join(tmpdir(), 'platform-'));
   const database = await openDatabase({ url: `sqlite:${join(folder, 'db')}`, network: 'regtest' });
   const lines: string[] = [];
-  const log = createLog({ level: 'debug', destination: { write: (line) => void lines.push(line) } });
+  const destination = { write: (line: string) => void lines.push(line) };
+  const log = createLog({ level: 'debug', destination }) as FastifyBaseLogger;
   let ids = 0;
-  const app = Fastify(
-    serverOptions({ log: log as FastifyBaseLogger, trustedProxies: [], newId: () => `r${(ids += 1)}` }),
-  );
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
   const metrics = createMetrics(async () => Promise.reject(new Error('not asked for')));
-  installProblems(app, metrics.problem);
+  const app = newServer({ log, trustedProxies: [], newId: () => `r${(ids += 1)}`, onProblem: metrics.problem });
   installDraining(app);
   installMetrics(app, metrics);
   await installLimits(app, {

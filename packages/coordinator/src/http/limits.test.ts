@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
-import { installLimits, type LimitParts, noPressureLimits, rateClassOf, serverOptions } from './limits.ts';
+import type { FastifyBaseLogger } from 'fastify';
+import { installLimits, type LimitParts, noPressureLimits, rateClassOf } from './limits.ts';
 import { MOST_DEPTH } from './limits-json.ts';
 import { createLog } from './log.ts';
-import { installProblems, type Problem } from './problem.ts';
+import type { Problem } from './problem.ts';
+import { newServer } from './server.ts';
 
 const PARTS: LimitParts = {
   ratesPerMinute: { quote: 4, create: 3, read: 5, auth: 2 },
@@ -17,8 +18,7 @@ const PARTS: LimitParts = {
 async function service(change: Partial<LimitParts> = {}, trustedProxies: string[] = []) {
   let ids = 0;
   const log = createLog({ level: 'error', destination: { write: () => {} } }) as FastifyBaseLogger;
-  const app = Fastify(serverOptions({ log, trustedProxies, newId: () => `r${(ids += 1)}` }));
-  installProblems(app);
+  const app = newServer({ log, trustedProxies, newId: () => `r${(ids += 1)}` });
   await installLimits(app, { ...PARTS, ...change });
   app.post('/v1/trade', async () => ({}));
   app.post('/v1/quote', async () => ({}));

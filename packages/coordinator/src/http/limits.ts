@@ -2,11 +2,9 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { installJson } from './limits-json.ts';
-import { RequestLog } from './log.ts';
-import { sendProblem } from './problem.ts';
 
 /** What a route costs us; each class has its own allowance. `unlimited` is for those who watch over the service. */
 export type RateClass = 'quote' | 'create' | 'read' | 'auth' | 'unlimited';
@@ -31,38 +29,12 @@ export type LimitParts = {
   callerOf(request: FastifyRequest): string | undefined;
 };
 
-const BODY_LIMIT_BYTES = 64 * 1024;
 const MINUTE_MILLISECONDS = 60_000;
 const RETRY_AFTER_SECONDS = 10;
 /** Addresses and keys that are remembered at a time; a forgotten one begins anew. */
 const MOST_REMEMBERED = 50_000;
 /** One household or server has a network of this size to itself (RFC 6177), and all its addresses are one. */
 const IPV6_SUBNET = 64;
-
-/**
- * How the server itself is made: what is refused before any route is known. `newId` names requests. A proxy that is not
- * trusted could make up any address.
- */
-export const serverOptions = (of: {
-  log: FastifyBaseLogger;
-  trustedProxies: readonly string[];
-  newId: () => string;
-}): FastifyServerOptions => ({
-  loggerInstance: of.log,
-  logController: new RequestLog(),
-  genReqId: of.newId,
-  trustProxy: of.trustedProxies.length === 0 ? false : [...of.trustedProxies],
-  bodyLimit: BODY_LIMIT_BYTES,
-  onProtoPoisoning: 'error',
-  onConstructorPoisoning: 'error',
-  // Somebody who sends a byte a minute holds a connection and no more.
-  requestTimeout: 30_000,
-  keepAliveTimeout: 10_000,
-  forceCloseConnections: 'idle',
-  return503OnClosing: true,
-  routerOptions: { maxParamLength: 200 },
-  frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
-});
 
 /** The class of a route that names none: reading is cheap, whatever else changes something. */
 export function rateClassOf({ method, url, config }: { method: string; url: string; config: object }): RateClass {
@@ -158,8 +130,8 @@ async function installHeaders(app: FastifyInstance, { corsOrigins, publicUrl }: 
 }
 
 /**
- * What keeps one caller from taking the service from all others. To be installed before any route, after `installProblems`
- * and before `installIdempotency`: a request that is refused here holds no key.
+ * What keeps one caller from taking the service from all others. To be installed before any route, and before
+ * `installIdempotency`: a request that is refused here holds no key.
  */
 export async function installLimits(app: FastifyInstance, parts: LimitParts): Promise<void> {
   installJson(app);

@@ -1,18 +1,17 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import { z } from 'zod';
 import { type OwedRoyalty, type Reserve, viewsOf } from './admin-view.ts';
 import { type DeadLetter } from '../news/webhooks.ts';
 import { pageHeaders } from '../http/html.ts';
-import { serverOptions } from '../http/limits.ts';
 import { installJson } from '../http/limits-json.ts';
 import type { MonthWire } from './ledger-report.ts';
 import type { Metrics } from './metrics.ts';
-import { installProblems } from '../http/problem.ts';
+import { newServer } from '../http/server.ts';
 import type { Health } from './health.ts';
 import { statusPage } from './status-page.ts';
 
@@ -93,10 +92,7 @@ const known = <Answer>(answer: Promise<Answer>): Promise<Answer | undefined> => 
 
 /** What operators see and do, on a port of its own that the Internet does not reach. Reading changes nothing. */
 export function adminApp(parts: AdminParts): FastifyInstance {
-  const app = Fastify(serverOptions({ log: parts.log, trustedProxies: [], newId: parts.newId }));
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  installProblems(app);
+  const app = newServer({ log: parts.log, trustedProxies: [], newId: parts.newId });
   installJson(app);
   installGate(app, parts.token);
   const { metrics, health, liveTrades, reserve, deadLetters, owedRoyalties, backup } = parts;
