@@ -10,6 +10,7 @@ import { type AppParts, createApp } from './app.ts';
 import { Auth, authLimits } from '../access/auth.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { Hub } from '../hub/hub.ts';
+import { nothing } from '../hub/hub.suite.ts';
 import { mailLimits } from '../hub/hub-mail.ts';
 import { offerLimits } from '../hub/hub-offers.ts';
 import { noPressureLimits } from '../http/limits.ts';
@@ -18,9 +19,6 @@ import { openapiDocument, openapiText } from '../http/openapi.ts';
 import { Webhooks } from '../news/webhooks.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../../../docs/openapi.json', import.meta.url));
-
-/** What no request of these tests reaches. */
-const nothing = <Part>(): Part => ({}) as Part;
 
 describe('the public API', () => {
   const folder = mkdtempSync(join(tmpdir(), 'sparkle-app-'));

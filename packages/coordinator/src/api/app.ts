@@ -21,7 +21,7 @@ import { offerRoutes } from './routes/offers.ts';
 import { opsRoutes, type OpsParts } from './routes/ops.ts';
 import { tradeRoutes } from './routes/trades.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
-import { installSockets, socketLimits, socketRoutes } from './socket.ts';
+import { installSockets, type SocketLimits, socketLimits, socketRoutes } from './socket.ts';
 import { type TradeFeed } from '../news/feed.ts';
 import type { Trades } from '../exchange/trades.ts';
 import type { Webhooks } from '../news/webhooks.ts';
@@ -44,6 +44,8 @@ export type AppParts = {
   webhooks?: Webhooks;
   /** When it is said that there is too much to do; `PRESSURE` unless given. */
   pressure?: LimitParts['pressure'];
+  /** What one connection may cost; `socketLimits` unless given. */
+  sockets?: SocketLimits;
 };
 
 /**
@@ -85,6 +87,6 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(messageRoutes({ hub, auth, clock }));
   await app.register(offerRoutes({ hub, auth }));
   if (parts.webhooks !== undefined) await app.register(webhookRoutes({ webhooks: parts.webhooks, auth }));
-  await app.register(socketRoutes({ auth, mail: hub.mail, feed, clock, limits: socketLimits }));
+  await app.register(socketRoutes({ auth, mail: hub.mail, feed, clock, limits: parts.sockets ?? socketLimits }));
   return app;
 }

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { schnorr } from '@noble/curves/secp256k1.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hex, utf8 } from '@scure/base';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { FastifyInstance } from 'fastify';
 import { finalizeEvent } from 'nostr-tools/pure';
 import { pino } from 'pino';
 import type { CoordinatorSigner } from 'sparkle-protocol/market/coordinator-http';
@@ -15,19 +14,14 @@ import { type Clock, systemClock } from 'sparkle-protocol/trader/clock';
 import { type Log, silentLog } from 'sparkle-protocol/trader/log';
 import { freePorts } from '../../../../scripts/ports.mjs';
 import { Auth, authLimits } from '../access/auth.ts';
-import { installAuth } from '../http/auth-http.ts';
+import { type AppParts, createApp } from '../api/app.ts';
+import { type SocketLimits, socketLimits } from '../api/socket.ts';
 import { type Database, openDatabase } from '../database/database.ts';
 import { Hub, type HubOptions } from './hub.ts';
 import { mailLimits } from './hub-mail.ts';
 import { offerLimits } from './hub-offers.ts';
-import { installIdempotency } from '../http/idempotency.ts';
-import { installLimits, noPressureLimits, serverOptions } from '../http/limits.ts';
-import { installProblems } from '../http/problem.ts';
-import { authRoutes } from '../api/routes/auth.ts';
-import { messageRoutes } from '../api/routes/messages.ts';
-import { offerRoutes } from '../api/routes/offers.ts';
-import { installSockets, type SocketLimits, socketLimits, socketRoutes } from '../api/socket.ts';
-import { type TradeFeed } from '../news/feed.ts';
+import { noPressureLimits } from '../http/limits.ts';
+import type { TradeFeed } from '../news/feed.ts';
 
 export const network = 'regtest';
 
@@ -62,10 +56,10 @@ export function handClock(nowSeconds: number): Clock & { now: number } {
 
 const MANY = 1_000_000;
 const ratesPerMinute = { quote: MANY, create: MANY, read: MANY, auth: MANY };
-const callerOf = ({ known, ip }: FastifyRequest): string =>
-  known !== undefined && 'party' in known.identity ? known.identity.party : ip;
 let requests = 0;
 const nameOfRequest = (): string => `request-${(requests += 1)}`;
+/** For a part that no request of a test reaches. */
+export const nothing = <Part>(): Part => ({}) as Part;
 
 export type ServiceChange = {
   limits?: Partial<HubOptions['limits']>;
@@ -125,25 +119,14 @@ export class Service {
       limits: { ...mailLimits, ...offerLimits, ...limits },
     });
     const auth = new Auth({ ...authLimits, database, clock, publicUrl: this.url });
-    const app = Fastify(serverOptions({ log: pino({ level: 'silent' }), trustedProxies, newId: nameOfRequest }));
-    app.setValidatorCompiler(validatorCompiler);
-    app.setSerializerCompiler(serializerCompiler);
-    installProblems(app);
-    installAuth(app);
-    // As in the whole service: what is shown here holds behind its limits, too.
-    await installLimits(app, {
-      ratesPerMinute,
-      corsOrigins: [],
-      publicUrl: this.url,
-      pressure: noPressureLimits,
-      callerOf,
-    });
-    installIdempotency(app, { tables: database.tables, clock, retentionSeconds: 60, callerOf });
-    await installSockets(app);
-    await app.register(authRoutes(auth));
-    await app.register(messageRoutes({ hub, auth, clock }));
-    await app.register(offerRoutes({ hub, auth }));
-    await app.register(socketRoutes({ auth, mail: hub.mail, feed, clock, limits: { ...socketLimits, ...sockets } }));
+    const api = { host: '127.0.0.1', port: this.#port, publicUrl: this.url, trustedProxies, corsOrigins: [] };
+    const app = await createApp({
+      ...{ database, clock, hub, auth, feed, version: '2.0.0', newId: nameOfRequest, log: pino({ level: 'silent' }) },
+      config: { api, ratesPerMinute, idempotencySeconds: 60 },
+      ...{ desk: nothing(), trades: nothing(), delivery: nothing() },
+      ops: { health: async () => nothing(), waitingFor: async () => [], isDraining: () => false },
+      ...{ pressure: noPressureLimits, sockets: { ...socketLimits, ...sockets } },
+    } satisfies AppParts);
     await app.listen({ host: '127.0.0.1', port: this.#port });
     Object.assign(this, { database, hub, auth, app });
   }
