@@ -2,7 +2,7 @@ import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { Invoice, Lightning } from 'sparkle-protocol/lightning/lightning';
 import { FINAL_CONFIRMATIONS, searchFromHeight } from 'sparkle-protocol/protocol/deadlines';
 import { decodeTransaction, type Prevout } from 'sparkle-protocol/protocol/draft';
-import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { errorCodeOf, SparkleError } from 'sparkle-protocol/protocol/errors';
 import { readOutpoint } from 'sparkle-protocol/protocol/inscription';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import type { Forwarder, HoldSeller } from 'sparkle-protocol/protocol/trade/state';
@@ -65,10 +65,8 @@ export class Books {
   /** Books what is final by now. Never rejects: what could not be looked up is when this is called again. */
   async catchUp(): Promise<void> {
     const { outgoing, log } = this.#parts;
-    const failed = (tradeId: string) => (error: unknown) => {
-      const code = error instanceof SparkleError ? error.code : 'internal';
-      log.warn({ tradeId, code, error: String(error) }, 'a sale could not be booked yet');
-    };
+    const failed = (tradeId: string) => (error: unknown) =>
+      log.warn({ tradeId, code: errorCodeOf(error), error: String(error) }, 'a sale could not be booked yet');
     const trades = await outgoing.openTrades().catch((error: unknown) => (failed('')(error), []));
     for (const tradeId of trades) if (!this.#isStopped) await this.#follow(tradeId).catch(failed(tradeId));
   }

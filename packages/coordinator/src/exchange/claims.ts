@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import type { Chain } from 'sparkle-protocol/chain/chain';
 import { FINAL_CONFIRMATIONS, lastRevealHeight, searchFromHeight } from 'sparkle-protocol/protocol/deadlines';
 import { decodeTransaction, txidOf } from 'sparkle-protocol/protocol/draft';
-import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { errorCodeOf, SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Clock } from 'sparkle-protocol/trader/clock';
@@ -96,10 +96,8 @@ export class Claims {
 
   async #push(): Promise<void> {
     const { log } = this.#parts;
-    const failed = (tradeId: string) => (error: unknown) => {
-      const code = error instanceof SparkleError ? error.code : 'internal';
-      log.warn({ tradeId, code, error: String(error) }, 'a claim could not be sent again');
-    };
+    const failed = (tradeId: string) => (error: unknown) =>
+      log.warn({ tradeId, code: errorCodeOf(error), error: String(error) }, 'a claim could not be sent again');
     const open = await this.#open().catch((error: unknown) => (failed('')(error), []));
     for (const claim of open) if (!this.#isStopped) await this.#follow(claim).catch(failed(claim.tradeId));
   }

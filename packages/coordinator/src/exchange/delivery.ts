@@ -6,7 +6,7 @@ import { checkLock } from 'sparkle-protocol/protocol/checks';
 import { lastRevealHeight, mayReveal } from 'sparkle-protocol/protocol/deadlines';
 import { completeClaim } from 'sparkle-protocol/protocol/claim';
 import { decodeTransaction, txidOf, vsizeOf } from 'sparkle-protocol/protocol/draft';
-import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { errorCodeOf, SparkleError } from 'sparkle-protocol/protocol/errors';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import { isPreimageOf } from 'sparkle-protocol/protocol/preimage';
@@ -77,8 +77,8 @@ export class Delivery {
       await trader.lookAt(tradeId);
       return await this.#finalized(txid);
     } catch (error) {
-      const code = error instanceof SparkleError ? error.code : 'internal';
-      log.info({ tradeId, code, error: String(error) }, 'a claim was sent, and what became of it is seen later');
+      const fields = { tradeId, code: errorCodeOf(error), error: String(error) };
+      log.info(fields, 'a claim was sent, and what became of it is seen later');
       return { txid, confirmations: 0 };
     }
   }

@@ -1,5 +1,5 @@
 import type { Lightning, LightningCapabilities } from 'sparkle-protocol/lightning/lightning';
-import { SparkleError } from 'sparkle-protocol/protocol/errors';
+import { errorCodeOf, SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
@@ -210,7 +210,6 @@ export class Payouts {
   }
 
   readonly #failed = (error: unknown): void => {
-    const code = error instanceof SparkleError ? error.code : 'internal';
-    this.#parts.log.warn({ code, error: String(error) }, 'what is owed over Lightning could not be seen to yet');
+    this.#parts.log.warn({ code: errorCodeOf(error), error: String(error) }, 'what is owed over Lightning could not be seen to yet');
   };
 }

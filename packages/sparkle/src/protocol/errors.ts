@@ -78,6 +78,10 @@ export class SparkleError extends Error {
   }
 }
 
+/** What a failure is called in a log: the code of an error of ours, `internal` for a defect. */
+export const errorCodeOf = (error: unknown): ErrorCode | 'internal' =>
+  error instanceof SparkleError ? error.code : 'internal';
+
 const CHAIN_IS_UNCERTAIN: readonly ErrorCode[] = ['chain_unavailable', 'sources_disagree', 'dishonest_source'];
 
 const PASSING: readonly ErrorCode[] = [

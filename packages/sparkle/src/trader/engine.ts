@@ -1,5 +1,5 @@
 import { txidOf } from '../protocol/draft.ts';
-import { chainIsUncertain, mayPass, SparkleError } from '../protocol/errors.ts';
+import { chainIsUncertain, errorCodeOf, mayPass, SparkleError } from '../protocol/errors.ts';
 import type { Moment, TradeEvent } from '../protocol/trade/event.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import type { Change } from '../protocol/trade/machine.ts';
@@ -28,8 +28,6 @@ const RETRY_MOST_SECONDS = 60;
 
 const isElsewhere = (error: unknown): boolean => error instanceof SparkleError && error.code === 'elsewhere';
 const isPassing = (error: unknown): boolean => error instanceof SparkleError && mayPass(error);
-
-const codeOf = (error: unknown): string => (error instanceof SparkleError ? error.code : 'internal');
 
 /** The only loop that moves money: decide, write down, then act. Killed anywhere, what was decided is still due. */
 export class Engine {
@@ -132,7 +130,7 @@ export class Engine {
     // Those of other instances, where there can be any.
     if (store.subscribe !== undefined) for (const trade of await store.liveAnywhere()) this.#known.note(trade);
     this.#resuming = this.#visit(ours).catch((error: unknown) => {
-      log.error({ code: codeOf(error) }, 'the trades could not all be looked at after the start');
+      log.error({ code: errorCodeOf(error) }, 'the trades could not all be looked at after the start');
     });
   }
 
@@ -143,7 +141,7 @@ export class Engine {
       else if (news.type === 'changed') await this.#noteOther(news.tradeId);
       else await this.#lanes.run(news.tradeId, () => this.#giveUp(news.tradeId));
     } catch (error) {
-      this.#parts.log.warn({ code: codeOf(error) }, 'what another instance did could not be followed');
+      this.#parts.log.warn({ code: errorCodeOf(error) }, 'what another instance did could not be followed');
     }
   }
 
@@ -242,7 +240,7 @@ export class Engine {
   /** A source that cannot be asked stops nothing: the next tick looks again. One that stays away is spoken of once. */
   async #unable(tradeId: string, error: unknown): Promise<void> {
     if (isElsewhere(error)) return this.#isNotOurs(tradeId);
-    const code = codeOf(error);
+    const code = errorCodeOf(error);
     if (code !== 'internal' && this.#complaints.get(tradeId) === code) return;
     this.#complaints.set(tradeId, code);
     const sentence = 'a trade could not be attended to and waits for the next look';
@@ -351,7 +349,7 @@ export class Engine {
 
   #unbegun(error: unknown): undefined {
     if (!chainIsUncertain(error)) throw error;
-    this.#parts.log.warn({ code: codeOf(error) }, 'a first claim waits for the height to be known');
+    this.#parts.log.warn({ code: errorCodeOf(error) }, 'a first claim waits for the height to be known');
   }
 
   async #failed(due: Due, error: unknown): Promise<Due[]> {
@@ -361,7 +359,7 @@ export class Engine {
     if (refusal === undefined) {
       const wait = Math.min(RETRY_MOST_SECONDS, RETRY_FIRST_SECONDS * 2 ** attempts);
       await store.postpone(key, (clock.nowSeconds() + wait) * 1000);
-      const fields = { tradeId, effect: effect.do, attempts, code: codeOf(error) };
+      const fields = { tradeId, effect: effect.do, attempts, code: errorCodeOf(error) };
       if (fields.code === 'internal') log.error({ ...fields, error: String(error) }, 'an effect failed and stays due');
       else log.warn(fields, 'an effect failed and stays due');
       return [];

@@ -2,7 +2,7 @@ import { hex } from '@scure/base';
 import type { ChainEvent } from '../chain/chain.ts';
 import type { Envelope } from '../market/market.ts';
 import { confirmationsFor } from '../protocol/deadlines.ts';
-import { mayPass, SparkleError } from '../protocol/errors.ts';
+import { errorCodeOf, mayPass, SparkleError } from '../protocol/errors.ts';
 import { identityKey, type KeyPair, keysOfTrades } from '../protocol/keys.ts';
 import { readMessage, type TradeMessage, type TradeRequest, writeMessage } from '../protocol/messages.ts';
 import type { Moment } from '../protocol/trade/event.ts';
@@ -290,8 +290,8 @@ export class Trader {
     } catch (error) {
       // What it would have been written down in may be closed by now.
       if (this.#isStopped) throw error;
-      const code = error instanceof SparkleError ? error.code : 'internal';
-      this.#parts.log.error({ code, error: String(error) }, 'a message could not be taken and will come again');
+      const fields = { code: errorCodeOf(error), error: String(error) };
+      this.#parts.log.error(fields, 'a message could not be taken and will come again');
       throw error;
     }
   }
@@ -314,7 +314,7 @@ export class Trader {
       const { message, signedBy } = readMessage(text, { nowSeconds: clock.nowSeconds() });
       return signedBy !== undefined && signedBy === message.signed?.from ? message : undefined;
     } catch (error) {
-      log.warn({ code: error instanceof SparkleError ? error.code : 'internal' }, 'a message was refused');
+      log.warn({ code: errorCodeOf(error) }, 'a message was refused');
       return undefined;
     }
   }
@@ -381,8 +381,7 @@ export class Trader {
     const refusal = { op: 'trade_abort' as const, inscriptionId, code, signed: { tradeId, from: this.id, expiresAt } };
     // Whoever cannot be told has asked too often or is gone: his request is no reason to read no other.
     await this.#say(signed.from, refusal).catch((error: unknown) => {
-      const why = error instanceof SparkleError ? error.code : 'internal';
-      this.#parts.log.warn({ tradeId, code: why }, 'a refusal could not be delivered');
+      this.#parts.log.warn({ tradeId, code: errorCodeOf(error) }, 'a refusal could not be delivered');
     });
   }
 }
