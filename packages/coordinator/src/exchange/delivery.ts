@@ -18,9 +18,9 @@ import { freshHeight } from 'sparkle-protocol/trader/tip';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import { lookAtLock } from 'sparkle-protocol/trader/watch';
 import type { Claims } from './claims.ts';
-import { uuidOf } from './desk.ts';
 import type { SatProofs } from './sat-proofs.ts';
 import { agreedTerms, claimTxidOf, foundLock, isSold, lockPlace, type Sold } from './sold.ts';
+import { uuidOf } from './trade-id.ts';
 import { confirmationsOf } from './transfers.ts';
 
 export type DeliveryParts = {

@@ -13,6 +13,7 @@ import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
 import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
 import type { Answer, Trader } from 'sparkle-protocol/trader/trader';
+import type { Caller } from '../access/auth.ts';
 import { type BuyerPath, keysIn, keysMissing } from './buyer-keys.ts';
 import { type Checkout, type Checkouts, isPassedOn } from './checkouts.ts';
 import { assertForwardPricing, forwardPricing, type Forwards } from './forwards.ts';
@@ -20,9 +21,9 @@ import { type Goods, goodsFor, type Listed, still } from './goods.ts';
 import type { Item, Listings } from './listings.ts';
 import type { Price, Quotes } from './quotes.ts';
 import { assertAddress, assertCollection, buyerOf, type Keys, keyName, offerOf, requestOf } from './sale-terms.ts';
-import { type Caller } from '../access/auth.ts';
 import { isSold, type Sold } from './sold.ts';
 import { type Stage, stageOf } from './stages.ts';
+import { uuidOf } from './trade-id.ts';
 import { seenOf } from './transfers.ts';
 
 export type DeskParts = {
@@ -72,10 +73,6 @@ type Wanted = Omit<Entry, 'named' | 'path' | 'caller' | 'goods'> & { item: Liste
 type Start = (of: { checkout: Checkout; keys: Keys }) => Promise<void>;
 
 type Opening = { checkout: Checkout; keys: Keys; caller: Caller; start: Start };
-
-/** `0f0f…` as the published API writes it, and back. */
-export const uuidOf = (id: string): string => id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-export const idOf = (uuid: string): string => uuid.replaceAll('-', '');
 
 const invoiceIn = (trade: Trade | undefined): string | undefined =>
   isSold(trade) && 'invoice' in trade ? trade.invoice : undefined;

@@ -7,12 +7,12 @@ import type {
 } from 'sparkle-protocol/market/checkout-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Trader } from 'sparkle-protocol/trader/trader';
-import { type Sides, unknownTrade } from '../access/auth.ts';
+import { type Caller, type Sides, unknownTrade } from '../access/auth.ts';
 import type { Checkouts } from './checkouts.ts';
-import { type Desk, uuidOf } from './desk.ts';
+import type { Desk } from './desk.ts';
 import type { Item, Listings } from './listings.ts';
-import type { Caller } from '../access/auth.ts';
 import { isSale } from './sold.ts';
+import { uuidOf } from './trade-id.ts';
 
 export type TradesParts = {
   desk: Desk;

@@ -7,7 +7,7 @@ import { encodeState } from 'sparkle-protocol/protocol/json';
 import { silentLog } from 'sparkle-protocol/trader/log';
 import { tellSellers } from './changes-seller.ts';
 import { open } from '../database/database.suite.ts';
-import { uuidOf } from '../exchange/desk.ts';
+import { uuidOf } from '../exchange/trade-id.ts';
 import { Feed } from './feed.ts';
 import { handClock } from '../hub/hub.suite.ts';
 import { Listings, type ListingParts } from '../exchange/listings.ts';

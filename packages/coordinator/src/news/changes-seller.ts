@@ -1,6 +1,6 @@
 import type { Log } from 'sparkle-protocol/trader/log';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
-import { uuidOf } from '../exchange/desk.ts';
+import { uuidOf } from '../exchange/trade-id.ts';
 import type { Feed } from './feed.ts';
 import type { Listings } from '../exchange/listings.ts';
 import { ownerOf } from '../access/auth.ts';

@@ -3,10 +3,11 @@ import type { Log } from 'sparkle-protocol/trader/log';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkouts } from '../exchange/checkouts.ts';
-import { type Desk, uuidOf } from '../exchange/desk.ts';
+import type { Desk } from '../exchange/desk.ts';
 import type { Feed } from './feed.ts';
 import { ownerOf } from '../access/auth.ts';
 import { buyerOfTrade, isSold, type Sold } from '../exchange/sold.ts';
+import { uuidOf } from '../exchange/trade-id.ts';
 import type { Webhooks } from './webhooks.ts';
 
 export type ChangeParts = {

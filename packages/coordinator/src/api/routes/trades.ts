@@ -18,7 +18,7 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { callerIn, mayHaveIdentity, needsIdentity } from '../../http/auth-http.ts';
 import { type Auth, roleIn } from '../../access/auth.ts';
 import type { Delivery } from '../../exchange/delivery.ts';
-import { idOf } from '../../exchange/desk.ts';
+import { tradeIdOf } from '../../exchange/trade-id.ts';
 import type { Trades } from '../../exchange/trades.ts';
 
 export type TradeRouteParts = { auth: Auth; trades: Trades; delivery: Delivery };
@@ -90,7 +90,7 @@ type Side = 'buyer' | 'seller' | 'either';
 const ownTradeOf =
   (trades: Trades) =>
   async (request: FastifyRequest, side: Side): Promise<string> => {
-    const tradeId = idOf((request.params as { id: string }).id);
+    const tradeId = tradeIdOf((request.params as { id: string }).id);
     const { known } = request;
     if (known === undefined) throw new SparkleError('unauthorized', 'authorization must say who asks; it does not');
     const role = roleIn(tradeId, { sides: await trades.sides(tradeId), who: known.identity });
@@ -136,7 +136,7 @@ const buyingRoutes =
       { preValidation: mayHaveIdentity(auth), schema: naming },
       async (request, reply) => {
         // A listing may be bought by anybody; what comes of it is his who has the token.
-        const begun = await trades.buy(idOf(request.params.id), request.body, callerIn(request));
+        const begun = await trades.buy(tradeIdOf(request.params.id), request.body, callerIn(request));
         if (begun !== undefined)
           return { ...invoiceOf(invoiceIn(begun)), trade_id: begun.trade_id, token: begun.token };
         if (request.known === undefined) await preValidation(request, reply);
