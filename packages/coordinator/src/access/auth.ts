@@ -49,10 +49,6 @@ const isEqual = (one: string, other: string): boolean =>
 /** Who asks: a key that he has proven, and where he asks from. Keys of their own cost nothing, addresses do. */
 export type Caller = { key: string | undefined; address: string };
 
-/** By what name webhooks of this identity are kept, and told: those of a trade's token are told of that trade alone. */
-export const ownerOf = (identity: Identity): string =>
-  'party' in identity ? identity.party : `${identity.tradeToken.tradeId} ${identity.tradeToken.role}`;
-
 /** Who may come in. All it remembers is in the database: any instance knows what another let in or refused. */
 export class Auth {
   readonly #options: AuthOptions;

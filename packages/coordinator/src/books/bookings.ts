@@ -42,7 +42,7 @@ const MSAT = 1000n;
  * A confirmed transaction as a booking: what it spends leaves its accounts, what it makes comes to them, and the rest is its
  * fee. Throws `bad_transaction` when `spent` is not what it spends.
  */
-export function transactionBooking({ tradeId, at, why, raw, spent, accountOf }: Transaction): Booking {
+function transactionBooking({ tradeId, at, why, raw, spent, accountOf }: Transaction): Booking {
   const { inputs, outputs } = decodeTransaction(raw);
   const isSame = inputs.length === spent.length && inputs.every(({ outpoint }, i) => outpoint === spent[i]?.outpoint);
   if (!isSame)

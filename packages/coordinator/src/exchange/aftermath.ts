@@ -183,7 +183,7 @@ export class Aftermath {
     const { valueSats } = unspent;
     const expiresAt = nowSeconds() + relistSeconds;
     const own = { inscriptionId, priceSats, owed, outpoint, valueSats, offsetSats, expiresAt };
-    await listings.addOwn(own).catch(isThere);
+    await listings.addOwn(own).catch(ignoreListed);
   }
 
   /** Nothing moved: for sale again, unless the owner has spent it or somebody else holds it by now. */
@@ -206,6 +206,7 @@ export class Aftermath {
 /** What the fill has paid besides the price: the item has cost that, too. */
 const royaltyOf = ({ offer }: Ended): bigint => sumSats((offer.fill?.payouts ?? []).map(({ valueSats }) => valueSats));
 
-function isThere(error: unknown): void {
+/** It is on the shelf already: what follows a trade may be done twice. */
+function ignoreListed(error: unknown): void {
   if (!(error instanceof SparkleError) || error.code !== 'in_progress') throw error;
 }

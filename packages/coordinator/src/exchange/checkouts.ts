@@ -29,6 +29,9 @@ export type Checkout = {
   state: 'open' | 'closed';
 };
 
+/** With the trades behind the checkouts, which lie in the same database. */
+type TradeTables = ExchangeTables & UpdateTables & Pick<StoreTables, 'trade'>;
+
 type Row = Selectable<ExchangeTables['checkout']>;
 type Body = Pick<Checkout, 'inscriptionId' | 'ordAddress' | 'rail' | 'pricing' | 'totalSats' | 'owed' | 'expiresAt'>;
 
@@ -93,8 +96,7 @@ export class Checkouts {
 
   /** Open ones with which there is something to do: not those, often thousands, whose trade waits for its payment. */
   async pending(): Promise<Checkout[]> {
-    const tables = this.#tables as unknown as Kysely<ExchangeTables & Pick<StoreTables, 'trade'>>;
-    const rows = await tables
+    const rows = await this.#withTrades
       .selectFrom('checkout')
       .leftJoin('trade', 'trade.trade_id', 'checkout.trade_id')
       .selectAll('checkout')
@@ -109,8 +111,7 @@ export class Checkouts {
 
   /** Trades of ours that are open and of which nobody was ever told anything: what made them died before it could. */
   async untold(): Promise<string[]> {
-    const tables = this.#tables as unknown as Kysely<ExchangeTables & UpdateTables & Pick<StoreTables, 'trade'>>;
-    const rows = await tables
+    const rows = await this.#withTrades
       .selectFrom('checkout')
       .innerJoin('trade', 'trade.trade_id', 'checkout.trade_id')
       .leftJoin('trade_update', 'trade_update.trade_id', 'checkout.trade_id')
@@ -184,6 +185,10 @@ export class Checkouts {
   async close(checkoutId: string): Promise<void> {
     const closed = { state: 'closed', buyer: null, place: null };
     await this.#tables.updateTable('checkout').set(closed).where('checkout_id', '=', checkoutId).execute();
+  }
+
+  get #withTrades(): Kysely<TradeTables> {
+    return this.#tables as unknown as Kysely<TradeTables>;
   }
 
   async #one({ column, value }: { column: 'checkout_id' | 'trade_id'; value: string }): Promise<Checkout | undefined> {

@@ -43,16 +43,15 @@ export class Hub {
   /** The market of a trader in this process. He is not counted as a stranger: no rate holds up what he has to say. */
   marketFor(signer: CoordinatorSigner): Market {
     const stops = new Set<() => void>();
-    const assertOwn = ownerOf(signer);
     return {
       ...this.#listings(signer),
       send: async (to, envelope) => {
         assertSendable(to, envelope);
-        assertOwn(envelope.from, 'from');
+        assertOwn(envelope.from, { signer, field: 'from' });
         await this.mail.post({ to, ...envelope });
       },
       inbox: (me, receive) => {
-        assertOwn(me, 'me');
+        assertOwn(me, { signer, field: 'me' });
         const stop = this.#hand(me, receive);
         stops.add(stop);
         return () => {
@@ -84,7 +83,7 @@ export class Hub {
     const { network } = this.#options;
     return {
       publish: async (listing) => {
-        ownerOf(signer)(listing.sellerId, 'sellerId');
+        assertOwn(listing.sellerId, { signer, field: 'sellerId' });
         const offer = offerOf(listing, network);
         await this.offers.publish({ ...offer, sig: hex.encode(await signer.sign(offerDigest(offer))) });
       },
@@ -115,9 +114,8 @@ export class Hub {
   }
 }
 
-const ownerOf =
-  ({ publicKey }: CoordinatorSigner) =>
-  (key: string, field: string): void => {
-    if (key === publicKey) return;
-    throw new SparkleError('bad_key', `${field} must be the key of this market, ${publicKey}; it is ${key}`, { field });
-  };
+function assertOwn(key: string, { signer, field }: { signer: CoordinatorSigner; field: string }): void {
+  const { publicKey } = signer;
+  if (key === publicKey) return;
+  throw new SparkleError('bad_key', `${field} must be the key of this market, ${publicKey}; it is ${key}`, { field });
+}

@@ -3,9 +3,8 @@ import { createLanes } from 'sparkle-protocol/trader/lanes';
 import { uuidOf } from '../exchange/trade-id.ts';
 import type { Feed } from './feed.ts';
 import type { Listings } from '../exchange/listings.ts';
-import { ownerOf } from '../access/auth.ts';
 import type { Trades } from '../exchange/trades.ts';
-import type { Webhooks } from './webhooks.ts';
+import { webhookOwner, type Webhooks } from './webhooks.ts';
 
 export type SellerChangeParts = {
   listings: Pick<Listings, 'byId' | 'onMove'>;
@@ -39,7 +38,7 @@ async function tell({ listings, trades, feed, webhooks }: SellerChangeParts, off
   if (item?.listing === undefined) return;
   const { status, reason } = await trades.state(offerId);
   const shownId = uuidOf(offerId);
-  const owners = [ownerOf({ tradeToken: { tradeId: offerId, role: 'seller' } })];
+  const owners = [webhookOwner({ tradeToken: { tradeId: offerId, role: 'seller' } })];
   const data = { trade_id: shownId, status, ...(reason === undefined ? {} : { reason }) };
   await feed.record({ tradeId: offerId, shownId, status, sides: {} }, async (session) =>
     webhooks?.notify({ event: 'trade', subject: offerId, owners, data }, session),

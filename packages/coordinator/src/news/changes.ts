@@ -5,10 +5,9 @@ import type { Trader } from 'sparkle-protocol/trader/trader';
 import type { Checkouts } from '../exchange/checkouts.ts';
 import type { Desk } from '../exchange/desk.ts';
 import type { Feed } from './feed.ts';
-import { ownerOf } from '../access/auth.ts';
 import { buyerOfTrade, isSold, type Sold } from '../exchange/sold.ts';
 import { uuidOf } from '../exchange/trade-id.ts';
-import type { Webhooks } from './webhooks.ts';
+import { webhookOwner, type Webhooks } from './webhooks.ts';
 
 export type ChangeParts = {
   trader: Pick<Trader, 'trade' | 'onChange'>;
@@ -66,7 +65,7 @@ async function tell({ checkouts, desk, feed, webhooks, sellers }: ChangeParts, t
   const { status } = await desk.stageOf(trade);
   const buyer = buyerOfTrade(trade);
   const shownId = uuidOf(tradeId);
-  const owners = [ownerOf({ tradeToken: { tradeId, role: 'buyer' } }), ownerOf({ party: buyer })];
+  const owners = [webhookOwner({ tradeToken: { tradeId, role: 'buyer' } }), webhookOwner({ party: buyer })];
   const notice = { event: 'trade', subject: tradeId, owners, data: { trade_id: shownId, status } };
   await feed.record({ tradeId, shownId, status, sides: { buyer } }, async (session) =>
     webhooks?.notify(notice, session),

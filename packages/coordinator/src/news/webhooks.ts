@@ -5,14 +5,19 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
+import type { Identity } from '../access/auth.ts';
 import type { CoordinatorTables } from '../database/migrations/all.ts';
 import { type GuardOptions, webhookAddresses } from './webhook-guard.ts';
 import { deliver, type DeliveryParts } from './webhooks-delivery.ts';
 
-/** Something to tell: to the webhooks of these owners that asked for this event. `subject` is what it is about. */
 /** A delivery that was given up. */
 export type DeadLetter = { seq: number; hook_id: string; attempts: number; body: string };
 
+/** By what name the webhooks of somebody are kept, and told: those of a trade's token are told of that trade alone. */
+export const webhookOwner = (identity: Identity): string =>
+  'party' in identity ? identity.party : `${identity.tradeToken.tradeId} ${identity.tradeToken.role}`;
+
+/** Something to tell: to the webhooks of these owners that asked for this event. `subject` is what it is about. */
 export type Notice = {
   event: string;
   subject: string;

@@ -6,7 +6,7 @@ type Admin = NonNullable<Config['admin']>;
 /** An address that is listened on everywhere is reached at home. */
 const HOME: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-export function adminUrl({ host, port }: Admin, path: string): string {
+function adminUrl({ host, port }: Admin, path: string): string {
   const name = HOME[host] ?? host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}${path}`;
 }

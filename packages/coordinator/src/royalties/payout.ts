@@ -44,6 +44,7 @@ const LAST_ORDER_SECONDS = 30;
 /** As for a payment that is passed on: whoever stood still with the order in his hand has long been refused by the node. */
 const GRACE_SECONDS = 600;
 const UNDER_WAY = 'its payment is under way';
+/** After so many attempts, or so long, a human looks. */
 const MANY_ATTEMPTS = 10;
 const LONG_SECONDS = 24 * 3600;
 

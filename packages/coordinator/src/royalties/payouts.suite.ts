@@ -7,8 +7,7 @@ import { memoryNetwork, type MemoryNode } from 'sparkle-protocol/lightning/memor
 import { invoiceKey } from 'sparkle-protocol/lightning/memory-invoice';
 import { decodeInvoice, encodeInvoice, type InvoiceTerms } from 'sparkle-protocol/protocol/bolt11';
 import { quoting } from 'sparkle-protocol/store/samples.suite';
-import { silentLog } from 'sparkle-protocol/trader/log';
-import type { Log } from 'sparkle-protocol/trader/log';
+import { type Log, silentLog } from 'sparkle-protocol/trader/log';
 import { certificates, Creator } from './creator.suite.ts';
 import type { Database } from '../database/database.ts';
 import { open } from '../database/database.suite.ts';
@@ -76,7 +75,6 @@ export async function payoutWorld(context: TestContext, at: { isOn?: boolean; da
     ...{ reach: { ...reach, timeoutMilliseconds: 1_000 }, log: silentLog, alarms },
     clock: { nowSeconds: () => network.nowSeconds(), every: () => () => {} },
   };
-  /** For a sale whose market fee leaves enough for any way. */
   /** Told by an instance that pays nothing; a sale's market fee leaves enough for any way unless it is named. */
   const owe = async ({ tradeId = TRADE.tradeId, to = creator.address, marketFeeSats = 1_000n } = {}) => {
     const teller = new Payouts({ ...parts, isOn: false, alarms: silentLog });

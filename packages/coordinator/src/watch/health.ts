@@ -1,5 +1,4 @@
-import type { NetworkName } from 'sparkle-protocol/protocol/network';
-import { networkNames } from 'sparkle-protocol/protocol/network';
+import { type NetworkName, networkNames } from 'sparkle-protocol/protocol/network';
 import { type Clock, within } from 'sparkle-protocol/trader/clock';
 import { z } from 'zod';
 

@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { needsIdentity } from '../../http/auth-http.ts';
-import { type Auth, ownerOf } from '../../access/auth.ts';
-import type { Webhooks } from '../../news/webhooks.ts';
+import type { Auth } from '../../access/auth.ts';
+import { webhookOwner, type Webhooks } from '../../news/webhooks.ts';
 
 /** What may be asked to be told of: `trade` of each change of its state. */
 const webhookEvents = ['trade'] as const;
@@ -40,7 +40,7 @@ const removing = {
 
 function ownerIn({ known }: FastifyRequest): string {
   if (known === undefined) throw new Error('a route of webhooks is not behind the door');
-  return ownerOf(known.identity);
+  return webhookOwner(known.identity);
 }
 
 export const webhookRoutes =
