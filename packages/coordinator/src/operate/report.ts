@@ -1,32 +1,10 @@
 import { existsSync } from 'node:fs';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import { z } from 'zod';
 import { askAdmin } from './admin-client.ts';
 import type { CommandContext } from './commands.ts';
 import type { Config } from '../config/config.ts';
 import { openDatabase, sqlitePathOf } from '../database/database.ts';
-import { monthIn, type MonthWire, reportText } from '../watch/ledger-report.ts';
-
-/** Only its own schema is believed: at the address may be anything. */
-const answered = z.object({
-  month: z.string(),
-  accounts: z.array(
-    z.object({
-      account: z.string(),
-      in_msat: z.string(),
-      out_msat: z.string(),
-      balance_msat: z.string(),
-      lines: z.number(),
-    }),
-  ),
-  earned_msat: z.string(),
-  owed: z.array(
-    z.object({
-      ...{ trade_id: z.string(), to: z.string(), sats: z.string(), attempts: z.number(), since: z.number() },
-      ...{ state: z.enum(['owed', 'paying']), why: z.string() },
-    }),
-  ),
-});
+import { monthIn, monthSchema, type MonthWire, reportText } from '../watch/ledger-report.ts';
 
 /** From the database itself; the coordinator that has a SQLite file open is asked instead. */
 async function monthOf(config: Config, month: string): Promise<MonthWire> {
@@ -49,7 +27,8 @@ async function monthOf(config: Config, month: string): Promise<MonthWire> {
   }
   const asked = { method: 'GET', path: `/admin/report?month=${month}`, purpose: 'report' } as const;
   const { answer, away } = await askAdmin(admin, asked);
-  const read = answered.safeParse(await answer.json().catch(() => undefined));
+  // At the address may be anything.
+  const read = monthSchema.safeParse(await answer.json().catch(() => undefined));
   if (!read.success) throw away('what it says is no report');
   return read.data;
 }

@@ -1,4 +1,5 @@
 import type { Trade } from 'sparkle-protocol/protocol/trade/step';
+import { z } from 'zod';
 import { type Deadline, nextDeadline, type Urgency, urgencyOf } from './guardian-deadline.ts';
 import type { DeadLetter } from '../news/webhooks.ts';
 import type { Payout } from '../royalties/payout.ts';
@@ -16,16 +17,18 @@ export type AdminTrade = {
 };
 
 /** A royalty that is owed over Lightning and not paid yet. */
-export type OwedRoyalty = {
-  trade_id: string;
-  to: string;
-  sats: string;
-  state: 'owed' | 'paying';
-  attempts: number;
+export const owedRoyaltySchema = z.object({
+  trade_id: z.string(),
+  to: z.string(),
+  sats: z.string(),
+  state: z.enum(['owed', 'paying']),
+  attempts: z.number(),
   /** Unix seconds. */
-  since: number;
-  why: string;
-};
+  since: z.number(),
+  why: z.string(),
+});
+
+export type OwedRoyalty = z.infer<typeof owedRoyaltySchema>;
 
 export const owedRoyalties = (payouts: readonly Payout[]): OwedRoyalty[] =>
   payouts.flatMap(({ tradeId, to, amountSats, state, attempts, owedAt: since, why }) =>

@@ -1,18 +1,25 @@
+import { z } from 'zod';
 import { accounts } from '../books/bookings.ts';
-import { owedRoyalties, type OwedRoyalty } from './admin-view.ts';
+import { owedRoyalties, type OwedRoyalty, owedRoyaltySchema } from './admin-view.ts';
 import type { Database } from '../database/database.ts';
 import { type AccountReport, Ledger } from '../books/ledger.ts';
 import { PayoutRows } from '../royalties/payout-rows.ts';
 
+const accountSchema = z.object({
+  ...{ account: z.string(), in_msat: z.string(), out_msat: z.string(), balance_msat: z.string(), lines: z.number() },
+});
+
 /** A month of the books as programs read it: whole msat in decimal strings. */
-export type MonthWire = {
-  month: string;
-  accounts: { account: string; in_msat: string; out_msat: string; balance_msat: string; lines: number }[];
+export const monthSchema = z.object({
+  month: z.string(),
+  accounts: z.array(accountSchema),
   /** By how much all that the coordinator has grew: coins, items and locks at their sats, and channels, less what it owes. */
-  earned_msat: string;
+  earned_msat: z.string(),
   /** What is owed over Lightning now, whenever it was earned. */
-  owed: OwedRoyalty[];
-};
+  owed: z.array(owedRoyaltySchema),
+});
+
+export type MonthWire = z.infer<typeof monthSchema>;
 
 const { coins, items, locks, lightning } = accounts;
 const HELD: readonly string[] = [coins, items, locks, lightning, accounts.owedRoyalties];
