@@ -172,7 +172,7 @@ describe('what a coordinator refuses', { skip: withoutBitcoind }, () => {
       seller_address: to,
       psbt: richPsbt,
     };
-    assert.deepEqual(await shop.refusal('POST', '/v1/trade', { body }), [409, 'refused']);
+    assert.deepEqual(await shop.refusal('POST', '/v1/trade', { body }), [409, 'refused psbt']);
   });
 
   test('more payments of one buyer than he may have open: of an address, or of a key that was proven; what ends makes room', async (context) => {

@@ -56,15 +56,22 @@ export class Delivery {
     const done = await claimTxidOf(this.#parts.chain, trade);
     if (done !== undefined) return this.#finalized(done);
     const locked = await this.#locked(trade);
-    const height = await freshHeight(this.#parts);
-    if (!mayReveal({ height, refundHeight: locked.terms.refundHeight }))
-      throw new SparkleError(
-        'too_late',
-        'the refund height is too near to show a preimage: keep it, the payment returns',
-      );
+    await this.#assertInTime(locked.terms);
     const raw = completed(locked, { preimage, claim });
     await this.#parts.claims.send({ tradeId, terms: locked.terms }, raw);
     return this.#sent(tradeId, txidOf(raw));
+  }
+
+  /** Throws `too_late` where a claim might not confirm before the refund opens, and the seller have both (R - 36). */
+  async #assertInTime(terms: Terms): Promise<void> {
+    const height = await freshHeight(this.#parts);
+    if (mayReveal({ height, refundHeight: terms.refundHeight })) return;
+    const last = lastRevealHeight(terms);
+    throw new SparkleError(
+      'too_late',
+      `a preimage may be shown until height ${last}; it is ${height}: keep it, the payment returns`,
+      { last, height },
+    );
   }
 
   /**

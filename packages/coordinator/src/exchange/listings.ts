@@ -103,10 +103,8 @@ export class Listings {
     if (valueSats > MOST_SOURCE_SATS)
       throw new SparkleError(
         'refused',
-        `the output must have at most ${MOST_SOURCE_SATS} sats, for the buyer gets them; it has ${valueSats}`,
-        {
-          reason: 'source_large',
-        },
+        `psbt must spend an output of at most ${MOST_SOURCE_SATS} sats, for the buyer gets them; it has ${valueSats}`,
+        { field: 'psbt', reason: 'source_large' },
       );
     const offsetSats = await this.#check(listing, asked);
     const { inscriptionId, priceSats, expiresAt, lister } = asked;

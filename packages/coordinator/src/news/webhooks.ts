@@ -62,7 +62,10 @@ export class Webhooks {
     const failed = (error: unknown) => log.warn({ error: String(error) }, 'what was told could not be forgotten');
     const forget = () => void this.#lanes.later('forget', () => this.#forgetSent().catch(failed));
     this.#isStopped = false;
-    const stops = [clock.every(TICK_MILLISECONDS, () => void this.deliverDue()), clock.every(FORGET_MILLISECONDS, forget)];
+    const stops = [
+      clock.every(TICK_MILLISECONDS, () => void this.deliverDue()),
+      clock.every(FORGET_MILLISECONDS, forget),
+    ];
     return () => {
       this.#isStopped = true;
       stops.forEach((stop) => stop());
@@ -90,7 +93,8 @@ export class Webhooks {
     if ((await this.of(owner)).length >= MOST_OF_ONE_OWNER)
       throw new SparkleError(
         'refused',
-        `there may be at most ${MOST_OF_ONE_OWNER} webhooks of one key; remove one first`,
+        `one key may have at most ${MOST_OF_ONE_OWNER} webhooks; this one has them: remove one first`,
+        { most: MOST_OF_ONE_OWNER },
       );
     const hook_id = randomUUID();
     const secret = hex.encode(clock.randomBytes(SECRET_BYTES));
@@ -125,7 +129,8 @@ export class Webhooks {
       .where('hook_id', '=', webhookId)
       .where('owner', '=', owner)
       .executeTakeFirst();
-    if (numDeletedRows === 0n) throw new SparkleError('not_found', 'there is no such webhook of this key');
+    if (numDeletedRows === 0n)
+      throw new SparkleError('not_found', 'id must be that of a webhook of this key; there is none', { field: 'id' });
   }
 
   /** Writes down what is to be told, in a transaction where one is given. Delivered by the next tick of any instance. */
@@ -176,7 +181,8 @@ export class Webhooks {
       .where('seq', '=', seq)
       .where('state', '=', 'dead')
       .executeTakeFirst();
-    if (numUpdatedRows === 0n) throw new SparkleError('not_found', `there is no dead letter ${seq}`, { seq });
+    if (numUpdatedRows === 0n)
+      throw new SparkleError('not_found', `seq must be that of a dead letter; ${seq} is none`, { field: 'seq' });
   }
 
   /** Removes what was told more than a week ago. */
