@@ -17,6 +17,7 @@ import { noPressureLimits } from '../packages/coordinator/src/http/limits.ts';
 import { createLog } from '../packages/coordinator/src/http/log.ts';
 import { Service, type ServiceParts } from '../packages/coordinator/src/operate/service.ts';
 import { freePorts } from '../scripts/ports.mjs';
+import { ask, type Asking } from './ask.ts';
 import type { Party } from './party.ts';
 
 const PHRASE = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
@@ -83,23 +84,9 @@ export class House {
   }
 
   /** Asks as any program would. */
-  async ask<Answer>(
-    method: string,
-    path: string,
-    { body, token }: { body?: unknown; token?: string } = {},
-  ): Promise<{
-    status: number;
-    answer: Answer;
-  }> {
-    const response = await fetch(`${this.url}${path}`, {
-      method,
-      headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    return { status: response.status, answer: (await response.json()) as Answer };
+  async ask<Answer>(method: string, path: string, asking?: Asking): Promise<{ status: number; answer: Answer }> {
+    const { status, body } = await ask<Answer>(method, `${this.url}${path}`, asking);
+    return { status, answer: body };
   }
 }
 

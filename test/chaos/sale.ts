@@ -2,11 +2,12 @@ import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'spar
 import { decodeInvoice } from 'sparkle-protocol/protocol/bolt11';
 import { rescueSeed, type TradeKeys, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
+import type { Answer, Asking } from '../../world/ask.ts';
 import type { Owner } from '../../world/owner.ts';
 import { buyerWith, checkoutBody, claimOf, listingBody, termsIn } from '../coordinator/buyer-http.ts';
 import type { Inscribed } from '../regtest/bitcoind.ts';
 import { until } from '../regtest/kept-process.ts';
-import type { Answer, Given, Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
 
 export const ASKED_SATS = 60_000n;
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
@@ -58,14 +59,14 @@ export class Sale {
   }
 
   /** Either instance, as a proxy in front of them would choose. */
-  #ask<Body>(method: string, path: string, given: Given = {}): Promise<Answer<Body>> {
-    return this.#stage.ask<Body>(this.#draw(2), method, path, given);
+  #ask<Body>(method: string, path: string, asking: Asking = {}): Promise<Answer<Body>> {
+    return this.#stage.ask<Body>(this.#draw(2), method, path, asking);
   }
 
   /** Asks until it is answered; what is refused for good is a disagreement. */
-  async #insist<Body>(method: string, path: string, given: Given): Promise<Body> {
+  async #insist<Body>(method: string, path: string, asking: Asking): Promise<Body> {
     let last: Answer<Body> | undefined;
-    const isAnswered = async () => (last = await this.#ask<Body>(method, path, given)).status < 300 && last.status > 0;
+    const isAnswered = async () => (last = await this.#ask<Body>(method, path, asking)).status < 300 && last.status > 0;
     await until(`${method} ${path}`, isAnswered, PATIENCE).catch((error: unknown) => {
       throw new Error(`the last answer was ${last?.status} ${JSON.stringify(last?.body)}`, { cause: error });
     });

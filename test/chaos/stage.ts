@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { LndNode } from 'sparkle-protocol/lightning/lnd/node';
 import { freePorts } from '../../scripts/ports.mjs';
+import { type Answer, ask, type Asking } from '../../world/ask.ts';
+import { flags, MAIN, operatorEnv, WALLET } from '../coordinator/operator.ts';
 import { btc, type Regtest, startRegtest } from '../regtest/bitcoind.ts';
 import { KeptProcess, newFolder } from '../regtest/kept-process.ts';
 import { driverOver } from '../regtest/lnd-driver.ts';
@@ -12,12 +12,9 @@ import { type Postgres, startPostgres } from '../regtest/postgres.ts';
 import { OwnBitcoind } from '../regtest/own-bitcoind.ts';
 import { Supervised } from './supervised.ts';
 
-const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
-const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
 const INSTANCES = ['anna', 'bert'];
 const CHANNEL_SATS = 16_000_000n;
 const COIN_SATS = 300_000n;
-const WALLET = 'coordinator';
 /**
  * One payment for each commitment. LND 0.21, killed between the settling of one of several that came together and that of
  * the others, settles the first anew at each start, finds nothing to settle, and fails its channel for ever.
@@ -25,9 +22,6 @@ const WALLET = 'coordinator';
 const LND_FLAGS = ['--channel-commit-batch-size=1'];
 const STARTING = { patienceMilliseconds: 90_000, everyMilliseconds: 100 };
 
-/** `status` 0: nobody answered. */
-export type Answer<Body> = { status: number; body: Body };
-export type Given = { body?: unknown; token?: string; key?: string };
 export type Holdings = { walletSats: bigint; lightningMsat: bigint };
 type Parts = Pick<Stage, 'regtest' | 'own' | 'postgres' | 'nodes' | 'url' | 'ports'>;
 
@@ -104,18 +98,11 @@ export class Stage {
     await this.instances[instance]?.kill();
   }
 
-  async ask<Body>(instance: number, method: string, path: string, given: Given = {}): Promise<Answer<Body>> {
-    const { body, token, key } = given;
-    const headers = {
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...(key === undefined ? {} : { 'idempotency-key': key }),
-    };
-    const sent = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+  /** Answers with `status` 0 when nobody did. */
+  ask<Body>(instance: number, method: string, path: string, asking: Asking = {}): Promise<Answer<Body>> {
     const url = `http://127.0.0.1:${this.ports[instance]}${path}`;
-    return fetch(url, { ...sent, signal: AbortSignal.timeout(30_000) })
-      .then(async (response) => ({ status: response.status, body: (await response.json()) as Body }))
-      .catch(() => ({ status: 0, body: {} as Body }));
+    const none = { status: 0, body: {} as Body };
+    return ask<Body>(method, url, { ...asking, signal: AbortSignal.timeout(30_000) }).catch(() => none);
   }
 
   /** What the program's command prints. */
@@ -148,19 +135,12 @@ export class Stage {
 
   #env(instance: number): Record<string, string> {
     const { node } = this.own;
-    const { ours } = this.nodes;
-    const rpc = new URL(node.rpcUrl);
-    const ports = { PORT: String(this.ports[instance]), ADMIN_PORT: String(this.ports[INSTANCES.length + instance]) };
+    const ports = [this.ports[instance], this.ports[INSTANCES.length + instance]];
     return {
-      ...{ NETWORK: 'regtest', HOST: '127.0.0.1', ...ports, INSTANCE_NAME: INSTANCES[instance] ?? '' },
-      ...{ BITCOIN_RPC_HOST: rpc.hostname, BITCOIN_RPC_PORT: rpc.port, BITCOIN_WALLET: WALLET },
-      ...{ BITCOIN_RPC_USER: node.rpcUser, BITCOIN_RPC_PASS: node.rpcPassword },
+      ...operatorEnv({ node, lnd: this.nodes.ours, databaseUrl: this.url, folder: this.#folder, ports }),
+      ...{ INSTANCE_NAME: INSTANCES[instance] ?? '', LOG_LEVEL: 'warn' },
       ...{ BITCOIN_ZMQ_BLOCKS: node.zmq.rawblock, BITCOIN_ZMQ_TRANSACTIONS: node.zmq.rawtx },
-      ...{ LND_HOST: ours.socket, LND_CERT_PATH: ours.certPath },
-      ...{ LND_MACAROON_PATH: ours.macaroonPath, LND_ADMIN_MACAROON: 'yes', LOG_LEVEL: 'warn' },
-      ...{ DATABASE_URL: this.url, RESCUE_PHRASE_FILE: join(this.#folder, 'phrase') },
-      ...{ RATE_READ_PER_MINUTE: '100000', RATE_QUOTE_PER_MINUTE: '100000', RATE_CREATE_PER_MINUTE: '100000' },
-      ...{ MARKET_FEE_BPS: '100', LISTERS: 'anyone' },
+      ...{ RATE_QUOTE_PER_MINUTE: '100000', RATE_CREATE_PER_MINUTE: '100000' },
       // All buyers are of one address.
       ...{ MAX_OPEN_HOLDS_PER_BUYER: '1000' },
     };

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import type { MonthWire } from '../../packages/coordinator/src/watch/ledger-report.ts';
 import { freePorts } from '../../scripts/ports.mjs';
+import { type Answer, type Asking, ask as askAt } from '../../world/ask.ts';
 import { Owner } from '../../world/owner.ts';
 import { type Regtest, scriptOf, startRegtest, withoutBitcoind } from '../regtest/bitcoind.ts';
 import { KeptProcess, newFolder, until } from '../regtest/kept-process.ts';
@@ -18,15 +17,11 @@ import { type Lnd, lndSynced, openLndChannel, startLnd } from '../regtest/lnd.ts
 import { program as partProgram, withoutLnd, withoutPostgres } from '../regtest/parts.ts';
 import { type Postgres, startPostgres } from '../regtest/postgres.ts';
 import { buyerWith, checkoutBody, claimOf, listingBody, termsIn } from './buyer-http.ts';
+import { ADMIN_TOKEN, flags, MAIN, operatorEnv, WALLET } from './operator.ts';
 
-const MAIN = fileURLToPath(new URL('../../packages/coordinator/src/main.ts', import.meta.url));
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
-const ADMIN_TOKEN = 'a-token-of-an-operator-long-enough-to-be-one';
 const ASKED_SATS = 60_000n;
 const PATIENCE = { patienceMilliseconds: 90_000, everyMilliseconds: 100 };
-const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
-
-type Answer<Body> = { status: number; body: Body };
 
 /** The program as an operator starts it, over real parts, asked as anybody asks it. */
 describe(
@@ -54,12 +49,9 @@ describe(
       postgres = await startPostgres({ writes: 'fast' });
       undo.push(() => postgres.stop());
       await regtest.wallet('buyer');
-      await regtest.wallet('coordinator');
+      await regtest.wallet(WALLET);
       for (let coins = 0; coins < 5; coins += 1)
-        await regtest.pay({
-          to: await regtest.rpc<string>('getnewaddress', ['', 'bech32m'], 'coordinator'),
-          sats: 300_000n,
-        });
+        await regtest.pay({ to: await regtest.address(WALLET), sats: 300_000n });
       const [ours, buyers] = await Promise.all(['ours', 'buyers'].map((name) => startLnd({ regtest, name })));
       assert.ok(ours !== undefined && buyers !== undefined);
       nodes = { ours, buyers };
@@ -81,23 +73,14 @@ describe(
     });
 
     async function holdings(): Promise<typeof opening> {
-      const coins = await regtest.rpc<{ amount: number }[]>('listunspent', [0], 'coordinator');
+      const coins = await regtest.rpc<{ amount: number }[]>('listunspent', [0], WALLET);
       const walletSats = coins.reduce((sum, { amount }) => sum + BigInt(Math.round(amount * 1e8)), 0n);
       return { walletSats, lightningMsat: (await receiving.balance()).ownedMsat };
     }
 
     async function asOperator() {
-      const { node } = regtest;
-      const rpc = new URL(node.rpcUrl);
-      const env = {
-        ...{ NETWORK: 'regtest', HOST: '127.0.0.1', PORT: String(ports[0]), ADMIN_PORT: String(ports[1]), ADMIN_TOKEN },
-        ...{ BITCOIN_RPC_HOST: rpc.hostname, BITCOIN_RPC_PORT: rpc.port, BITCOIN_WALLET: 'coordinator' },
-        ...{ BITCOIN_RPC_USER: node.rpcUser, BITCOIN_RPC_PASS: node.rpcPassword },
-        ...{ LND_HOST: nodes.ours.socket, LND_CERT_PATH: nodes.ours.certPath },
-        ...{ LND_MACAROON_PATH: nodes.ours.macaroonPath, LND_ADMIN_MACAROON: 'yes' },
-        ...{ DATABASE_URL: await postgres.newDatabase(), RESCUE_PHRASE_FILE: join(folder, 'phrase') },
-        ...{ RATE_READ_PER_MINUTE: '100000', MARKET_FEE_BPS: '100', LISTERS: 'anyone' },
-      };
+      const databaseUrl = await postgres.newDatabase();
+      const env = operatorEnv({ node: regtest.node, lnd: nodes.ours, databaseUrl, folder, ports });
       return { title: 'the coordinator', command: process.execPath, args: [...flags, MAIN], dir: folder, env };
     }
 
@@ -108,22 +91,8 @@ describe(
         () => 0,
       );
 
-    async function ask<Body>(
-      method: string,
-      path: string,
-      given: { body?: unknown; token?: string } = {},
-    ): Promise<Answer<Body>> {
-      const { body, token } = given;
-      const response = await fetch(`http://127.0.0.1:${ports[0]}${path}`, {
-        method,
-        headers: {
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      return { status: response.status, body: (await response.json()) as Body };
-    }
+    const ask = <Body>(method: string, path: string, asking?: Asking): Promise<Answer<Body>> =>
+      askAt(method, `http://127.0.0.1:${ports[0]}${path}`, asking);
 
     async function mine(blocks: number): Promise<void> {
       await regtest.mine(blocks);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { createInvoice } from 'lightning';
 import type { Lightning } from 'sparkle-protocol/lightning/lightning';
 import type { CheckoutStateWire, PreparedWire, ProofWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
@@ -10,6 +9,7 @@ import { rescueSeed, tradeKeys } from 'sparkle-protocol/protocol/keys';
 import { certificates, Creator } from '../../packages/coordinator/src/royalties/creator.suite.ts';
 import type { MonthWire } from '../../packages/coordinator/src/watch/ledger-report.ts';
 import { freePorts } from '../../scripts/ports.mjs';
+import { type Asking, ask as askAt } from '../../world/ask.ts';
 import { Owner } from '../../world/owner.ts';
 import { type Regtest, startRegtest, withoutBitcoind } from '../regtest/bitcoind.ts';
 import { KeptProcess, newFolder, until } from '../regtest/kept-process.ts';
@@ -18,15 +18,12 @@ import { type Lnd, lndChannelHeardOf, lndSynced, openLndChannel, startLnd } from
 import { withoutLnd, withoutPostgres } from '../regtest/parts.ts';
 import { startPostgres } from '../regtest/postgres.ts';
 import { buyerWith, checkoutBody, claimOf, listingBody, termsIn } from './buyer-http.ts';
+import { ADMIN_TOKEN, flags, MAIN, operatorEnv, WALLET } from './operator.ts';
 
-const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const MAIN = file('../../packages/coordinator/src/main.ts');
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
-const ADMIN_TOKEN = 'a-token-of-an-operator-long-enough-to-be-one';
 const ASKED_SATS = 60_000n;
 const ROYALTY_MSAT = 3_000_000n;
 const PATIENCE = { patienceMilliseconds: 90_000, everyMilliseconds: 200 };
-const flags = ['--conditions=sparkle-source', '--import', import.meta.resolve('tsx')];
 /** Killed at its first order to pay. */
 const dyingFlags = [...flags, '--import', new URL('die-at-pay.ts', import.meta.url).href];
 
@@ -60,12 +57,9 @@ describe(
       const postgres = await startPostgres({ writes: 'fast' });
       undo.push(() => postgres.stop());
       await regtest.wallet('buyer');
-      await regtest.wallet('coordinator');
+      await regtest.wallet(WALLET);
       for (let coins = 0; coins < 10; coins += 1)
-        await regtest.pay({
-          to: await regtest.rpc<string>('getnewaddress', ['', 'bech32m'], 'coordinator'),
-          sats: 300_000n,
-        });
+        await regtest.pay({ to: await regtest.address(WALLET), sats: 300_000n });
       await openNodes();
       creator = await Creator.open(async ({ amountMsat, descriptionHash }) => {
         const { lnd } = nodes.creators;
@@ -110,18 +104,10 @@ describe(
     }
 
     function asOperator(databaseUrl: string): Record<string, string> {
-      const { rpcUrl, rpcUser, rpcPassword } = regtest.node;
-      const rpc = new URL(rpcUrl);
       const ca = join(folder, 'ca.pem');
       writeFileSync(ca, certificates.ca);
       return {
-        ...{ NETWORK: 'regtest', HOST: '127.0.0.1', PORT: String(ports[0]), ADMIN_PORT: String(ports[1]), ADMIN_TOKEN },
-        ...{ BITCOIN_RPC_HOST: rpc.hostname, BITCOIN_RPC_PORT: rpc.port, BITCOIN_WALLET: 'coordinator' },
-        ...{ BITCOIN_RPC_USER: rpcUser, BITCOIN_RPC_PASS: rpcPassword },
-        ...{ LND_HOST: nodes.ours.socket, LND_CERT_PATH: nodes.ours.certPath },
-        ...{ LND_MACAROON_PATH: nodes.ours.macaroonPath, LND_ADMIN_MACAROON: 'yes' },
-        ...{ DATABASE_URL: databaseUrl, RESCUE_PHRASE_FILE: join(folder, 'phrase') },
-        ...{ RATE_READ_PER_MINUTE: '100000', MARKET_FEE_BPS: '100', LISTERS: 'anyone' },
+        ...operatorEnv({ node: regtest.node, lnd: nodes.ours, databaseUrl, folder, ports }),
         ...{ LIGHTNING_ROYALTIES: 'yes', LNURL_PRIVATE_ORIGINS: creator.origin, NODE_EXTRA_CA_CERTS: ca },
       };
     }
@@ -132,19 +118,10 @@ describe(
     }
     const cameMsat = async () => (await holdings()).creators - opening.creators;
 
-    async function ask<Body>(method: string, path: string, given: { body?: unknown; token?: string } = {}, port = 0) {
-      const { body, token } = given;
-      const response = await fetch(`http://127.0.0.1:${ports[port]}${path}`, {
-        method,
-        headers: {
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      return { status: response.status, body: (await response.json()) as Body };
-    }
-    const asOperatorAsks = async <Body>(path: string) => (await ask<Body>('GET', path, { token: ADMIN_TOKEN }, 1)).body;
+    const ask = <Body>(method: string, path: string, asking?: Asking) =>
+      askAt<Body>(method, `http://127.0.0.1:${ports[0]}${path}`, asking);
+    const asOperatorAsks = async <Body>(path: string) =>
+      (await askAt<Body>('GET', `http://127.0.0.1:${ports[1]}${path}`, { token: ADMIN_TOKEN })).body;
     const owed = async () =>
       (await asOperatorAsks<{ owed: { sats: string; state: string }[] }>('/admin/royalties')).owed.map(
         ({ sats, state }) => `${state} ${sats}`,
@@ -185,7 +162,7 @@ describe(
       const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index });
       const { body: quote } = await ask<QuoteWire>('POST', '/v1/quote', { body: { inscription_id: inscriptionId } });
       assert.equal(quote.pricing.creator_royalty_sats, 3_000);
-      const address = await regtest.rpc<string>('getnewaddress', ['', 'bech32m'], 'buyer');
+      const address = await regtest.address('buyer');
       const asked = checkoutBody(quote, buyerWith(keys, address));
       const { body: checkout } = await ask<PreparedWire>('POST', '/api/checkout/prepare', { body: asked });
       const caps = { maxFeeMsat: 100_000n, maxCltvBlocks: 432, timeoutSeconds: 60 };
