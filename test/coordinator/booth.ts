@@ -13,12 +13,14 @@ import { identityKey, type TradeKeys, tradeKeys } from 'sparkle-protocol/protoco
 import { buildListing } from 'sparkle-protocol/protocol/listing';
 import { keyPath, payoutAddress, signed } from 'sparkle-protocol/protocol/listing.suite';
 import type { Clock } from 'sparkle-protocol/trader/clock';
+import type { Trader } from 'sparkle-protocol/trader/trader';
 import { type Database, openDatabase } from '../../packages/coordinator/src/database/database.ts';
 import { noPressureLimits } from '../../packages/coordinator/src/http/limits.ts';
 import { createLog } from '../../packages/coordinator/src/http/log.ts';
 import { Ledger } from '../../packages/coordinator/src/books/ledger.ts';
 import { Service, type ServiceParts } from '../../packages/coordinator/src/operate/service.ts';
 import { config } from '../../world/house.ts';
+import { until } from '../regtest/kept-process.ts';
 import { commitOutput, commitSats, revealTransaction } from '../regtest/inscribe.ts';
 import { buyerWith, checkoutBody, listingBody } from './buyer-http.ts';
 
@@ -154,6 +156,28 @@ export class Booth {
       await this.service.trader.look();
       await this.service.trader.idle();
     }
+  }
+
+  /** Until the coordinator and these have taken all letters to them, and done what follows without another block. */
+  async exchanged(traders: readonly Trader[]): Promise<void> {
+    const recipients = [this.service.trader.id, ...traders.map(({ id }) => id)];
+    await until('all letters to be taken', async () => {
+      await Promise.all([this.settle(), ...traders.map((trader) => trader.look())]);
+      await Promise.all(traders.map((trader) => trader.idle()));
+      return this.#areTaken(recipients);
+    });
+  }
+
+  async #areTaken(recipients: readonly string[]): Promise<boolean> {
+    const waiting = await this.#database.tables
+      .selectFrom('mailbox')
+      .leftJoin('mailbox_mark', 'mailbox_mark.recipient', 'mailbox.recipient')
+      .select('mailbox.seq')
+      .where('mailbox.recipient', 'in', recipients)
+      .where(({ eb, fn, val }) => eb('mailbox.seq', '>', fn.coalesce('mailbox_mark.acked', val(0))))
+      .limit(1)
+      .execute();
+    return waiting.length === 0;
   }
 
   async ask<Body>(method: 'GET' | 'POST' | 'DELETE', path: string, asking: Asking = {}, tamper: Tamper = {}) {

@@ -102,7 +102,7 @@ describe('a trader of our own, over the market of a coordinator that lies, refus
   const trading = (say: Say): { trader: Trader; market: Market } =>
     traderAt(booth, { seed: new Uint8Array(64).fill(100 + (index += 1)), node: 'buyer', hears: say });
 
-  /** Plays until the trade is in one of the states; a block now and then, as letters take their turn. */
+  /** Plays until the trade is in one of the states: whenever all letters are taken there is a block. */
   async function played(say: Say, text: string, states: readonly string[]): Promise<HoldBuyer> {
     const { inscriptionId } = await booth.listed(text);
     const asked = { body: { inscription_id: inscriptionId } };
@@ -121,11 +121,10 @@ describe('a trader of our own, over the market of a coordinator that lies, refus
     });
     try {
       for (let round = 0; round < MOST_ROUNDS; round += 1) {
+        await booth.exchanged([trader]);
         const trade = (await trader.trade(tradeId)) as HoldBuyer;
         if (states.includes(trade.state)) return trade;
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        await Promise.all([trader.look(), booth.settle()]);
-        if (round % 8 === 7 && trade.state !== 'requested') await booth.mine(1);
+        if (trade.state !== 'requested') await booth.mine(1);
       }
       return assert.fail(`it is ${(await trader.trade(tradeId))?.state}`);
     } finally {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FastifyBaseLogger } from 'fastify';
+import { until } from '../../../../test/regtest/kept-process.ts';
 import { installLimits, type LimitParts, noPressureLimits, rateClassOf } from './limits.ts';
 import { MOST_DEPTH } from './limits-json.ts';
 import { createLog } from './log.ts';
@@ -196,7 +197,7 @@ test('under pressure the service says when to come again, and still that it live
   const app = await service({
     pressure: { maxEventLoopDelayMilliseconds: 0, maxHeapBytes: 1, sampleMilliseconds: 10 },
   });
-  for (let turn = 0; turn < 500 && !app.isUnderPressure(); turn += 1) await new Promise((next) => setTimeout(next, 10));
+  await until('the pressure to be measured', () => app.isUnderPressure());
   const answer = await app.inject('/v1/trade/1');
   assert.deepEqual([answer.statusCode, answer.json<Problem>().error], [503, 'busy']);
   assert.equal(answer.headers['retry-after'], '10');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { until } from '../../../../test/regtest/kept-process.ts';
 import { systemClock } from '../trader/clock.ts';
 import { backoff } from './coordinator-clock.ts';
 import type { SocketLike } from './coordinator-socket.ts';
@@ -41,14 +42,6 @@ function sockets(context: TestContext, greet: (socket: Wire, count: number) => v
   return { one, open, asked };
 }
 type Wire = SocketLike & { said: unknown[]; url: string; isClosed: boolean; tell(frame: unknown): void };
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 2_000; tries += 1) {
-    if (holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  assert.fail(`${what} did not happen`);
-}
 
 const mail = (seq: number, text: string) => ({ type: 'message', seq, from: bob, text, received_at: 1 });
 const challenge = { type: 'challenge', challenge: CHALLENGE };
