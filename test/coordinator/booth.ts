@@ -34,6 +34,7 @@ const COINS = 8;
 /** Fast blocks, so that an invoice lives long enough in blocks. */
 const BLOCK_SECONDS = 30;
 const MOST_ROUNDS = 40;
+const MOST_BLOCKS = 200;
 
 export const seeds = {
   coordinator: new Uint8Array(64).fill(1),
@@ -245,6 +246,15 @@ export class Booth {
   async statusOf({ prepared: { checkout_id } }: Bought, tamper: Tamper = {}): Promise<string> {
     const asked = { body: { checkout_id } };
     return (await this.ask<{ status: string }>('POST', '/api/checkout/status', asked, tamper)).answer.status;
+  }
+
+  /** Mines until it holds. */
+  async mineUntil(holds: () => Promise<boolean> | boolean): Promise<void> {
+    for (let block = 0; block < MOST_BLOCKS; block += 1) {
+      if (await holds()) return;
+      await this.mine(1);
+    }
+    assert.fail(`it does not hold after ${MOST_BLOCKS} blocks`);
   }
 
   /** Mines until a checkout has a status. */

@@ -9,8 +9,6 @@ import { beforeShowing } from './dishonest.ts';
 
 type Refused = { error: string; field?: string };
 
-const MOST_BLOCKS = 200;
-
 /** What he has listed, sent elsewhere by its owner. */
 function moved({ outpoint }: Inscribed): string {
   const tx = new Transaction({ allowUnknownOutputs: true });
@@ -36,15 +34,6 @@ const refusal = async (
   const { status, answer } = await booth.ask<Refused>(method, path, asking);
   return [status, answer.error];
 };
-
-/** Mines until it holds. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let block = 0; block < MOST_BLOCKS; block += 1) {
-    if (await holds()) return;
-    await booth.mine(1);
-  }
-  assert.fail(`it does not hold after ${MOST_BLOCKS} blocks`);
-}
 
 async function locked(text: string): Promise<Bought> {
   const bought = await booth.prepared((await booth.listed(text)).inscriptionId);
@@ -111,7 +100,7 @@ describe('a dishonest seller', () => {
     await booth.pay(bought);
     assert.equal(await booth.statusOf(bought), 'broadcast', 'the fill is on its way');
     booth.chain.control.mineExactly([moved(listing)]);
-    await until(async () => (await booth.statusOf(bought)) === 'failed');
+    await booth.mineUntil(async () => (await booth.statusOf(bought)) === 'failed');
     assert.equal(await paymentOf(bought), 'failed');
     const { answer } = await booth.proof(bought);
     assert.equal((await beforeShowing(booth, { bought, answer })).lock, undefined);
@@ -125,7 +114,7 @@ describe('a dishonest buyer', () => {
   test('pays nothing: his checkout expires, and nothing was locked for him', async () => {
     const { inscriptionId } = await booth.listed('for nothing');
     const bought = await booth.prepared(inscriptionId);
-    await until(async () => (await booth.statusOf(bought)) === 'expired');
+    await booth.mineUntil(async () => (await booth.statusOf(bought)) === 'expired');
     assert.equal((await booth.ask('POST', '/v1/quote', { body: { inscription_id: inscriptionId } })).status, 200);
   });
 
@@ -135,10 +124,10 @@ describe('a dishonest buyer', () => {
     await booth.pay(one);
     await booth.pay(other);
     await booth.mine(1);
-    await until(async () => (await paymentOf(other)) === 'failed');
+    await booth.mineUntil(async () => (await paymentOf(other)) === 'failed');
     const { raw } = await claimOf(one);
     await booth.chain.broadcast([raw]);
-    await until(async () => (await paymentOf(one)) === 'settled');
+    await booth.mineUntil(async () => (await paymentOf(one)) === 'settled');
   });
 
   test('claims by a transaction that he has shown to nobody: what it shows settles his payment', async () => {

@@ -10,7 +10,6 @@ import { beforeShowing } from './dishonest.ts';
 const ROYALTY_BPS = 500;
 const ROYALTY_SATS = 3_000;
 const ROYALTY_MSAT = 3_000_000n;
-const MOST_BLOCKS = 200;
 
 describe('a royalty to a creator who has a Lightning address alone', () => {
   let booth: Booth;
@@ -50,14 +49,6 @@ describe('a royalty to a creator who has a Lightning address alone', () => {
   const inBooks = async (name: string): Promise<bigint> =>
     (await booth.ledger.balances()).find(({ account }) => account === name)?.balanceMsat ?? 0n;
 
-  async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-    for (let block = 0; block < MOST_BLOCKS; block += 1) {
-      if (await holds()) return;
-      await booth.mine(1);
-    }
-    assert.fail(`it does not hold after ${MOST_BLOCKS} blocks`);
-  }
-
   async function listed(): Promise<string> {
     const token = { id: (items += 1) };
     const child = { p: 'sparkle', op: 'child', version: 1, collection_ref: collectionId, token };
@@ -94,7 +85,7 @@ describe('a royalty to a creator who has a Lightning address alone', () => {
     );
     assert.deepEqual([creator.asked, await inBooks('owed_royalties')], [[], 0n]);
     await claimed(bought);
-    await until(() => cameMsat() === ROYALTY_MSAT);
+    await booth.mineUntil(() => cameMsat() === ROYALTY_MSAT);
     await booth.mine(20);
     assert.deepEqual([cameMsat(), creator.asked.length], [ROYALTY_MSAT, 2]);
     assert.deepEqual([await inBooks('royalties'), await inBooks('owed_royalties')], [ROYALTY_MSAT, 0n]);
@@ -106,23 +97,23 @@ describe('a royalty to a creator who has a Lightning address alone', () => {
   test('is not owed for a sale that its buyer left, and is charged to the next, who brings it to the creator', async () => {
     const inscriptionId = await listed();
     const left = await locked(inscriptionId);
-    await until(async () => (await booth.statusOf(left)) === 'failed');
+    await booth.mineUntil(async () => (await booth.statusOf(left)) === 'failed');
     const quoted = async () =>
       (await booth.ask('POST', '/v1/quote', { body: { inscription_id: inscriptionId } })).status;
-    await until(async () => (await quoted()) === 200);
+    await booth.mineUntil(async () => (await quoted()) === 200);
     assert.deepEqual([cameMsat(), await inBooks('royalties')], [0n, 0n]);
     const bought = await locked(inscriptionId);
     const { seller_sats: cost, creator_royalty_sats: royalty } = bought.quote.pricing;
     assert.deepEqual([cost, royalty], [60_000, ROYALTY_SATS]);
     await claimed(bought);
-    await until(() => cameMsat() === ROYALTY_MSAT);
+    await booth.mineUntil(() => cameMsat() === ROYALTY_MSAT);
   });
 
   test('stays owed when nobody answers for the creator, and the sale ends as any other', async () => {
     creator.instead = () => ({ status: 500, body: 'closed' });
     const bought = await locked(await listed());
     await claimed(bought);
-    await until(async () => (await inBooks('owed_royalties')) === -ROYALTY_MSAT);
+    await booth.mineUntil(async () => (await inBooks('owed_royalties')) === -ROYALTY_MSAT);
     assert.deepEqual([await booth.statusOf(bought), cameMsat()], ['confirmed', 0n]);
   });
 

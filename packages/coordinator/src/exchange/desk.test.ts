@@ -73,6 +73,13 @@ function asked(n: number, offerSats = request.offerSats): TradeRequest {
   assert.ok(signed);
   return { ...request, offerSats, signed: { ...signed, tradeId: tradeIdOf(n) } };
 }
+/** A checkout that was made without keys. */
+const prepare = (n: number, offerId = item.offerId): Promise<void> =>
+  checkouts.add({
+    ...{ checkoutId: `c${n}`, tradeId: tradeIdOf(n), offerId, inscriptionId: item.inscriptionId },
+    ...{ ordAddress: '', rail: 'lightning', pricing, totalSats: 90_000n, owed: [] },
+    ...{ createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' },
+  });
 const buyers = async () => {
   const rows = await database.tables.selectFrom('checkout').select('buyer').orderBy('trade_id').execute();
   return rows.map(({ buyer }) => buyer);
@@ -81,17 +88,7 @@ const tooMany = { code: 'too_many_holds' };
 
 test('a buyer gets no invoice for a listing that took the place of the one that he was quoted, or asked for', async () => {
   const to = desk({ isOurs: true, accept: async () => assert.fail('a trade was opened') });
-  const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
-  const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o0' } as const;
-  await checkouts.add({
-    ...body,
-    ...times,
-    checkoutId: 'c1',
-    tradeId: tradeIdOf(1),
-    pricing,
-    totalSats: 90_000n,
-    owed: [],
-  });
+  await prepare(1, 'o0');
   await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'too_late' });
   await assert.rejects(to.begin({ ...item, offerId: 'o0' }, named, caller), { code: 'too_late' });
   assert.deepEqual(await buyers(), [null]);
@@ -114,12 +111,7 @@ describe('the places of one buyer', () => {
 
   test('are taken, too, by who names the trade of a checkout that was made without keys', async () => {
     const to = desk({ isOurs: true });
-    for (const n of [1, 2, 3]) {
-      const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o1' } as const;
-      const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
-      const ids = { checkoutId: `c${n}`, tradeId: tradeIdOf(n) };
-      await checkouts.add({ ...body, ...times, ...ids, pricing, totalSats: 90_000n, owed: [] });
-    }
+    for (const n of [1, 2, 3]) await prepare(n);
     assert.ok(await to.answerTo(asked(1, 90_000n)));
     assert.ok(await to.answerTo(asked(2, 90_000n)));
     await assert.rejects(to.answerTo(asked(3, 90_000n)), tooMany);
@@ -138,17 +130,7 @@ describe('the places of one buyer', () => {
         throw new SparkleError('duplicate_trade', 'the trade id must be unused; it is not');
       };
       const to = desk({ isOurs: true, accept });
-      const times = { createdAt: NOW, expiresAt: NOW + 900, heldAt: undefined, state: 'open' } as const;
-      const body = { ordAddress: '', rail: 'lightning', inscriptionId: item.inscriptionId, offerId: 'o1' } as const;
-      await checkouts.add({
-        ...body,
-        ...times,
-        checkoutId: 'c1',
-        tradeId: tradeIdOf(1),
-        pricing,
-        totalSats: 90_000n,
-        owed: [],
-      });
+      await prepare(1);
       await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'duplicate_trade' });
       assert.deepEqual(await buyers(), [isBegun ? 'address 127.0.0.1' : null]);
     });

@@ -99,8 +99,10 @@ test('while the way is not found yet its last step is shown, and all of it after
   assert.equal((await proofs.of(way))?.from, undefined);
 });
 
-/** A chain without an index of spends: it searches until it is told to end, or to answer. */
-function searching(chain: MemoryChain) {
+/** Proofs over a chain without an index of spends: it searches until it is told to end, or to answer. */
+async function searching() {
+  const chain = open();
+  const way = await moved(chain);
   const state = { asked: 0, running: 0, answer: false };
   const spender: Chain['spender'] = async (outpoint, fromHeight, signal) => {
     state.asked += 1;
@@ -115,12 +117,15 @@ function searching(chain: MemoryChain) {
       state.running -= 1;
     }
   };
-  return { state, chain: { ...chain, spender } satisfies Chain };
+  const clock = new HandClock();
+  return { way, state, clock, proofs: new SatProofs({ chain: { ...chain, spender }, clock }) };
 }
 
-/** The same way as if it led into other locks. */
-const others = (way: Way, count: number): Way[] =>
-  Array.from({ length: count }, (_, index) => ({ ...way, lastTxid: `${index}`.repeat(64) }));
+/** The same way as if it led into three locks. */
+const three = (way: Way): [Way, Way, Way] => {
+  const into = (digit: string): Way => ({ ...way, lastTxid: digit.repeat(64) });
+  return [into('0'), into('1'), into('2')];
+};
 
 /** What is shown to who waits as long as one waits. */
 async function shownAfterWait(proofs: SatProofs, clock: HandClock, ways: Way[]) {
@@ -131,13 +136,8 @@ async function shownAfterWait(proofs: SatProofs, clock: HandClock, ways: Way[]) 
 }
 
 test('searches are few at a time: who finds no place is shown the last step, and has his turn when one is free', async () => {
-  const memory = open();
-  const way = await moved(memory);
-  const { state, chain } = searching(memory);
-  const clock = new HandClock();
-  const proofs = new SatProofs({ chain, clock });
-  const [a, b, c] = others(way, 3);
-  assert.ok(a !== undefined && b !== undefined && c !== undefined);
+  const { way, state, clock, proofs } = await searching();
+  const [a, b, c] = three(way);
   const shown = await shownAfterWait(proofs, clock, [a, b, c, a, b, c]);
   assert.deepEqual([shown.map((proof) => proof?.from), state.running], [shown.map(() => way.from), 2]);
   state.answer = true;
@@ -147,13 +147,8 @@ test('searches are few at a time: who finds no place is shown the last step, and
 });
 
 test('a search that takes too long ends, rests, and leaves its place to another', async () => {
-  const memory = open();
-  const way = await moved(memory);
-  const { state, chain } = searching(memory);
-  const clock = new HandClock();
-  const proofs = new SatProofs({ chain, clock });
-  const [a, b, c] = others(way, 3);
-  assert.ok(a !== undefined && b !== undefined && c !== undefined);
+  const { way, state, clock, proofs } = await searching();
+  const [a, b, c] = three(way);
   await shownAfterWait(proofs, clock, [a, b]);
   clock.pass(SEARCH);
   await settled();
@@ -169,11 +164,7 @@ test('a search that takes too long ends, rests, and leaves its place to another'
 });
 
 test('when the service closes its searches end', async () => {
-  const memory = open();
-  const way = await moved(memory);
-  const { state, chain } = searching(memory);
-  const clock = new HandClock();
-  const proofs = new SatProofs({ chain, clock });
+  const { way, state, clock, proofs } = await searching();
   await shownAfterWait(proofs, clock, [way]);
   assert.equal(state.running, 1);
   await proofs.close();
