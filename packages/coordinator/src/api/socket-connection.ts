@@ -7,7 +7,8 @@ import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { Allowance } from '../access/allowance.ts';
 import { unauthorized } from '../access/auth-nip98.ts';
 import type { Identity, Known } from '../access/auth.ts';
-import type { Crowd, SocketParts } from './socket.ts';
+import type { Crowd } from './crowd.ts';
+import type { SocketParts } from './socket.ts';
 import { Pump, type ServerFrameWithSeq } from './socket-pump.ts';
 import { readClientFrame } from './socket-frame.ts';
 

@@ -8,6 +8,7 @@ import type { Auth } from '../access/auth.ts';
 import type { Mailboxes } from '../hub/hub-mail.ts';
 import { addressOf } from '../http/limits.ts';
 import type { TradeFeed } from '../news/feed.ts';
+import { Crowd } from './crowd.ts';
 import { Connection } from './socket-connection.ts';
 
 export type SocketLimits = {
@@ -70,31 +71,6 @@ function endAllWith(app: FastifyInstance): void {
     app.server.once('close', () => clearTimeout(timer));
     timer.unref();
   });
-}
-
-/** How many connections each name has open. */
-export class Crowd {
-  readonly #counts = new Map<string, number>();
-  readonly #most: number;
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  /** One more, until the returned function is called; `undefined` when there are enough. */
-  enter(name: string): (() => void) | undefined {
-    const count = this.#counts.get(name) ?? 0;
-    if (count >= this.#most) return undefined;
-    this.#counts.set(name, count + 1);
-    let isIn = true;
-    return () => {
-      if (!isIn) return;
-      isIn = false;
-      const left = (this.#counts.get(name) ?? 1) - 1;
-      if (left === 0) this.#counts.delete(name);
-      else this.#counts.set(name, left);
-    };
-  }
 }
 
 /** `GET /v1/socket`: messages and changes of trades as they happen. Who it is comes in the header or in the first frame. */

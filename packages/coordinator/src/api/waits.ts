@@ -3,6 +3,7 @@ import { after } from 'sparkle-protocol/market/coordinator-clock';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import type { Letter, Mailboxes } from '../hub/hub-mail.ts';
+import { Crowd } from './crowd.ts';
 
 export type WaitOptions = { mail: Mailboxes; clock: Clock; mostOfOneKey: number };
 
@@ -12,20 +13,20 @@ type Wait = { milliseconds: number; request: IncomingMessage; find: () => Promis
 export class Waits {
   readonly #options: WaitOptions;
   readonly #ends = new Set<() => void>();
-  readonly #ofKey = new Map<string, number>();
+  readonly #waiting: Crowd;
   #isClosed = false;
 
   constructor(options: WaitOptions) {
     this.#options = options;
+    this.#waiting = new Crowd(options.mostOfOneKey);
   }
 
   /** What `find` finds, at the latest when the time is over or the caller is gone. Throws `rate_limited` for one too many. */
   async forMail(key: string, wait: Wait): Promise<Letter[]> {
     const { mostOfOneKey } = this.#options;
-    const waiting = this.#ofKey.get(key) ?? 0;
-    if (waiting >= mostOfOneKey)
+    const leave = this.#waiting.enter(key);
+    if (leave === undefined)
       throw new SparkleError('rate_limited', `one key may wait for at most ${mostOfOneKey} answers; it waits for more`);
-    this.#ofKey.set(key, waiting + 1);
     // Before the first look: what comes after it must ring.
     const bell = this.#bell(key, wait);
     try {
@@ -35,7 +36,7 @@ export class Waits {
       return await wait.find();
     } finally {
       bell.stop();
-      this.#release(key);
+      leave();
     }
   }
 
@@ -61,11 +62,5 @@ export class Waits {
       );
     });
     return { rung, stop: () => stops.forEach((stop) => stop()) };
-  }
-
-  #release(key: string): void {
-    const left = (this.#ofKey.get(key) ?? 1) - 1;
-    if (left === 0) this.#ofKey.delete(key);
-    else this.#ofKey.set(key, left);
   }
 }

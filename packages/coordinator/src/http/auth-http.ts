@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { Transform } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
-import type { Auth, Known } from '../access/auth.ts';
+import type { Auth, Caller, Known } from '../access/auth.ts';
 import { unauthorized } from '../access/auth-nip98.ts';
 import { addressOf } from './limits.ts';
-import type { Caller } from '../access/auth.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
