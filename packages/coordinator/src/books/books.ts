@@ -3,12 +3,12 @@ import type { Invoice, Lightning } from 'sparkle-protocol/lightning/lightning';
 import { FINAL_CONFIRMATIONS, searchFromHeight } from 'sparkle-protocol/protocol/deadlines';
 import { decodeTransaction, type Prevout } from 'sparkle-protocol/protocol/draft';
 import { errorCodeOf, SparkleError } from 'sparkle-protocol/protocol/errors';
-import { readOutpoint } from 'sparkle-protocol/protocol/inscription';
 import { buildLock } from 'sparkle-protocol/protocol/lock';
 import type { Forwarder, HoldSeller } from 'sparkle-protocol/protocol/trade/state';
 import type { Store } from 'sparkle-protocol/store/store';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
 import type { Log } from 'sparkle-protocol/trader/log';
+import { prevoutsOf } from 'sparkle-protocol/trader/prevouts';
 import type { Trader } from 'sparkle-protocol/trader/trader';
 import {
   abortBooking,
@@ -105,7 +105,7 @@ export class Books {
       return 'sent';
     }
     if (!(await this.#isFinal(found.block))) return 'sent';
-    const spent = await this.#prevouts(sent.raw);
+    const spent = await prevoutsOf(chain, sent.raw);
     await ledger.book(bookingOf({ trade, sent, spent, at: nowSeconds() }));
     await outgoing.mark(sent, 'booked');
     return 'booked';
@@ -175,19 +175,6 @@ export class Books {
 
   async #isFinal({ height }: { height: number }): Promise<boolean> {
     return (await this.#parts.chain.tip()).height - height + 1 >= FINAL_CONFIRMATIONS;
-  }
-
-  /** What a transaction in the chain spends. Throws `chain_unavailable` for a node that does not find what must be there. */
-  #prevouts(raw: string): Promise<Prevout[]> {
-    const { chain } = this.#parts;
-    const found = decodeTransaction(raw).inputs.map(async ({ outpoint }) => {
-      const { txid, vout } = readOutpoint(outpoint);
-      const parent = await chain.transaction(txid);
-      const output = parent === undefined ? undefined : decodeTransaction(parent.raw).outputs[vout];
-      if (output !== undefined) return { outpoint, ...output };
-      throw new SparkleError('chain_unavailable', `the node must know ${outpoint}, which is spent; it does not`);
-    });
-    return Promise.all(found);
   }
 }
 

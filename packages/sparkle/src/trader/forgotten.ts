@@ -1,12 +1,11 @@
 import type { Chain } from '../chain/chain.ts';
 import { sumSats } from '../protocol/amount.ts';
 import { searchFromHeight } from '../protocol/deadlines.ts';
-import { decodeTransaction, type Prevout, vsizeOf } from '../protocol/draft.ts';
-import { SparkleError } from '../protocol/errors.ts';
-import { readOutpoint } from '../protocol/inscription.ts';
+import { decodeTransaction, vsizeOf } from '../protocol/draft.ts';
 import { buildLock } from '../protocol/lock.ts';
 import type { LockVersion } from '../protocol/trade/state.ts';
 import { lockValueSats, type Terms } from '../protocol/trade/terms.ts';
+import { prevoutsOf } from './prevouts.ts';
 
 type Eyes = { chain: Pick<Chain, 'spender' | 'transaction' | 'unspent'> };
 type Sold = { terms: Terms; sourceOutpoint: string };
@@ -22,22 +21,14 @@ export async function forgottenLock({ chain }: Eyes, of: Sold): Promise<LockVers
   const spender = await chain.spender(sourceOutpoint, searchFromHeight(terms));
   if (spender === undefined) return undefined;
   const { txid, raw } = spender;
-  const { inputs, outputs } = decodeTransaction(raw);
+  const { outputs } = decodeTransaction(raw);
   const { script } = buildLock(terms);
   const valueSats = lockValueSats(terms);
   // Anybody can send dust to the script: that makes no lock of this trade.
   const vout = outputs.findIndex((output) => output.script === script && output.valueSats === valueSats);
   if (vout < 0) return undefined;
-  const spent = await Promise.all(inputs.map(({ outpoint }) => prevout(chain, outpoint)));
+  const spent = await prevoutsOf(chain, raw);
   const sats = (values: readonly { valueSats: bigint }[]) => sumSats(values.map(({ valueSats }) => valueSats));
   const feeSats = sats(spent) - sats(outputs);
   return { txid, raw, vout, spent, feeSats, feerateSatVb: Number(feeSats) / vsizeOf(raw) };
-}
-
-async function prevout(chain: Eyes['chain'], outpoint: string): Promise<Prevout> {
-  const { txid, vout } = readOutpoint(outpoint);
-  const parent = await chain.transaction(txid);
-  const output = parent && decodeTransaction(parent.raw).outputs[vout];
-  if (output !== undefined) return { outpoint, ...output };
-  throw new SparkleError('chain_unavailable', `the chain must show ${outpoint}, which a lock spends; it does not`);
 }

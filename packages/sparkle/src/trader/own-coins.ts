@@ -1,7 +1,7 @@
 import type { Chain } from '../chain/chain.ts';
 import { decodeTransaction, type Prevout } from '../protocol/draft.ts';
-import { readOutpoint } from '../protocol/inscription.ts';
 import type { Version } from '../protocol/trade/effect.ts';
+import { outputAt } from './prevouts.ts';
 
 /** An output that several versions of ours fight for: whoever spends it replaces what spends it now. */
 type Contest = { contested: string; fromHeight: number };
@@ -36,11 +36,6 @@ export async function coinsOf(
   const all = new Set(versions.flatMap(({ raw }) => spends(raw)));
   all.delete(contest.contested);
   const outpoints = await takeable(parts, { outpoints: [...all], ...contest });
-  const found = outpoints.map(async (outpoint): Promise<Prevout[]> => {
-    const { txid, vout } = readOutpoint(outpoint);
-    const parent = await parts.chain.transaction(txid);
-    const output = parent && decodeTransaction(parent.raw).outputs[vout];
-    return output === undefined ? [] : [{ outpoint, ...output }];
-  });
-  return (await Promise.all(found)).flat();
+  const found = await Promise.all(outpoints.map((outpoint) => outputAt(parts.chain, outpoint)));
+  return found.filter((output) => output !== undefined);
 }
