@@ -88,7 +88,7 @@ export class Books {
     for (const sent of all) if (sent.state === 'sent') sent.state = await this.#look(trade, sent);
     const isPaid = await this.#settled(trade);
     const lock = all.find(({ kind, state }) => kind === 'lock' && state === 'booked');
-    if (lock !== undefined && (await this.#spent(trade, lock, all)) && isPaid)
+    if (lock !== undefined && (await this.#spent(trade, { lock, all })) && isPaid)
       await this.#parts.outgoing.mark(lock, 'closed');
   }
 
@@ -153,7 +153,7 @@ export class Books {
   }
 
   /** Answers whether what spent the lock is booked: a refund of ours by itself, anything else is the buyer's claim. */
-  async #spent(trade: HoldSeller, lock: Sent, all: readonly Sent[]): Promise<boolean> {
+  async #spent(trade: HoldSeller, { lock, all }: { lock: Sent; all: readonly Sent[] }): Promise<boolean> {
     const { chain, ledger, nowSeconds } = this.#parts;
     const { tradeId, terms } = trade;
     const outpoint = `${lock.txid}:${lockOutput(trade, lock.raw)}`;

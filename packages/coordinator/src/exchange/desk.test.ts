@@ -89,8 +89,8 @@ const tooMany = { code: 'too_many_holds' };
 test('a buyer gets no invoice for a listing that took the place of the one that he was quoted, or asked for', async () => {
   const to = desk({ isOurs: true, accept: async () => assert.fail('a trade was opened') });
   await prepare(1, 'o0');
-  await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'too_late' });
-  await assert.rejects(to.begin({ ...item, offerId: 'o0' }, named, caller), { code: 'too_late' });
+  await assert.rejects(to.invoice(tradeIdOf(1), { named, caller }), { code: 'too_late' });
+  await assert.rejects(to.begin({ ...item, offerId: 'o0' }, { named, caller }), { code: 'too_late' });
   assert.deepEqual(await buyers(), [null]);
 });
 
@@ -131,7 +131,7 @@ describe('the places of one buyer', () => {
       };
       const to = desk({ isOurs: true, accept });
       await prepare(1);
-      await assert.rejects(to.invoice(tradeIdOf(1), named, caller), { code: 'duplicate_trade' });
+      await assert.rejects(to.invoice(tradeIdOf(1), { named, caller }), { code: 'duplicate_trade' });
       assert.deepEqual(await buyers(), [isBegun ? 'address 127.0.0.1' : null]);
     });
 });

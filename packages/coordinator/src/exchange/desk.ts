@@ -54,16 +54,17 @@ export type DeskParts = {
 const CHECKOUT_SECONDS = 900;
 const TOKEN_SECONDS = 30 * 24 * 3600;
 
-/** A buyer as he comes in: what he wants, at what price, and as much of his keys as he has named. */
-type Entry = {
+/** Who asks, and as much of his keys as he has named. */
+export type Buyer = { named: InvoiceRequestWire; caller: Caller };
+
+/** A buyer as he comes in: what he wants, and at what price. */
+type Entry = Buyer & {
   goods: Goods;
   pricing: PricingWire;
   totalSats: bigint;
   ordAddress: string;
   rail: PrepareWire['network'];
-  named: InvoiceRequestWire;
   path: BuyerPath;
-  caller: Caller;
 };
 
 /** What a checkout is made of. */
@@ -151,7 +152,7 @@ export class Desk {
   }
 
   /** A checkout of one listing at today's price, for a buyer who asks for nothing but the invoice. */
-  async begin(listed: Listed, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire> {
+  async begin(listed: Listed, { named, caller }: Buyer): Promise<PreparedWire> {
     const goods = still(listed, { item: await this.#parts.listings.open(listed.inscriptionId) });
     const { item } = goods;
     const { pricing, max_total_sats: total } = await this.#parts.quotes.quote(item);
@@ -215,7 +216,7 @@ export class Desk {
   }
 
   /** The invoice of a checkout whose buyer names his keys only now, or named them before. */
-  async invoice(tradeId: string, named: InvoiceRequestWire, caller: Caller): Promise<{ bolt11: string }> {
+  async invoice(tradeId: string, { named, caller }: Buyer): Promise<{ bolt11: string }> {
     const checkout = await this.#known(tradeId);
     const known = await this.#invoiceSoon(tradeId);
     if (known !== undefined) return { bolt11: known };

@@ -1,15 +1,9 @@
-import type {
-  CreateTradeWire,
-  InvoiceRequestWire,
-  PreparedWire,
-  TradeStateWire,
-  TradeStatus,
-} from 'sparkle-protocol/market/checkout-wire';
+import type { CreateTradeWire, PreparedWire, TradeStateWire, TradeStatus } from 'sparkle-protocol/market/checkout-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Trader } from 'sparkle-protocol/trader/trader';
-import { type Caller, type Sides, unknownTrade } from '../access/auth.ts';
+import { type Sides, unknownTrade } from '../access/auth.ts';
 import type { Checkouts } from './checkouts.ts';
-import type { Desk } from './desk.ts';
+import type { Buyer, Desk } from './desk.ts';
 import type { Item, Listings } from './listings.ts';
 import { isSale } from './sold.ts';
 import { uuidOf } from './trade-id.ts';
@@ -107,14 +101,14 @@ export class Trades {
   }
 
   /** The invoice of a buyer's trade. */
-  async invoice(id: string, named: InvoiceRequestWire, caller: Caller): Promise<string> {
-    return (await this.#parts.desk.invoice(id, named, caller)).bolt11;
+  async invoice(id: string, buyer: Buyer): Promise<string> {
+    return (await this.#parts.desk.invoice(id, buyer)).bolt11;
   }
 
   /** Somebody wants to buy what a seller's id names: a trade of his own begins. `undefined` when the id names no listing. */
-  async buy(id: string, named: InvoiceRequestWire, caller: Caller): Promise<PreparedWire | undefined> {
+  async buy(id: string, buyer: Buyer): Promise<PreparedWire | undefined> {
     const item = await this.#parts.listings.byId(id);
-    return item === undefined ? undefined : this.#parts.desk.begin(item, named, caller);
+    return item === undefined ? undefined : this.#parts.desk.begin(item, buyer);
   }
 
   async #stageOf(item: Item): Promise<Pick<TradeStateWire, 'status' | 'transfer' | 'reason'>> {

@@ -16,6 +16,7 @@ export type DeliveryParts = {
 
 type Due = { seq: number; hook_id: string; body: string; attempts: number; not_before: number };
 type Hook = { hook_id: string; url: string; secret: string };
+type Attempt = { hook: Hook; due: Due };
 
 const FIRST_RETRY_MILLISECONDS = 5_000;
 const LAST_RETRY_MILLISECONDS = 3_600_000;
@@ -67,7 +68,7 @@ async function serveHook(parts: DeliveryParts, hook: Hook): Promise<void> {
     for (const due of ready) {
       if (parts.isStopped()) return;
       if (!(await claim(parts, due))) continue;
-      if (!(await attempt(parts, hook, due))) return;
+      if (!(await attempt(parts, { hook, due }))) return;
     }
   }
 }
@@ -114,9 +115,9 @@ async function claim(parts: DeliveryParts, { seq, attempts }: Due): Promise<bool
 }
 
 /** Whether the endpoint took it. */
-async function attempt(parts: DeliveryParts, hook: Hook, due: Due): Promise<boolean> {
+async function attempt(parts: DeliveryParts, { hook, due }: Attempt): Promise<boolean> {
   const { tables, log, nowMilliseconds } = parts;
-  const status = await post(parts, hook, due);
+  const status = await post(parts, { hook, due });
   const now = nowMilliseconds();
   const attempts = due.attempts + 1;
   const isTaken = status !== undefined && status >= 200 && status <= 299;
@@ -129,7 +130,10 @@ async function attempt(parts: DeliveryParts, hook: Hook, due: Due): Promise<bool
   return isTaken;
 }
 
-async function post({ guard, nowMilliseconds, log }: DeliveryParts, hook: Hook, due: Due): Promise<number | undefined> {
+async function post(
+  { guard, nowMilliseconds, log }: DeliveryParts,
+  { hook, due }: Attempt,
+): Promise<number | undefined> {
   const { body, seq } = due;
   const seconds = Math.floor(nowMilliseconds() / 1000);
   const headers = {

@@ -136,15 +136,16 @@ const buyingRoutes =
       { preValidation: mayHaveIdentity(auth), schema: naming },
       async (request, reply) => {
         // A listing may be bought by anybody; what comes of it is his who has the token.
-        const begun = await trades.buy(tradeIdOf(request.params.id), request.body, callerIn(request));
+        const buyer = { named: request.body, caller: callerIn(request) };
+        const begun = await trades.buy(tradeIdOf(request.params.id), buyer);
         if (begun !== undefined)
           return { ...invoiceOf(invoiceIn(begun)), trade_id: begun.trade_id, token: begun.token };
         if (request.known === undefined) await preValidation(request, reply);
-        return invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), request.body, callerIn(request)));
+        return invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), buyer));
       },
     );
     app.get('/v1/trade/:id/invoice', { preValidation, schema: invoicing }, async (request) =>
-      invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), {}, callerIn(request))),
+      invoiceOf(await trades.invoice(await ownTrade(request, 'buyer'), { named: {}, caller: callerIn(request) })),
     );
     app.post('/v1/trade/:id/finalize', { preValidation, schema: finalizing }, async (request) =>
       delivery.finalize(await ownTrade(request, 'buyer'), request.body),
