@@ -173,6 +173,10 @@ export const holdSellerSamples: Samples<Trade, TradeEvent> = {
     canceling: {
       'invoice canceled': looked(HEIGHT + 30, { invoice: canceled }),
       'block, not canceled': looked(HEIGHT + 30, { invoice: held }),
+      'lock of a lost record found': {
+        ...{ type: 'lock_found', at: at(HEIGHT + 30), lock: lockFor(holdTerms) },
+        expiryHeight: held.expiryHeight,
+      },
       'invoice settled': looked(HEIGHT + 30, { invoice: settled }),
     },
   },

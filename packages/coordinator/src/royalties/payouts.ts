@@ -210,6 +210,9 @@ export class Payouts {
   }
 
   readonly #failed = (error: unknown): void => {
-    this.#parts.log.warn({ code: errorCodeOf(error), error: String(error) }, 'what is owed over Lightning could not be seen to yet');
+    this.#parts.log.warn(
+      { code: errorCodeOf(error), error: String(error) },
+      'what is owed over Lightning could not be seen to yet',
+    );
   };
 }

@@ -10,8 +10,9 @@ import type { Trade } from '../protocol/trade/step.ts';
 import type { Terms } from '../protocol/trade/terms.ts';
 import type { Due } from '../store/store.ts';
 import { abortFillFor, abortFor, bumpFor, claimFor, fillFor, lockFor, presignFor, refundFor } from './build.ts';
+import { cancel } from './cancel.ts';
 import type { Purse } from './coins.ts';
-import { cancel, forwardPayment } from './forward.ts';
+import { forwardPayment } from './forward.ts';
 import type { Parts } from './parts.ts';
 import { freshHeight } from './tip.ts';
 
@@ -40,8 +41,9 @@ export async function runEffect(parts: Parts, hands: Hands, { effect, tradeId, k
     case 'pay':
     case 'forward_payment':
     case 'settle':
+      return void (await onLightning(parts, { key, effect }));
     case 'cancel_invoice':
-      return void (await onLightning(parts, { tradeId, key, effect }));
+      return cancel(parts, tradeId, effect);
     case 'build_lock':
       return lockFor(parts, hands, effect);
     case 'fill_listing':
@@ -72,9 +74,8 @@ type Do<E extends Effect['do']> = Extract<Effect, { do: E }>;
 
 async function onLightning(
   parts: Parts,
-  due: Pick<Due, 'tradeId' | 'key'> & { effect: Do<'pay' | 'forward_payment' | 'settle' | 'cancel_invoice'> },
+  { key, effect }: Pick<Due, 'key'> & { effect: Do<'pay' | 'forward_payment' | 'settle'> },
 ): Promise<void> {
-  const { tradeId, key, effect } = due;
   switch (effect.do) {
     case 'pay':
       return pay(parts, effect);
@@ -82,8 +83,6 @@ async function onLightning(
       return forwardPayment(parts, { key, effect });
     case 'settle':
       return settle(parts, effect);
-    case 'cancel_invoice':
-      return cancel(parts, tradeId, effect);
   }
 }
 

@@ -7,6 +7,11 @@ import { Trader } from './trader.ts';
 
 type State = Trade['state'];
 
+function hashOf(trade: Trade | undefined): string {
+  assert.ok(trade?.role === 'seller');
+  return trade.terms.paymentHash;
+}
+
 /** A sale whose lock is on the chain, and the store as it was when the trade left `since` for its next state. */
 async function soldSince(since: State, on: Stage): Promise<{ copy: MemoryDisk; tradeId: string; buyer: Trader }> {
   const disk = memoryDisk();
@@ -45,23 +50,57 @@ for (const since of ['invoiced', 'building'] as const)
     assert.equal(on.nodes.seller.balanceMsat() - before, 90_000_000n);
   });
 
-test('a payment is not given back beside a lock that the store does not know of: the operator is called', async () => {
+const calledOff: [how: string, callOff: (on: Stage, restored: Trader, tradeId: string) => Promise<void>][] = [
+  // So late that no lock would be begun any more.
+  ['comes back too late to lock', async (on) => on.mine(40)],
+  ['calls the sale off first', (_on, restored, tradeId) => restored.abort(tradeId, 'test')],
+];
+
+for (const [how, callOff] of calledOff)
+  test(`a seller whose store is a copy from before the lock, and who ${how}, gives nothing back: he finds the lock, and is paid`, async () => {
+    const on = await stage();
+    const before = on.nodes.seller.balanceMsat();
+    const { copy, tradeId, buyer } = await soldSince('invoiced', on);
+    await buyer.stop();
+    const restored = new Trader({ ...on.parts.seller, store: memoryStore(copy) });
+    await callOff(on, restored, tradeId);
+    await restored.start();
+    await settle([restored]);
+    assert.equal((await restored.trade(tradeId))?.state, 'locked');
+    await buyer.start();
+    await play(on, [restored, buyer], async () => (await outcomeOf(restored, tradeId)) !== undefined);
+    assert.equal(await outcomeOf(restored, tradeId), 'traded');
+    assert.equal(on.nodes.seller.balanceMsat() - before, 90_000_000n);
+  });
+
+test('a lock that was found and that nobody claims is taken back at the refund height, and then the payment returns', async () => {
   const on = await stage();
   const { copy, tradeId, buyer } = await soldSince('invoiced', on);
   await buyer.stop();
-  // So late that no lock would be begun any more.
+  on.mine(40);
+  const restored = new Trader({ ...on.parts.seller, store: memoryStore(copy) });
+  await restored.start();
+  await play(on, [restored], async () => (await outcomeOf(restored, tradeId)) !== undefined);
+  assert.equal(await outcomeOf(restored, tradeId), 'refunded');
+  assert.equal((await on.nodes.seller.lightning.invoice(hashOf(await restored.trade(tradeId)))).state, 'canceled');
+});
+
+test('beside a lock whose payment is not held any more nothing is given back: the operator is called', async () => {
+  const on = await stage();
+  const { copy, tradeId, buyer } = await soldSince('invoiced', on);
+  await buyer.stop();
   on.mine(40);
   const said: Record<string, unknown>[] = [];
   const log = { ...on.parts.seller.log, error: (fields: Record<string, unknown>) => void said.push(fields) };
-  const restored = new Trader({ ...on.parts.seller, log, store: memoryStore(copy) });
-  const trade = await restored.trade(tradeId);
-  assert.ok(trade?.role === 'seller' && 'terms' in trade);
+  const lightning = { ...on.parts.seller.lightning, invoice: async () => ({ state: 'open' }) as const };
+  const restored = new Trader({ ...on.parts.seller, log, lightning, store: memoryStore(copy) });
   await restored.start();
   await settle([restored]);
-  assert.equal((await restored.trade(tradeId))?.state, 'canceling');
+  const trade = await restored.trade(tradeId);
+  assert.equal(trade?.state, 'canceling');
   assert.deepEqual(
     said.filter(({ code }) => code === 'lock_forgotten').map(({ level, tradeId: id }) => [level, id])[0],
     ['page', tradeId],
   );
-  assert.equal((await on.nodes.seller.lightning.invoice(trade.terms.paymentHash)).state, 'held');
+  assert.equal((await on.nodes.seller.lightning.invoice(hashOf(trade))).state, 'held');
 });

@@ -6,7 +6,8 @@ import { forwarder, incoming, paymentHash } from '../protocol/trade/forward.suit
 import type { Forwarder } from '../protocol/trade/state.ts';
 import { step } from '../protocol/trade/step.ts';
 import { SparkleError } from '../protocol/errors.ts';
-import { cancel, forwardPayment } from './forward.ts';
+import { cancel } from './cancel.ts';
+import { forwardPayment } from './forward.ts';
 import { stage } from './parts.suite.ts';
 
 const KEY = 'an-order';

@@ -5,7 +5,6 @@ import type { Effect } from '../protocol/trade/effect.ts';
 import type { Forwarder } from '../protocol/trade/state.ts';
 import type { Trade } from '../protocol/trade/step.ts';
 import type { Store } from '../store/store.ts';
-import { forgottenLock } from './forgotten.ts';
 import type { Parts } from './parts.ts';
 import { freshHeight } from './tip.ts';
 
@@ -74,33 +73,3 @@ const sentSats = (trade: Trade): bigint =>
 /** What all trades have in flight to sellers, or are about to, as the buyers paid it: the way there may cost as much. */
 export const inFlightSats = async (store: Pick<Store, 'committed'>): Promise<bigint> =>
   (await store.committed()).reduce((sum, trade) => sum + sentSats(trade), 0n);
-
-/**
- * A forwarder's invoice is not given back beside a payment that may yet be taken: the node is asked once more. A seller's is
- * not given back beside a lock that his store does not know of: the chain is.
- */
-export async function cancel(parts: Parts, tradeId: string, { paymentHash }: Do<'cancel_invoice'>): Promise<void> {
-  const { lightning, store } = parts;
-  const trade = await store.load(tradeId);
-  if (trade?.role === 'seller') await assertNoLock(parts, trade);
-  if (trade?.role === 'forwarder') {
-    const { state } = await lightning.payment(paymentHash);
-    if (state === 'pending' || state === 'settled')
-      throw new SparkleError('refused', `the payment to the seller must have failed; it is ${state}`, { state });
-  }
-  await lightning.cancel(paymentHash);
-}
-
-/** Once the refund is buried the lock is spent, and was known. In lock-first no payment is held. */
-async function assertNoLock(parts: Parts, trade: Extract<Trade, { role: 'seller' }>): Promise<void> {
-  if (trade.mode !== 'hold-first' || trade.state !== 'canceling' || trade.outcome === 'refunded') return;
-  const { tradeId, terms, offer } = trade;
-  // A node that is still fetching its blocks shows a source as unspent that a lock has spent long ago.
-  await freshHeight(parts);
-  const lock = await forgottenLock(parts, { terms, sourceOutpoint: offer.sourceOutpoint });
-  if (lock === undefined) return;
-  const outpoint = `${lock.txid}:${lock.vout}`;
-  const sentence = `the lock ${outpoint} is on the chain although the store knows of none: its payment is not given back`;
-  parts.log.error({ tradeId, level: 'page', code: 'lock_forgotten' }, sentence);
-  throw new SparkleError('refused', sentence, { outpoint });
-}

@@ -17,6 +17,8 @@ export type TradeEvent =
   | { type: 'abort_requested'; at: Moment; reason: string }
   | { type: 'invoice_ready'; at: Moment; bolt11: string }
   | { type: 'lock_built'; at: Moment; lock: LockVersion }
+  /** The chain has a lock that this trade does not know of, from before its store went back in time; `expiryHeight` is that of the held payment. */
+  | { type: 'lock_found'; at: Moment; lock: LockVersion; expiryHeight: number }
   | { type: 'claim_presigned'; at: Moment; presigned: PresignedClaim }
   | { type: 'claim_built'; at: Moment; claim: Version }
   | { type: 'refund_built'; at: Moment; refund: Version }

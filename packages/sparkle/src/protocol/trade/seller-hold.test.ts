@@ -333,6 +333,22 @@ describe('the seller in hold-first, locked', () => {
     assert.deepEqual(deeds(after(settling, still), still), []);
   });
 
+  test('canceling: a lock that is found on the chain is gone on with, but for one that was refunded', () => {
+    const found = {
+      type: 'lock_found',
+      at: at(HEIGHT + 30),
+      lock,
+      expiryHeight: 999,
+    } as const;
+    const canceling = after(holdSeller.invoiced, { type: 'abort_requested', at: at(HEIGHT), reason: 'x' });
+    assert.deepEqual(deeds(canceling, found), ['send']);
+    const locked = after(canceling, found);
+    assert.ok(locked.state === 'locked');
+    assert.deepEqual([locked.expiryHeight, locked.lock], [999, lock]);
+    const back = after(refunded, looked(R + 6, { invoice: held, lock: spentBy(refund, 6) }));
+    assert.equal(stateAfter(back, found), 'canceling');
+  });
+
   test('a payment that settled while it was being canceled counts as traded', () => {
     const canceling = after(holdSeller.invoiced, { type: 'abort_requested', at: at(HEIGHT), reason: 'x' });
     const ended = after(canceling, looked(HEIGHT, { invoice: settled }));

@@ -90,7 +90,7 @@ const machine: Machine<HoldSeller> = {
       ),
   },
   settling: { looked: settled },
-  canceling: { looked: canceled },
+  canceling: { looked: canceled, lock_found: lockFound },
   ended: {},
 };
 
@@ -168,7 +168,14 @@ function notSent(trade: In<'locking'>, { effect, code, at }: Event<'effect_faile
 
 function toLocked(trade: In<'locking' | 'aborting'>, height: number): After {
   const { invoice, acceptedHeight, expiryHeight, lock } = trade;
-  const held = { invoice, acceptedHeight, expiryHeight, lock };
+  return nowLocked(trade, { invoice, acceptedHeight, expiryHeight, lock }, height);
+}
+
+function nowLocked(
+  trade: HoldSeller,
+  held: Pick<In<'locked'>, 'invoice' | 'acceptedHeight' | 'expiryHeight' | 'lock'>,
+  height: number,
+): After {
   const next: In<'locked'> = { ...base(trade), ...held, state: 'locked', announcedAt: height };
   return go(next, announce(next, height));
 }
@@ -325,8 +332,9 @@ const unpaidClaim = (trade: HoldSeller, txid: string): After =>
 
 function cancel(trade: HoldSeller, outcome: Outcome, codes: string[], txid?: string): After {
   const why = { outcome, codes, ...(txid === undefined ? {} : { txid }) };
+  const asked = 'invoice' in trade && trade.invoice !== undefined ? { invoice: trade.invoice } : {};
   return go(
-    { ...base(trade), state: 'canceling', ...why },
+    { ...base(trade), state: 'canceling', ...why, ...asked },
     keyed(trade, 'cancel', { do: 'cancel_invoice', paymentHash: trade.terms.paymentHash }),
   );
 }
@@ -347,6 +355,13 @@ function canceled(trade: In<'canceling'>, { view, at }: Event<'looked'>): After 
     case undefined:
       return stay(trade);
   }
+}
+
+/** The store went back to a copy from before the lock was built. What is on the chain can be claimed: the payment stays held, and the trade goes on. */
+function lockFound(trade: In<'canceling'>, { lock, expiryHeight, at }: Event<'lock_found'>): After {
+  const { invoice, outcome } = trade;
+  if (invoice === undefined || outcome === 'refunded') return stay(trade);
+  return nowLocked(trade, { invoice, acceptedHeight: at.height, expiryHeight, lock }, at.height);
 }
 
 /** A node that lost what it held may go on calling the invoice held, with less in it or with nothing. */

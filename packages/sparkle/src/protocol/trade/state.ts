@@ -71,7 +71,7 @@ export type HoldSeller = SellerBase & { mode: 'hold-first' } & (
     | ({ state: 'refunding' } & Held & Refunding)
     /** The preimage is known and stored: the payment is settled whatever happens on the chain. */
     | ({ state: 'settling' } & Held & { lock: LockVersion; preimage: string; claimTxid: string; plannedAt: number })
-    | { state: 'canceling'; outcome: Outcome; codes: string[]; txid?: string }
+    | { state: 'canceling'; outcome: Outcome; codes: string[]; txid?: string; invoice?: string }
     | Ended
   );
 
