@@ -18,6 +18,7 @@ import { type Database, openDatabase } from '../../packages/coordinator/src/data
 import { noPressureLimits } from '../../packages/coordinator/src/http/limits.ts';
 import { createLog } from '../../packages/coordinator/src/http/log.ts';
 import { Ledger } from '../../packages/coordinator/src/books/ledger.ts';
+import { Webhooks } from '../../packages/coordinator/src/news/webhooks.ts';
 import { Service, type ServiceParts } from '../../packages/coordinator/src/operate/service.ts';
 import { config } from '../../world/house.ts';
 import { until } from '../regtest/kept-process.ts';
@@ -56,6 +57,12 @@ export type Bought = { quote: QuoteWire; keys: TradeKeys; prepared: PreparedWire
 type Decided = Partial<
   Pick<ServiceParts['config'], 'fees' | 'limits' | 'royalties' | 'listers'> & Pick<ServiceParts, 'lnurlReach'>
 >;
+
+/** Webhooks are taken here, and nobody is told anything. */
+const guard = {
+  ...{ privateOrigins: [], ca: undefined, timeoutMilliseconds: 1_000 },
+  resolve: async () => ['8.8.8.8'],
+};
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -104,11 +111,12 @@ export class Booth {
     booth.#advance(1);
     booth.#database = await openDatabase({ url: `sqlite:${join(booth.#folder, 'db')}`, network: 'regtest' });
     const { chain, clock } = booth;
+    const log = createLog({ level: 'silent' });
     booth.service = await Service.open({
       ...{ chain: chain.control.peer(), wallet, clock, database: booth.#database, seed: seeds.coordinator },
       ...{ lightning: booth.nodes.coordinator.lightning, ordinals: memoryOrdinals({ chain }) },
       config: { ...config, ...decided, api: { ...config.api, publicUrl: booth.url }, listers },
-      ...{ log: createLog({ level: 'silent' }), version: '2.0.0' },
+      ...{ log, version: '2.0.0', webhooks: new Webhooks({ tables: booth.#database.tables, clock, log, guard }) },
       ...{ tickMilliseconds: 60_000, pressure: noPressureLimits, ...change },
     });
     return booth;

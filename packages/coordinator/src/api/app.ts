@@ -14,6 +14,7 @@ import { installLimits, type LimitParts } from '../http/limits.ts';
 import { installMetrics, type Metrics } from '../watch/metrics.ts';
 import { installOpenapi } from '../http/openapi.ts';
 import { newServer } from '../http/server.ts';
+import { exchanges } from './exchanges/all.ts';
 import { authRoutes } from './routes/auth.ts';
 import { checkoutRoutes } from './routes/checkout.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -79,7 +80,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     callerOf: (request) => callerOf(request) ?? request.ip,
   });
   await installSockets(app);
-  await installOpenapi(app, { version: parts.version });
+  await installOpenapi(app, { version: parts.version, exchanges });
   await app.register(opsRoutes(ops));
   await app.register(authRoutes(auth));
   await app.register(checkoutRoutes({ desk, auth }));

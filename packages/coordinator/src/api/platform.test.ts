@@ -42,7 +42,7 @@ async function service(context: TestContext, create = 1_000_000) {
   });
   const parts = { tables: database.tables, clock: systemClock(), retentionSeconds: 3600 };
   installIdempotency(app, { ...parts, callerOf: ({ headers }) => String(headers['x-caller']) });
-  await installOpenapi(app, { version: '2.0.0' });
+  await installOpenapi(app, { version: '2.0.0', exchanges: {} });
   const body = z.strictObject({
     sats: z.int().min(1),
     deep: z.strictObject({ payment_preimage: z.string().length(64) }),

@@ -1,5 +1,5 @@
 import { html, type Html, page } from './html.ts';
-import type { ApiDocument, JsonSchema, Operation, Parameter, Response } from './openapi-document.ts';
+import type { ApiDocument, JsonSchema, Media, Operation, Parameter, Response } from './openapi-document.ts';
 
 /** A field as a reader wants it: where, what, whether he must, and what for. */
 type Field = { path: string; type: string; required: boolean; about: string };
@@ -87,20 +87,32 @@ function schemaPart(schema: JsonSchema | undefined): Html {
   return fields.length === 0 ? html`<p>${typeOf(schema)}</p> ` : fieldTable(fields);
 }
 
-const jsonOf = (of: { content?: Response['content'] } | undefined): JsonSchema | undefined =>
-  of?.content?.['application/json']?.schema;
+const jsonOf = (of: { content?: Response['content'] } | undefined): Media | undefined =>
+  of?.content?.['application/json'];
 
-const fieldOfParameter = ({ name, in: where, required = false, description = '', schema = {} }: Parameter): Field => ({
+const exampleOf = (title: string, value: unknown): Html =>
+  html`<p>${title}</p>
+    <pre>${JSON.stringify(value, undefined, 2)}</pre>`;
+
+function examplesPart({ example, examples = {} }: Media = {}): Html {
+  const alone = example === undefined ? html`` : exampleOf('For example', example);
+  const byStatus = Object.entries(examples).map(([status, { value }]) => exampleOf(`For example ${status}`, value));
+  return html`${alone}${byStatus}`;
+}
+
+const fieldOfParameter = ({ name, in: where, required = false, schema = {}, ...more }: Parameter): Field => ({
   path: name,
   type: `${typeOf(schema)}, in the ${where}`,
   required,
-  about: description,
+  about: [more.description, more.example === undefined ? undefined : `For example ${more.example}`]
+    .filter((part) => part !== undefined)
+    .join('. '),
 });
 
 const responsePart = ([status, response]: [string, Response]): Html =>
   html`<h4>${status === 'default' ? 'Any other status' : status}</h4>
     <p>${response.description ?? ''}</p>
-    ${schemaPart(jsonOf(response))}`;
+    ${schemaPart(jsonOf(response)?.schema)}${examplesPart(jsonOf(response))}`;
 
 const securityOf = ({ security = [] }: Operation): string => security.flatMap((each) => Object.keys(each)).join(' or ');
 
@@ -114,7 +126,7 @@ function operationPart({ path, method, operation }: Route): Html {
     body === undefined
       ? html``
       : html`<h4>Body</h4>
-          ${schemaPart(body)}`;
+          ${schemaPart(body.schema)}${examplesPart(body)}`;
   const heading = html`<code>${method.toUpperCase()} ${path}</code>`;
   const about = html`<p>${summary}</p>
     <p>${description}</p>`;

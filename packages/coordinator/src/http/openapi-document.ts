@@ -19,9 +19,33 @@ export type Operation = {
   responses?: Readonly<Record<string, Response>>;
 };
 
-export type Parameter = { name: string; in: string; required?: boolean; description?: string; schema?: JsonSchema };
+export type Parameter = {
+  name: string;
+  in: string;
+  required?: boolean;
+  description?: string;
+  schema?: JsonSchema;
+  example?: string;
+};
 export type Response = { description?: string; content?: Content };
-type Content = Readonly<Record<string, { schema?: JsonSchema }>>;
+export type Media = {
+  schema?: JsonSchema;
+  example?: unknown;
+  /** By the status that an answer had. */
+  examples?: Readonly<Record<string, { value: unknown }>>;
+};
+type Content = Readonly<Record<string, Media>>;
+
+/** What was sent and answered once: by an operation that did what it was asked, and by one that refused to. */
+export type Exchange = {
+  parameters?: Readonly<Record<string, string>>;
+  request?: unknown;
+  status: number;
+  answer: unknown;
+  refusal?: { status: number; answer: unknown };
+};
+/** By the id of the operation. */
+export type Exchanges = Readonly<Record<string, Exchange>>;
 
 /** JSON Schema as far as schemas of zod become it. */
 export type JsonSchema = {

@@ -9,12 +9,16 @@ import { installOpenapi, openapiDocument, openapiText } from './openapi.ts';
 import type { ApiDocument } from './openapi-document.ts';
 
 const EVIL = '<script>alert("1")</script>';
+const EXCHANGE = {
+  ...{ parameters: { id: 'seven' }, request: { id: 'abc' }, status: 201, answer: { name: EVIL, sats: 7 } },
+  refusal: { status: 409, answer: { error: 'in_progress' } },
+};
 
 async function service() {
   const app = Fastify();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  await installOpenapi(app, { version: '2.0.0' });
+  await installOpenapi(app, { version: '2.0.0', exchanges: { make: EXCHANGE } });
   const Item = z.object({ name: z.string().describe(EVIL), sats: z.int().min(1).max(99) }).meta({ id: 'Item' });
   const body = mini.strictObject({
     id: mini.string().check(mini.regex(/^[a-f]+$/)),
@@ -66,6 +70,22 @@ test('what belongs to every route is in every route, and only what is referred t
     }
   assert.deepEqual(Object.keys(components?.schemas ?? {}), ['Item', 'Problem']);
   assert.deepEqual(Object.keys(components?.securitySchemes ?? {}), ['bearer', 'nostr']);
+});
+
+test('an exchange that was had stands where its schemas stand, and on the page', async () => {
+  const app = await service();
+  const { parameters, requestBody, responses } =
+    openapiDocument(app).paths?.['/v1/items/{id}']?.['post'] ?? assert.fail('the route must be there');
+  assert.equal(parameters?.find(({ name }) => name === 'Idempotency-Key')?.example, undefined);
+  assert.deepEqual(requestBody?.content?.['application/json']?.example, EXCHANGE.request);
+  assert.deepEqual(responses?.['201']?.content?.['application/json']?.example, EXCHANGE.answer);
+  assert.deepEqual(responses?.['default']?.content?.['application/json']?.examples, {
+    409: { value: EXCHANGE.refusal.answer },
+  });
+  const { body } = await app.inject('/docs');
+  for (const shown of ['&quot;id&quot;: &quot;abc&quot;', '&quot;sats&quot;: 7', 'For example 409', 'in_progress'])
+    assert.ok(body.includes(shown), shown);
+  assert.doesNotMatch(body, /<script/);
 });
 
 test('two services of one version have the same document', async () => {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { docsPage } from './docs-page.ts';
 import { pageHeaders } from './html.ts';
-import type { ApiDocument, Operation, PathItem } from './openapi-document.ts';
+import type { ApiDocument, Exchange, Exchanges, Operation, PathItem } from './openapi-document.ts';
 
 /** Every answer that is no success; written here once, because it belongs to no route. */
 const PROBLEM_SCHEMA = {
@@ -19,10 +19,12 @@ const PROBLEM_SCHEMA = {
 
 const refTo = (name: string): string => `#/components/schemas/${name}`;
 
+const JSON_TYPE = 'application/json';
+
 const PROBLEM = {
   description:
     'Not done: error says why. 400 wrong input, 401 or 403 not allowed, 404 none, 405 another method, 409 not in this state, 413 too long, 415 not JSON, 422 an Idempotency-Key of another request, 429 too often, 503 try again later',
-  content: { 'application/json': { schema: { $ref: refTo('Problem') } } },
+  content: { [JSON_TYPE]: { schema: { $ref: refTo('Problem') } } },
 };
 
 const IDEMPOTENCY_KEY = {
@@ -53,9 +55,37 @@ function withCommon(operation: Operation, method: string): Operation {
   };
 }
 
-function completed(document: ApiDocument): ApiDocument {
+/** The same with an exchange that was had, each part of it where its schema stands. */
+function withExchange(operation: Operation, { parameters, request, status, answer, refusal }: Exchange): Operation {
+  const { requestBody, responses = {} } = operation;
+  const known = (operation.parameters ?? []).map((each) => {
+    const example = parameters?.[each.name];
+    return example === undefined ? each : { ...each, example };
+  });
+  const said = (of: { content?: NonNullable<Operation['requestBody']>['content'] } | undefined, more: object) => ({
+    ...of,
+    content: { ...of?.content, [JSON_TYPE]: { ...of?.content?.[JSON_TYPE], ...more } },
+  });
+  const refused = refusal && { examples: { [refusal.status]: { value: refusal.answer } } };
+  return {
+    ...operation,
+    ...(known.length > 0 && { parameters: known }),
+    ...(requestBody !== undefined && { requestBody: said(requestBody, { example: request }) }),
+    responses: {
+      ...responses,
+      [status]: said(responses[status], { example: answer }),
+      ...(refused !== undefined && { default: said(responses['default'], refused) }),
+    },
+  };
+}
+
+function completed(document: ApiDocument, exchanges: Exchanges): ApiDocument {
   const paths = Object.entries(document.paths ?? {}).map(([path, item]) => {
-    const operations = Object.entries(item).map(([method, operation]) => [method, withCommon(operation, method)]);
+    const operations = Object.entries(item).map(([method, operation]) => {
+      const common = withCommon(operation, method);
+      const exchange = exchanges[operation.operationId ?? ''];
+      return [method, exchange === undefined ? common : withExchange(common, exchange)];
+    });
     return [path, Object.fromEntries(operations) as PathItem];
   });
   const { components } = document;
@@ -71,9 +101,13 @@ function completed(document: ApiDocument): ApiDocument {
 
 /**
  * Serves the description of all routes that are registered after it at `/openapi.json`, and for people at `/docs`. Both
- * are made of the schemas that the routes are validated by, and are the same wherever the service runs.
+ * are made of the schemas that the routes are validated by, with `exchanges` as their examples, and are the same wherever
+ * the service runs.
  */
-export async function installOpenapi(app: FastifyInstance, { version }: { version: string }): Promise<void> {
+export async function installOpenapi(
+  app: FastifyInstance,
+  { version, exchanges }: { version: string; exchanges: Exchanges },
+): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -82,7 +116,7 @@ export async function installOpenapi(app: FastifyInstance, { version }: { versio
       components: { securitySchemes: SECURITY },
     },
     transform: jsonSchemaTransform,
-    transformObject: (document) => completed(jsonSchemaTransformObject(document) as ApiDocument) as object,
+    transformObject: (document) => completed(jsonSchemaTransformObject(document) as ApiDocument, exchanges) as object,
   });
   // Routes do not change once they are served: both are made once, by whoever asks first.
   const text = once(() => openapiText(app));
