@@ -75,9 +75,10 @@ function restores(title: string, open: () => Promise<Kind & { stop(): Promise<vo
       for (const step of undo.toReversed()) await step();
     });
 
-    /** The coordinator is gone, with its database; another goes on from the copy, as its operator starts it. */
-    async function broughtBack(lost: Shop, file: string): Promise<Shop> {
+    /** The coordinator is gone, with its database; so many blocks later another goes on from the copy, as its operator starts it. */
+    async function broughtBack(lost: Shop, file: string, blocksLater = 0): Promise<Shop> {
       await lost.house.close();
+      if (blocksLater > 0) await lost.world.mine(blocksLater);
       return Shop.beside(shop, { ...RESTORED, databaseUrl: await kind.restored(file) });
     }
 
@@ -116,19 +117,23 @@ function restores(title: string, open: () => Promise<Kind & { stop(): Promise<vo
       await restored.house.close();
     });
 
-    test('a trade that was paid for and filled after the copy keeps its payment, and ends right', async () => {
-      url = await kind.newDatabase();
-      const later = await Shop.beside(shop, { databaseUrl: url });
-      const { inscribed } = await later.listed(`copied too early, ${title}`);
-      const bought = await later.prepared(inscribed.inscriptionId);
-      const file = newFile();
-      await kind.copied(later, { url, file });
-      await later.pay(bought);
-      await later.reaches(bought.checkout, 'broadcast');
-      const restored = await broughtBack(later, file);
-      await ends(restored, bought);
-      await restored.house.close();
-    });
+    for (const [when, blocksLater] of [
+      ['', 0],
+      [', and is found when it is too late to lock anything,', 40],
+    ] as const)
+      test(`a trade that was paid for and filled after the copy${when} keeps its payment, and ends right`, async () => {
+        url = await kind.newDatabase();
+        const later = await Shop.beside(shop, { databaseUrl: url });
+        const { inscribed } = await later.listed(`copied too early${when}, ${title}`);
+        const bought = await later.prepared(inscribed.inscriptionId);
+        const file = newFile();
+        await kind.copied(later, { url, file });
+        await later.pay(bought);
+        await later.reaches(bought.checkout, 'broadcast');
+        const restored = await broughtBack(later, file, blocksLater);
+        await ends(restored, bought);
+        await restored.house.close();
+      });
   });
 }
 

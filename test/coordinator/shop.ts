@@ -22,7 +22,6 @@ export const ASKED_SATS = 60_000n;
 export const PATIENCE = { patienceMilliseconds: 60_000 };
 const BUYER_SEED = rescueSeed('letter advice cage absurd amount doctor acoustic avoid letter advice cage above');
 const COINS = 8;
-const BESIDE = 1_000;
 
 type HouseOpening = { databaseUrl?: string; limits?: HouseLimits; listers?: readonly string[] };
 
@@ -35,12 +34,14 @@ export class Shop {
   readonly world: World;
   readonly house: House;
   readonly owner: Owner;
-  #index = 0;
+  /** Of all coordinators of a world: the node that they have knows each payment hash that was ever used. */
+  readonly #lastKey: { index: number };
 
-  private constructor(of: Pick<Shop, 'world' | 'house' | 'owner'>) {
+  private constructor(of: Pick<Shop, 'world' | 'house' | 'owner'>, lastKey = { index: 0 }) {
     this.world = of.world;
     this.house = of.house;
     this.owner = of.owner;
+    this.#lastKey = lastKey;
   }
 
   static async open(opening: HouseOpening = {}): Promise<Shop> {
@@ -53,11 +54,9 @@ export class Shop {
   }
 
   /** A second coordinator in the same world, whose operator has decided otherwise. */
-  static async beside({ world, owner }: Shop, opening: HouseOpening): Promise<Shop> {
-    const shop = new Shop({ world, owner, house: await House.open(world.seller, opening) });
-    // The node that both have knows the payment hashes of the first.
-    shop.#index = BESIDE;
-    return shop;
+  static async beside(first: Shop, opening: HouseOpening): Promise<Shop> {
+    const { world, owner } = first;
+    return new Shop({ world, owner, house: await House.open(world.seller, opening) }, first.#lastKey);
   }
 
   /** The bearer token of somebody who has proven a key. */
@@ -103,7 +102,7 @@ export class Shop {
   /** A checkout as the published document has it, with the buyer's payment hash and claim key. */
   async asked(inscriptionId: string): Promise<{ quote: QuoteWire; keys: TradeKeys; body: PrepareWire }> {
     const quote = await this.quoted(inscriptionId);
-    const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (this.#index += 1) });
+    const keys = tradeKeys({ seed: BUYER_SEED, network: 'regtest', index: (this.#lastKey.index += 1) });
     const buyer = buyerWith(keys, await this.world.buyer.wallet.address());
     return { quote, keys, body: checkoutBody(quote, buyer) };
   }
