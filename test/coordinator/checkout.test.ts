@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { TradeStateWire } from 'sparkle-protocol/market/checkout-wire';
 import { shownBy } from 'sparkle-protocol/market/coordinator-proof';
 import { type Announced, type Bought as Wanted, checkPrepared } from 'sparkle-protocol/protocol/checks-delivery';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
@@ -90,7 +91,7 @@ describe('a checkout', { skip: withoutBitcoind }, () => {
 
   test('whose buyer walks away leaves the item to the coordinator, who sells it to the next', async () => {
     const { world, house } = shop;
-    const { inscribed } = await shop.listed('a walk');
+    const { inscribed, tradeId, token, payoutAddress } = await shop.listed('a walk');
     const first = await shop.prepared(inscribed.inscriptionId);
     await shop.pay(first);
     await shop.reaches(first.checkout, 'broadcast');
@@ -101,6 +102,10 @@ describe('a checkout', { skip: withoutBitcoind }, () => {
     };
     await until('the lock was taken back', isOver, PATIENCE);
     assert.match((await shop.state(first.checkout)).reason ?? '', /^refunded/);
+    // Its owner reads the same, and was paid by the fill all the same.
+    const { answer: toldOwner } = await house.ask<TradeStateWire>('GET', `/v1/trade/${tradeId}`, { token });
+    assert.deepEqual([toldOwner.status, toldOwner.reason], ['failed', 'refunded']);
+    assert.equal(await shop.owner.receivedSats(payoutAddress), ASKED_SATS);
     const isForSale = async () => {
       const body = { inscription_id: inscribed.inscriptionId };
       return (await house.ask('POST', '/v1/quote', { body })).status === 200;

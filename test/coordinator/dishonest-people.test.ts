@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { base64, hex } from '@scure/base';
 import { Transaction } from '@scure/btc-signer/transaction.js';
+import type { TradeStateWire } from 'sparkle-protocol/market/checkout-wire';
 import { buildClaim } from 'sparkle-protocol/protocol/claim';
 import { keyHash, keyPath, listed, payoutScript, signed } from 'sparkle-protocol/protocol/listing.suite';
 import { Booth, type Bought, type Inscribed } from './booth.ts';
@@ -92,6 +93,8 @@ describe('a dishonest seller', () => {
     await booth.settle();
     const asked = { body: { inscription_id: stale.inscriptionId } };
     assert.deepEqual(await refusal('POST', '/v1/quote', asked), [404, 'not_found']);
+    const { answer } = await booth.ask<TradeStateWire>('GET', `/v1/trade/${stale.tradeId}`, stale);
+    assert.deepEqual([answer.status, answer.reason], ['failed', 'gone']);
   });
 
   test('spends what he listed while the payment is held: the payment goes back, and nobody is paid', async () => {
