@@ -1,7 +1,5 @@
-import { schnorr, secp256k1 } from '@noble/curves/secp256k1.js';
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256, sha512 } from '@noble/hashes/sha2.js';
-import { concatBytes } from '@noble/hashes/utils.js';
+import { schnorr } from '@noble/curves/secp256k1.js';
+import { sha256 } from '@noble/hashes/sha2.js';
 import { hex } from '@scure/base';
 import { HDKey } from '@scure/bip32';
 import { entropyToMnemonic, mnemonicToSeedSync, validateMnemonic } from '@scure/bip39';
@@ -59,7 +57,8 @@ export function tradeKeys({ index, ...of }: { seed: Uint8Array; network: Network
 }
 
 /**
- * The same for many trades of one seed: what they have in common is derived once, and of each trade only what is asked for.
+ * The same for many trades of one seed: what they have in common is derived once, and of each trade only what is asked for. A
+ * step costs a multiplication on the curve.
  */
 export function keysOfTrades({
   seed,
@@ -68,15 +67,14 @@ export function keysOfTrades({
   seed: Uint8Array;
   network: NetworkName;
 }): (index: number) => TradeKeys {
-  const branch = nodeOf(derived(seed, [PURPOSE, networks[network].coinType, BRANCH.trades]));
+  const branch = derived(seed, [PURPOSE, networks[network].coinType, BRANCH.trades]);
   return (index) => {
     if (!Number.isInteger(index) || index < 0 || index > LAST_INDEX)
       throw new SparkleError('bad_config', `a key index must be a whole number from 0 to ${LAST_INDEX}; got ${index}`);
-    const trade = once(() => hardened(branch, index));
-    const secretOf = (role: number): Uint8Array => hardened(trade(), role).secret;
-    const claim = once(() => pairOf(secretOf(ROLE.claim)));
-    const refund = once(() => pairOf(secretOf(ROLE.refund)));
-    const preimage = once(() => schnorr.utils.taggedHash(PREIMAGE_TAG, secretOf(ROLE.preimage)));
+    const trade = once(() => child(branch, index));
+    const claim = once(() => pairOf(child(trade(), ROLE.claim)));
+    const refund = once(() => pairOf(child(trade(), ROLE.refund)));
+    const preimage = once(() => schnorr.utils.taggedHash(PREIMAGE_TAG, secretOf(child(trade(), ROLE.preimage))));
     return {
       get claim() {
         return claim();
@@ -104,7 +102,7 @@ function once<T>(make: () => T): () => T {
  * never near coins. Throws `bad_config`.
  */
 export function identityKey({ seed, network }: { seed: Uint8Array; network: NetworkName }): KeyPair {
-  return pairOf(nodeOf(derived(seed, [PURPOSE, networks[network].coinType, BRANCH.identity])).secret);
+  return pairOf(derived(seed, [PURPOSE, networks[network].coinType, BRANCH.identity]));
 }
 
 function derived(seed: Uint8Array, path: readonly number[]): HDKey {
@@ -120,31 +118,16 @@ const HARDENED = 2 ** 31;
 
 const child = (key: HDKey, number: number): HDKey => key.deriveChild(HARDENED + number);
 
-/** The private half of a BIP 32 key. */
-type Node = { secret: Uint8Array; chainCode: Uint8Array };
+function pairOf(key: HDKey): KeyPair {
+  const secret = secretOf(key);
+  // BIP 340: the x of the key that BIP 32 has computed already.
+  return { secret, public: hex.encode((key.publicKey ?? schnorr.getPublicKey(secret)).slice(-32)) };
+}
 
-function nodeOf({ privateKey, chainCode }: HDKey): Node {
+function secretOf({ privateKey }: HDKey): Uint8Array {
   // HDKey types also keys that have no private part.
-  if (privateKey === null || chainCode === null)
-    throw new SparkleError('bad_key', 'a key derived from a seed must have a private part');
-  return { secret: privateKey, chainCode };
+  if (privateKey === null) throw new SparkleError('bad_key', 'a key derived from a seed must have a private part');
+  return privateKey;
 }
-
-/**
- * A hardened step of BIP 32 (CKDpriv). `HDKey` multiplies on the curve for the public half of every step: a trade has two
- * steps, and for a sale that is asked for that is a third of all the work.
- */
-function hardened({ secret, chainCode }: Node, number: number): Node {
-  const { Fn } = secp256k1.Point;
-  const index = new Uint8Array(4);
-  new DataView(index.buffer).setUint32(0, HARDENED + number);
-  const digest = hmac(sha512, chainCode, concatBytes(Uint8Array.of(0), secret, index));
-  // Throws for what is no scalar, of which BIP 32 says that it is less likely than 1 in 2^127.
-  const next = Fn.add(Fn.fromBytes(digest.slice(0, 32)), Fn.fromBytes(secret));
-  return { secret: Fn.toBytes(next), chainCode: digest.slice(32) };
-}
-
-/** Throws for a secret of 0, which BIP 32 calls invalid. */
-const pairOf = (secret: Uint8Array): KeyPair => ({ secret, public: hex.encode(schnorr.getPublicKey(secret)) });
 
 const badPhrase = (sentence: string): SparkleError => new SparkleError('bad_phrase', sentence);
