@@ -107,76 +107,28 @@ function plainObject(value: unknown): Readonly<Record<string, unknown>> | undefi
  * on what JSON cannot hold (undefined, NaN, -0, class instances, `__proto__`).
  */
 export function encodeState(state: unknown): string {
-  return written(state, 0);
+  return JSON.stringify(walk(state, { replace: tagOfBigint, rename: escapedKey }, 0));
 }
 
 /** Reads what `encodeState` wrote; the members may stand in another order, as after a JSON column. Throws `bad_state`. */
 export function decodeState(text: string): unknown {
-  return restored(parsedState(text), 0);
+  return walk(parsedState(text), { replace: bigintOfTag, rename: originalKey }, 0);
 }
 
-function assertShallow(depth: number): void {
+/** `replace` answers `undefined` for a value that stays what it is. */
+type Walk = { replace: (value: unknown) => unknown; rename: (key: string) => string };
+
+function walk(value: unknown, step: Walk, depth: number): unknown {
+  const replaced = step.replace(value);
+  if (replaced !== undefined) return replaced;
   if (depth > MAX_DEPTH) throw new SparkleError('bad_state', `state must not be nested deeper than ${MAX_DEPTH}`);
-}
-
-const unstorable = (value: unknown): SparkleError => new SparkleError('bad_state', `state cannot hold ${shown(value)}`);
-
-/** Whether a value stands in JSON for itself: JSON writes -0 as 0 and NaN as null. */
-const isPlain = (value: unknown): value is string | number | boolean | null =>
-  value === null ||
-  typeof value === 'string' ||
-  typeof value === 'boolean' ||
-  (typeof value === 'number' && Number.isFinite(value) && !Object.is(value, -0));
-
-/** The text at once, without a copy in between: every change of every trade is written. */
-function written(value: unknown, depth: number): string {
-  if (typeof value === 'bigint') return `{"$int":"${value}"}`;
-  assertShallow(depth);
-  if (isPlain(value)) return JSON.stringify(value);
-  // A hole is undefined, which is refused; map would skip it.
-  if (Array.isArray(value)) return `[${Array.from(value, (item: unknown) => written(item, depth + 1)).join(',')}]`;
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
+  // JSON writes -0 as 0 and NaN as null.
+  if (typeof value === 'number' && Number.isFinite(value) && !Object.is(value, -0)) return value;
+  if (Array.isArray(value)) return Array.from(value, (item: unknown) => walk(item, step, depth + 1));
   const object = plainObject(value);
-  if (object === undefined) throw unstorable(value);
-  let members = '';
-  for (const key of Object.keys(object))
-    members += `${members === '' ? '' : ','}${JSON.stringify(escapedKey(key))}:${written(object[key], depth + 1)}`;
-  return `{${members}}`;
-}
-
-/** What the parser has just made is nobody else's: it is changed in place, because a start reads thousands of trades. */
-function restored(value: unknown, depth: number): unknown {
-  if (isPlain(value)) {
-    assertShallow(depth);
-    return value;
-  }
-  if (Array.isArray(value)) {
-    assertShallow(depth);
-    for (const [index, item] of value.entries()) value[index] = restored(item, depth + 1);
-    return value;
-  }
-  const object = plainObject(value);
-  if (object === undefined) throw unstorable(value);
-  return restoredObject(object as Record<string, unknown>, depth);
-}
-
-function restoredObject(object: Record<string, unknown>, depth: number): unknown {
-  const keys = Object.keys(object);
-  if (keys.some((key) => key.startsWith('$'))) return restoredTagged(object, depth);
-  assertShallow(depth);
-  for (const key of keys) {
-    const member = object[key];
-    // Most members are text, which stays what it is.
-    if (typeof member !== 'string' || depth === MAX_DEPTH) object[key] = restored(member, depth + 1);
-  }
-  return object;
-}
-
-function restoredTagged(object: Record<string, unknown>, depth: number): unknown {
-  if (Object.hasOwn(object, '$int')) return bigintOfTag(object);
-  assertShallow(depth);
-  return Object.fromEntries(
-    Object.entries(object).map(([key, member]) => [originalKey(key), restored(member, depth + 1)]),
-  );
+  if (object === undefined) throw new SparkleError('bad_state', `state cannot hold ${shown(value)}`);
+  return Object.fromEntries(Object.keys(object).map((key) => [step.rename(key), walk(object[key], step, depth + 1)]));
 }
 
 function parsedState(text: string): unknown {
@@ -189,7 +141,11 @@ function parsedState(text: string): unknown {
   }
 }
 
-function bigintOfTag(tag: Readonly<Record<string, unknown>>): bigint {
+const tagOfBigint = (value: unknown): unknown => (typeof value === 'bigint' ? { $int: String(value) } : undefined);
+
+function bigintOfTag(value: unknown): unknown {
+  const tag = plainObject(value);
+  if (tag === undefined || !Object.hasOwn(tag, '$int')) return undefined;
   const digits = tag['$int'];
   if (Object.keys(tag).length === 1 && typeof digits === 'string' && /^(?:0|-?[1-9][0-9]*)$/.test(digits))
     return BigInt(digits);
