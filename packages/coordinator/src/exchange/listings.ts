@@ -10,7 +10,7 @@ import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { Kysely, Selectable } from 'kysely';
 import type { ExchangeTables, OfferState } from '../database/migrations/0001-exchange.ts';
 import { type Declared, declaredRoyalty, type Owed } from '../royalties/royalties.ts';
-import { assertAddress } from './sale-terms.ts';
+import { assertAddress } from './address.ts';
 
 /** What is for sale here: another's inscription by his signed listing, or one that this coordinator was left with. */
 export type Item = {

@@ -1,8 +1,7 @@
 import { confirmationsFor } from 'sparkle-protocol/protocol/deadlines';
-import { addressScript } from 'sparkle-protocol/protocol/draft';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
-import { type NetworkName, networkNames } from 'sparkle-protocol/protocol/network';
+import type { NetworkName } from 'sparkle-protocol/protocol/network';
 import type { OwnOffer } from 'sparkle-protocol/trader/trader';
 import type { Caller } from '../access/auth.ts';
 import type { Checkout } from './checkouts.ts';
@@ -14,29 +13,6 @@ const MOST_FEE_SATS = 50_000n;
 
 /** What a buyer has named; with the id of the trade where he has signed for it. */
 export type Keys = { paymentHash: string; claimKey: string; from: string; tradeId?: string };
-
-/** Throws `bad_address` for what is an address of no network, and `wrong_network` for one of another. */
-export function assertAddress(
-  address: string,
-  { network, field }: { network: NetworkName; field: 'buyer.ord_address' | 'seller_address' },
-): void {
-  if (isAddressOf(address, network)) return;
-  const isElsewhere = networkNames.some((name) => isAddressOf(address, name));
-  const [code, wanted] = isElsewhere
-    ? (['wrong_network', `an address of ${network}`] as const)
-    : (['bad_address', 'a Bitcoin address'] as const);
-  throw new SparkleError(code, `${field} must be ${wanted}; got ${address}`, { field });
-}
-
-function isAddressOf(address: string, network: NetworkName): boolean {
-  try {
-    addressScript(address, network);
-    return true;
-  } catch (error) {
-    if (error instanceof SparkleError) return false;
-    throw error;
-  }
-}
 
 /** An item that names its collection is of no other; of one that names none the buyer may believe what he likes. */
 export function assertCollection(named: string | undefined, { declared }: Item): void {
