@@ -200,13 +200,13 @@ export class Engine {
     return { live, fresh, busy: new Set([...due.map(({ tradeId }) => tradeId), ...this.#waiting.trades()]) };
   }
 
-  /** All in which money is bound at once; of those that wait for their payment, and have nothing to do, a few at a time. */
+  /** All in which money is bound at once, none after another; of those that wait for their payment, with nothing to do, a few at a time. */
   async #visit({ live, fresh, busy }: Round): Promise<void> {
     const isUrgent = (trade: Trade): boolean => isCommitted(trade) || busy.has(trade.tradeId);
     const woken = fresh.filter(isUrgent).map(({ tradeId }) => this.#lanes.run(tradeId, () => this.#wakeUp(tradeId)));
     const urgent = new Set([...live.filter(isUrgent).map(({ tradeId }) => tradeId), ...busy]);
-    const attended = Promise.all(woken).then(() => Promise.all([...urgent].map((tradeId) => this.#attend(tradeId))));
-    await Promise.all([attended, this.#patrol.round(live.filter((trade) => !isUrgent(trade)))]);
+    const attended = [...urgent].map((tradeId) => this.#attend(tradeId));
+    await Promise.all([...woken, ...attended, this.#patrol.round(live.filter((trade) => !isUrgent(trade)))]);
   }
 
   /** Looks at one trade, which is asked for when another instance holds it. */

@@ -1,11 +1,17 @@
+import { SparkleError } from '../protocol/errors.ts';
 import { lookOf } from '../protocol/trade/look.ts';
 import { isUnchanged, step, type Trade } from '../protocol/trade/step.ts';
 import type { Look, View } from '../protocol/trade/view.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, within } from './clock.ts';
 import { type Eyes, lookAtEach } from './watch.ts';
 
 /** So many are asked for at one time, of one best block. */
 const AT_ONCE = 64;
+/** No trade keeps those behind it waiting for longer: what it waits for may be in a counterparty's hands, or never come. */
+const MOST_WAIT_MILLISECONDS = 5_000;
+
+const tooSlow = (milliseconds: number): SparkleError =>
+  new SparkleError('busy', `what is asked for a trade must be answered within ${milliseconds} ms; it was not`);
 
 type PatrolParts = Eyes & { clock: Clock };
 
@@ -26,6 +32,8 @@ type Round = { trades: readonly Trade[]; done: Promise<void> };
 export class Patrol {
   readonly #parts: PatrolParts;
   readonly #found: Found;
+  /** Trades that are attended to: until that is over they are left out, so that nothing is begun for them again and again. */
+  readonly #attended = new Set<string>();
   #last: Promise<void> = Promise.resolve();
   #next: Round | undefined;
   #isOver = false;
@@ -75,15 +83,20 @@ export class Patrol {
     const nowSeconds = this.#parts.clock.nowSeconds();
     const trades: Trade[] = [];
     const looks: Look[] = [];
-    for (const trade of batch)
+    for (const trade of batch.filter(({ tradeId }) => !this.#attended.has(tradeId)))
       await this.#each(trade, async () => {
         looks.push(lookOf(trade));
         trades.push(trade);
       });
-    const looked = await lookAtEach(this.#parts, looks, nowSeconds).catch((reason: unknown) =>
-      trades.map(() => ({ status: 'rejected' as const, reason })),
-    );
-    await Promise.all(trades.map((trade, index) => this.#each(trade, () => this.#judge(trade, looked[index]))));
+    const all = lookAtEach(this.#parts, looks, { nowSeconds, soon: (look) => this.#soon(look) });
+    const looked = await all.catch((reason: unknown) => trades.map(() => ({ status: 'rejected' as const, reason })));
+    const judged = trades.map((trade, index) => this.#each(trade, () => this.#judge(trade, looked[index])));
+    // What takes longer goes on by itself.
+    await this.#soon(Promise.all(judged)).catch(() => undefined);
+  }
+
+  #soon<T>(work: Promise<T>): Promise<T> {
+    return within(this.#parts.clock, MOST_WAIT_MILLISECONDS, work, tooSlow);
   }
 
   /** A trade that cannot be read keeps none of those behind it from being looked at, in this round and in all that follow. */
@@ -93,11 +106,22 @@ export class Patrol {
 
   /** What is seen here decides nothing but who is to be attended to: by then a trade may be in another state. */
   async #judge(trade: Trade, looked: PromiseSettledResult<View> | undefined): Promise<void> {
-    const { attend, seen, unable } = this.#found;
-    if (looked?.status !== 'fulfilled') return unable(trade.tradeId, looked?.reason);
+    const { seen } = this.#found;
+    if (looked?.status !== 'fulfilled') return this.#unseen(trade.tradeId, looked?.reason);
     const view = looked.value;
     const at = { height: view.tip.height, nowSeconds: view.nowSeconds };
     if (isUnchanged(trade, step(trade, { type: 'looked', at, view }))) return seen(trade.tradeId);
-    await attend(trade.tradeId);
+    await this.#attend(trade.tradeId);
+  }
+
+  /** What was too slow for a round looks by itself, unless so many do that the slow one is the node. */
+  #unseen(tradeId: string, reason: unknown): Promise<void> {
+    const isSlow = reason instanceof SparkleError && reason.code === 'busy';
+    return isSlow && this.#attended.size < AT_ONCE ? this.#attend(tradeId) : this.#found.unable(tradeId, reason);
+  }
+
+  async #attend(tradeId: string): Promise<void> {
+    this.#attended.add(tradeId);
+    await this.#found.attend(tradeId).finally(() => this.#attended.delete(tradeId));
   }
 }

@@ -18,14 +18,17 @@ export async function lookAt(eyes: Eyes, look: Look, nowSeconds: number): Promis
   return { nowSeconds, ...(await atOneTip(eyes.chain, (tip) => seen(eyes, look, tip))) };
 }
 
-/** As `lookAt` for many, all of one best block, which is asked for once for all of them. Of each what was seen, or why nothing was. */
+/**
+ * As `lookAt` for many, all of one best block, which is asked for once for all of them. Of each what was seen, or why nothing
+ * was; `soon` rejects what takes too long, for each would wait for the slowest.
+ */
 export async function lookAtEach(
   eyes: Eyes,
   looks: readonly Look[],
-  nowSeconds: number,
+  { nowSeconds, soon }: { nowSeconds: number; soon: <Seen>(look: Promise<Seen>) => Promise<Seen> },
 ): Promise<PromiseSettledResult<View>[]> {
   const { tip, all } = await atOneTip(eyes.chain, async (best) => ({
-    all: await Promise.allSettled(looks.map((look) => seen(eyes, look, best))),
+    all: await Promise.allSettled(looks.map((look) => soon(seen(eyes, look, best)))),
   }));
   return all.map((each) =>
     each.status === 'rejected' ? each : { status: each.status, value: { nowSeconds, tip, ...each.value } },
