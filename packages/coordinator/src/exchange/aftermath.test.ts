@@ -38,7 +38,7 @@ function world(of: { satpoint: string; atHeight: number }) {
     log: { error: (fields: Record<string, unknown>, sentence: string) => void lines.push([fields, sentence]) },
     ...{ relistSeconds: 60, nowSeconds: () => 1_000 },
   };
-  return { aftermath: new Aftermath(parts as unknown as AftermathParts), listed, moves, lines, state };
+  return { aftermath: new Aftermath(parts as unknown as AftermathParts), parts, listed, moves, lines, state };
 }
 
 test('an inscription that a buyer left is for sale again where the refund put it, for what it has cost, and with what its creator was to get', async () => {
@@ -66,9 +66,34 @@ test('one that does not lie where the refund should have put it is not for sale,
 
 test('nobody is called by an index that has not seen the refund yet', async () => {
   const { aftermath, listed, moves, lines, state } = world({ satpoint: `${'cc'.repeat(32)}:1:0`, atHeight: 99 });
-  await assert.rejects(aftermath.catchUp(), { code: 'not_indexed' });
-  assert.deepEqual([listed, moves, lines, state.isClosed], [[], [], [], false]);
+  await aftermath.catchUp();
+  assert.deepEqual([listed, moves, state.isClosed], [[], [], false]);
+  assert.deepEqual(
+    lines.splice(0).map(([{ level, code }]) => [level, code]),
+    [[undefined, 'not_indexed']],
+  );
   Object.assign(state, { satpoint: `${REFUND}:0:0`, atHeight: 100 });
   await aftermath.catchUp();
   assert.deepEqual([listed.length, moves, state.isClosed], [1, ['gone'], true]);
+});
+
+test('a sale that cannot be followed up yet keeps none that came after it waiting, nor the coordinator from starting', async () => {
+  const later = { checkoutId: 'c2', tradeId: 't2', expiresAt: 0 };
+  const { parts, state, lines } = world({ satpoint: `${REFUND}:0:7`, atHeight: 99 });
+  const closed: string[] = [];
+  const { checkouts, trader } = parts;
+  const aftermath = new Aftermath({
+    ...parts,
+    trader: { ...trader, trade: async (id: string) => (id === 't2' ? undefined : refunded), onChange: () => () => {} },
+    checkouts: {
+      ...checkouts,
+      pending: async () => [...(await checkouts.pending()), later],
+      close: async (id: string) => void closed.push(id),
+    },
+  } as unknown as AftermathParts);
+  await aftermath.start();
+  assert.deepEqual([closed, lines.map(([{ code }]) => code)], [['c2'], ['not_indexed']]);
+  state.atHeight = 100;
+  await aftermath.catchUp();
+  assert.deepEqual(closed, ['c2', 'c1', 'c2']);
 });

@@ -53,17 +53,25 @@ export class Aftermath {
   }
 
   /**
-   * Looks at every open checkout: what could not be followed up is, and what never became
-   * a trade is closed when it is over.
+   * Looks at every open checkout: what could not be followed up is, and what never became a trade is closed when it is over. One
+   * that cannot be followed up yet, because an index is behind or away, keeps no other waiting, and no coordinator from starting.
    */
   async catchUp(): Promise<void> {
+    const { checkouts, log } = this.#parts;
+    for (const checkout of await checkouts.pending())
+      await this.#catchUpWith(checkout).catch((error: unknown) => {
+        const { tradeId } = checkout;
+        const code = error instanceof SparkleError ? error.code : 'internal';
+        log.error({ tradeId, code, error: String(error) }, 'a trade could not be followed up yet');
+      });
+  }
+
+  async #catchUpWith({ tradeId, checkoutId, expiresAt }: Checkout): Promise<void> {
     const { checkouts, trader, nowSeconds } = this.#parts;
-    for (const { tradeId, checkoutId, expiresAt } of await checkouts.pending()) {
-      const trade = await trader.trade(tradeId);
-      if (isSale(trade)) await this.#follow(trade);
-      else if (trade?.role === 'forwarder') await this.#passedOn(trade);
-      else if (expiresAt <= nowSeconds()) await checkouts.close(checkoutId);
-    }
+    const trade = await trader.trade(tradeId);
+    if (isSale(trade)) await this.#follow(trade);
+    else if (trade?.role === 'forwarder') await this.#passedOn(trade);
+    else if (expiresAt <= nowSeconds()) await checkouts.close(checkoutId);
   }
 
   /** Resolves when nothing is being worked on. */
