@@ -1,12 +1,55 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { bech32, utf8 } from '@scure/base';
 import { refusal } from './bench.suite.ts';
 import certificates from './lnurl-certificates.vectors.json' with { type: 'json' };
-import { isPublicAddress } from './lnurl-guard.ts';
+import { askNameServers, isPublicAddress } from './lnurl-guard.ts';
 import { getJson, type GetOptions } from './lnurl-get.ts';
 import { FakeLnurlServer } from './lnurl-server.suite.ts';
 import { lnurl } from './lnurl.ts';
+
+const IPV4 = 1;
+
+/** A name server on loopback: every name has the address 198.18.0.7, but for those that it never answers. RFC 1035. */
+async function openNameServer() {
+  const asked: string[] = [];
+  const socket = createSocket('udp4');
+  socket.on('message', (query, from) => {
+    const labels: string[] = [];
+    let at = 12;
+    for (let length = query.readUInt8(at); length > 0; length = query.readUInt8(at)) {
+      labels.push(query.toString('latin1', at + 1, at + 1 + length));
+      at += 1 + length;
+    }
+    const name = labels.join('.');
+    asked.push(name);
+    if (name.startsWith('silent')) return;
+    const isV4 = query.readUInt16BE(at + 1) === IPV4;
+    const header = Buffer.from([0, 0, 0x81, 0x80, 0, 1, 0, isV4 ? 1 : 0, 0, 0, 0, 0]);
+    query.copy(header, 0, 0, 2);
+    const answer = Buffer.from([0xc0, 12, 0, IPV4, 0, 1, 0, 0, 0, 60, 0, 4, 198, 18, 0, 7]);
+    socket.send(
+      Buffer.concat([header, query.subarray(12, at + 5), ...(isV4 ? [answer] : [])]),
+      from.port,
+      from.address,
+    );
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  return { asked, servers: [`127.0.0.1:${socket.address().port}`], close: () => socket.close() };
+}
+
+test('names of strangers are asked of the name servers themselves, and one that is never answered has no address', async (context) => {
+  const { asked, servers, close } = await openNameServer();
+  context.after(close);
+  assert.deepEqual(await askNameServers('pay.example.com', servers), ['198.18.0.7']);
+  const silent = Array.from({ length: 50 }, (_, count) => askNameServers(`silent${count}.example.com`, servers));
+  assert.deepEqual(await askNameServers('other.example.com', servers), ['198.18.0.7']);
+  assert.deepEqual((await Promise.all(silent)).flat(), []);
+  assert.ok(asked.includes('silent49.example.com'));
+});
 
 /** A payee names a URL and we ask it: without a guard he could have our own network asked (server-side request forgery). */
 describe('LNURL: asking what a stranger names', () => {

@@ -1,9 +1,9 @@
-import { lookup } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import { SparkleError } from '../protocol/errors.ts';
 
-/** All addresses of a name. */
-export type Resolve = (host: string) => Promise<readonly string[]>;
+/** All addresses of a name; `isAllowed` is one that the operator has named himself. */
+export type Resolve = (host: string, of: { isAllowed: boolean }) => Promise<readonly string[]>;
 
 /** RFC 6890 and the IANA registry of special-purpose addresses: nothing here is a service on the open Internet. */
 const SPECIAL_V4 = [
@@ -80,12 +80,15 @@ export async function checkedAddresses(of: {
   }
   if (!isAllowed && (!host.includes('.') || INNER_NAMES.test(host)))
     throw forbidden('its name must be one of the open Internet');
-  const addresses = await resolved(host, resolve);
+  const addresses = await resolved(host, (name) => resolve(name, { isAllowed }));
   if (!isAllowed && !addresses.every(isPublicAddress)) throw forbidden('its name leads into a private network');
   return addresses;
 }
 
-async function resolved(host: string, resolve: Resolve): Promise<readonly string[]> {
+async function resolved(
+  host: string,
+  resolve: (host: string) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   try {
     const addresses = await resolve(host);
     if (addresses.length > 0) return addresses;
@@ -95,8 +98,21 @@ async function resolved(host: string, resolve: Resolve): Promise<readonly string
   throw unanswered('unreachable', 'its name has no address');
 }
 
-/** The system's resolver. */
-export const systemResolve: Resolve = async (host) => {
-  const found = await lookup(host, { all: true, verbatim: true });
-  return found.map(({ address }) => address);
+const DNS_PATIENCE = { timeout: 1_000, tries: 2 };
+
+/**
+ * Asks the system's name servers themselves, or those that are given. The system's `getaddrinfo` has two threads in a process:
+ * strangers whose names are never answered would keep our own nodes from being found. It also knows names of our own machines.
+ */
+export async function askNameServers(host: string, servers?: readonly string[]): Promise<readonly string[]> {
+  const resolver = new Resolver(DNS_PATIENCE);
+  if (servers !== undefined) resolver.setServers(servers);
+  const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+}
+
+/** What the operator has named is looked up as everything of his is, everybody else's name in DNS alone. */
+export const systemResolve: Resolve = async (host, { isAllowed }) => {
+  if (!isAllowed) return askNameServers(host);
+  return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
 };
