@@ -1,7 +1,7 @@
-import { lookup } from 'node:dns/promises';
 import type { FastifyInstance } from 'fastify';
+import { systemResolve } from 'sparkle-protocol/lightning/lnurl-guard';
 import { canPay } from 'sparkle-protocol/protocol/layout';
-import { adminApp } from '../watch/admin.ts';
+import { adminApp, type AdminParts } from '../watch/admin.ts';
 import { owedRoyalties, type Reserve } from '../watch/admin-view.ts';
 import { Alarms } from '../watch/alarms.ts';
 import { backupsOf } from '../database/backup-stream.ts';
@@ -20,7 +20,7 @@ import { Webhooks } from '../news/webhooks.ts';
 const WEBHOOK_MILLISECONDS = 10_000;
 
 const guard = {
-  resolve: async (name: string) => (await lookup(name, { all: true })).map(({ address }) => address),
+  resolve: systemResolve,
   ca: undefined,
   timeoutMilliseconds: WEBHOOK_MILLISECONDS,
 };
@@ -69,11 +69,19 @@ export function openOperations(given: ServiceParts, config: OperationsConfig): O
         liveTrades,
         reserve,
         deadLetters,
-        owedRoyalties: async () => owedRoyalties(await new PayoutRows(database).unpaid()),
+        royalties: royaltiesOf(given),
         report: ({ month }) => monthIn(database, month),
         backup: backupsOf(database, config.databaseUrl),
       });
     },
+  };
+}
+
+function royaltiesOf({ database, clock }: ServiceParts): AdminParts['royalties'] {
+  const rows = new PayoutRows(database);
+  return {
+    owed: async () => owedRoyalties(await rows.unpaid()),
+    tryAgain: (payoutId) => rows.tryAgain({ payoutId, at: clock.nowSeconds() }),
   };
 }
 

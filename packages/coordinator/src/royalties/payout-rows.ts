@@ -1,4 +1,5 @@
 import type { Kysely, Selectable, Transaction } from 'kysely';
+import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import { decodeState, encodeState } from 'sparkle-protocol/protocol/json';
 import type { Tables as StoreTables } from 'sparkle-protocol/store/migrations';
 import { royaltyOwedBooking, royaltyPaidBooking } from '../books/bookings.ts';
@@ -6,13 +7,13 @@ import { type Database, isTaken } from '../database/database.ts';
 import { bookIn } from '../books/ledger.ts';
 import type { PayoutTables } from '../database/migrations/0008-payouts.ts';
 import type { CoordinatorTables } from '../database/migrations/all.ts';
-import type { Payout } from './payout.ts';
+import { type Payout, step } from './payout.ts';
 import type { Owed } from './royalties.ts';
 
 /** A payout as it was read; who changes it says which version he has seen. */
 export type Kept = { payout: Payout; version: number };
 
-const MOST_DUE = 8;
+const UNDER_WAY = ['owed', 'paying'] as const;
 
 const keptOf = ({ body, version }: Selectable<PayoutTables['payout']>): Kept => ({
   payout: decodeState(body) as Payout,
@@ -21,7 +22,7 @@ const keptOf = ({ body, version }: Selectable<PayoutTables['payout']>): Kept => 
 
 const rowOf = (payout: Payout) => ({
   ...{ state: payout.state, due_at: payout.dueAt, body: encodeState(payout) },
-  payment_hash: payout.state === 'owed' ? null : payout.paymentHash,
+  payment_hash: 'paymentHash' in payout ? payout.paymentHash : null,
 });
 
 /** Payouts in the database. Each change is written together with what it means for the books. */
@@ -50,25 +51,41 @@ export class PayoutRows {
     });
   }
 
-  /** Those with which there is something to do, those that wait longest first. */
+  /** All with which there is something to do, those that wait longest first: those of one creator hide nobody else's. */
   async due(nowSeconds: number): Promise<Kept[]> {
-    const rows = this.#unpaid().where('due_at', '<=', nowSeconds).orderBy('due_at').limit(MOST_DUE);
+    const rows = this.#in(UNDER_WAY).where('due_at', '<=', nowSeconds).orderBy('due_at').orderBy('payout_id');
     return (await rows.execute()).map(keptOf);
   }
 
   /** Those that may have been ordered. */
   async paying(): Promise<Kept[]> {
-    return (await this.#unpaid().where('state', '=', 'paying').execute()).map(keptOf);
+    return (await this.#in(['paying']).execute()).map(keptOf);
   }
 
+  /** All that is owed, also what is not tried any more. */
   async unpaid(): Promise<Payout[]> {
-    const rows = await this.#unpaid().orderBy('payout_id').execute();
+    const rows = await this.#in([...UNDER_WAY, 'given_up'])
+      .orderBy('payout_id')
+      .execute();
     return rows.map((row) => keptOf(row).payout);
+  }
+
+  /**
+   * Makes due what was given up. Throws `not_found` for a payout that is none or was not given up, `in_progress` when somebody else has just
+   * done it.
+   */
+  async tryAgain({ payoutId, at }: { payoutId: string; at: number }): Promise<void> {
+    const row = await this.#in(['given_up']).where('payout_id', '=', payoutId).executeTakeFirst();
+    if (row === undefined)
+      throw new SparkleError('not_found', 'there is no such royalty that was given up', { payoutId });
+    const kept = keptOf(row);
+    if ((await this.move(kept, step(kept.payout, { type: 'asked_again' }, at).payout, at)) === 'moved') return;
+    throw new SparkleError('in_progress', 'this royalty is being seen to', { payoutId });
   }
 
   /** The one whose payment this is, and which is not over. */
   async byHash(paymentHash: string): Promise<Kept | undefined> {
-    const row = await this.#unpaid().where('payment_hash', '=', paymentHash).executeTakeFirst();
+    const row = await this.#in(['paying']).where('payment_hash', '=', paymentHash).executeTakeFirst();
     return row === undefined ? undefined : keptOf(row);
   }
 
@@ -96,8 +113,8 @@ export class PayoutRows {
     }
   }
 
-  #unpaid() {
-    return this.#database.tables.selectFrom('payout').selectAll().where('state', 'in', ['owed', 'paying']);
+  #in(states: readonly Payout['state'][]) {
+    return this.#database.tables.selectFrom('payout').selectAll().where('state', 'in', states);
   }
 }
 

@@ -110,6 +110,33 @@ describe('a payout', () => {
     assert.equal(step({ ...paying, dueAt: EXPIRES }, pending, EXPIRES + 86_400).payout.state, 'paying');
   });
 
+  test('is given up after twenty attempts and a month, and tried anew when the operator asks for it', () => {
+    const month = NOW + 30 * 86_400;
+    const none: PayoutEvent = { type: 'uninvoiced', why: 'unreachable' };
+    const before = { ...owed, attempts: 19 };
+    assert.equal(step(before, none, month - 1).payout.state, 'owed');
+    assert.equal(step({ ...owed, attempts: 18 }, none, month).payout.state, 'owed');
+    const { payout } = step(before, none, month);
+    assert.deepEqual([payout.state, payout.attempts, payout.why], ['given_up', 20, 'unreachable']);
+    assert.equal(isStuck(payout, month), false);
+    for (const event of [invoiced, none, unknown, failed, pending, settled])
+      assert.equal(step(payout, event, month + 1).payout, payout);
+    const again = step(payout, { type: 'asked_again' }, month + 9).payout;
+    assert.deepEqual([again.state, again.attempts, again.dueAt], ['owed', 0, month + 9]);
+    assert.equal(step(again, none, month + 9).payout.state, 'owed');
+  });
+
+  test('is not given up while its invoice could still be paid', () => {
+    const month = NOW + 30 * 86_400;
+    const at = { ...paying, attempts: 20, dueAt: month, expiresAt: month } as Payout;
+    assert.equal(step(at, pending, month + 700).payout.state, 'paying');
+    assert.equal(step(at, failed, month + 599).payout.state, 'paying');
+    const { payout } = step(at, failed, month + 600);
+    assert.deepEqual([payout.state, 'bolt11' in payout], ['given_up', false]);
+    assert.equal(step(at, settled, month + 600).payout.state, 'paid');
+    assert.equal(step(at, { type: 'asked_again' }, month).payout, at);
+  });
+
   test('is over when it is paid, and is not touched by what belongs to another state', () => {
     for (const event of [invoiced, unknown, failed, pending, settled])
       assert.equal(step(paid, event, NOW + 9).payout, paid);

@@ -2,6 +2,8 @@ import type { Payment } from 'sparkle-protocol/lightning/lightning';
 
 type State =
   | { state: 'owed' }
+  /** Nothing of it is under way, and nothing is begun any more unless a human asks for it. It is still owed. */
+  | { state: 'given_up' }
   /** Noted before the node is told: from here on money may leave. `expiresAt` is the invoice's, Unix seconds. */
   | { state: 'paying'; bolt11: string; paymentHash: string; expiresAt: number }
   | { state: 'paid'; paymentHash: string; preimage: string; feeMsat: bigint };
@@ -29,7 +31,9 @@ export type PayoutEvent =
   | { type: 'invoiced'; bolt11: string; paymentHash: string; expiresAt: number }
   | { type: 'uninvoiced'; why: string }
   /** What the node says of the payment; `why` is what it said when it was ordered. */
-  | { type: 'looked'; payment: Payment; why?: string };
+  | { type: 'looked'; payment: Payment; why?: string }
+  /** The operator wants what was given up to be tried anew. */
+  | { type: 'asked_again' };
 
 /** `order`: once `payout` is written, the node is to be told to pay its invoice. */
 export type Step = { payout: Payout; order: boolean };
@@ -47,6 +51,9 @@ const UNDER_WAY = 'its payment is under way';
 /** After so many attempts, or so long, a human looks. */
 const MANY_ATTEMPTS = 10;
 const LONG_SECONDS = 24 * 3600;
+/** After both nobody is expected to answer any more. A program that was away for a month has not tried. */
+const MOST_ATTEMPTS = 20;
+const MOST_SECONDS = 30 * 24 * 3600;
 
 const waitFor = (attempts: number): number => Math.min(MOST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1));
 
@@ -59,12 +66,20 @@ const retryAt = (payout: Payout, nowSeconds: number): Pick<Payout, 'attempts' | 
 
 /** Whether a human must look: what goes on by itself has gone on for too long. */
 export const isStuck = ({ state, attempts, owedAt }: Payout, nowSeconds: number): boolean =>
-  state !== 'paid' && (attempts >= MANY_ATTEMPTS || nowSeconds - owedAt >= LONG_SECONDS);
+  (state === 'owed' || state === 'paying') && (attempts >= MANY_ATTEMPTS || nowSeconds - owedAt >= LONG_SECONDS);
+
+const isHopeless = ({ attempts, owedAt }: Payout, nowSeconds: number): boolean =>
+  attempts >= MOST_ATTEMPTS && nowSeconds - owedAt >= MOST_SECONDS;
+
+/** Owed as before, or given up: only where no invoice is noted that could still be paid. */
+const owedOrGivenUp = (payout: In<'owed'>, nowSeconds: number): Payout =>
+  isHopeless(payout, nowSeconds) ? { ...payout, state: 'given_up' } : payout;
 
 /**
  * A payout goes from `owed` over `paying` to `paid`, and back to `owed` only when the invoice that was noted can never be paid
  * any more: the node calls its payment failed, or has never heard of it, and it has been expired for longer than anybody
- * may still hold the order in his hand. Until then the same invoice is ordered again, which a node pays once at most.
+ * may still hold the order in his hand. Until then the same invoice is ordered again, which a node pays once at most. What
+ * was tried twenty times and for a month is `given_up`: a service that never answers is not asked for ever.
  */
 export function step(payout: Payout, event: PayoutEvent, nowSeconds: number): Step {
   switch (payout.state) {
@@ -72,6 +87,10 @@ export function step(payout: Payout, event: PayoutEvent, nowSeconds: number): St
       return asked(payout, event, nowSeconds);
     case 'paying':
       return event.type === 'looked' ? looked(payout, event, nowSeconds) : stay(payout);
+    case 'given_up':
+      return event.type === 'asked_again'
+        ? stay({ ...payout, state: 'owed', attempts: 0, dueAt: nowSeconds })
+        : stay(payout);
     case 'paid':
       return stay(payout);
   }
@@ -81,12 +100,13 @@ function asked(payout: In<'owed'>, event: PayoutEvent, nowSeconds: number): Step
   if (nowSeconds < payout.dueAt) return stay(payout);
   switch (event.type) {
     case 'uninvoiced':
-      return stay({ ...payout, ...retryAt(payout, nowSeconds), why: event.why });
+      return stay(owedOrGivenUp({ ...payout, ...retryAt(payout, nowSeconds), why: event.why }, nowSeconds));
     case 'invoiced': {
       const { bolt11, paymentHash, expiresAt } = event;
       return stay({ ...payout, state: 'paying', bolt11, paymentHash, expiresAt, dueAt: nowSeconds });
     }
     case 'looked':
+    case 'asked_again':
       return stay(payout);
   }
 }
@@ -117,5 +137,5 @@ function unpaid(payout: In<'paying'>, why: string, nowSeconds: number): Step {
     return { payout: { ...payout, ...retryAt(payout, nowSeconds), why }, order: true };
   if (nowSeconds < expiresAt + GRACE_SECONDS) return stay({ ...payout, dueAt: expiresAt + GRACE_SECONDS, why });
   const { bolt11: _bolt11, paymentHash: _paymentHash, expiresAt: _expiresAt, ...kept } = payout;
-  return stay({ ...kept, state: 'owed', dueAt: nowSeconds, why });
+  return stay(owedOrGivenUp({ ...kept, state: 'owed', dueAt: nowSeconds, why }, nowSeconds));
 }

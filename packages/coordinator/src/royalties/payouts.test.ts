@@ -169,6 +169,58 @@ describe('a royalty that is owed over Lightning', () => {
     assert.deepEqual([told, await states()], [[sentence, sentence], ['owed']]);
   });
 
+  test('that nobody takes for a month is given up, told once, and paid when the operator has it tried anew', async (context) => {
+    const { payouts, again, owe, creator, wait, told, states, rows, balance, moved, network } =
+      await payoutWorld(context);
+    creator.instead = () => ({ status: 200, body: '{"status":"ERROR","reason":"closed for good"}' });
+    await owe();
+    for (let times = 0; times < 125; times += 1) {
+      await payouts.catchUp();
+      wait(21_600);
+    }
+    assert.deepEqual(await states(), ['given_up']);
+    assert.deepEqual(told, [
+      `a royalty of 3000 sats is still owed to ${creator.address} (lightning_unavailable: service_error)`,
+      `a royalty of 3000 sats to ${creator.address} was tried for a month and is not tried any more (lightning_unavailable: service_error)`,
+    ]);
+    const asked = creator.asked.length;
+    await again().catchUp();
+    assert.deepEqual([creator.asked.length, told.length, (await rows.unpaid()).length], [asked, 2, 1]);
+    creator.instead = () => undefined;
+    const retry = { payoutId: 't1:0', at: network.nowSeconds() };
+    await rows.tryAgain(retry);
+    await payouts.catchUp();
+    assert.deepEqual([await states(), moved(), await balance('owed_royalties')], [['paid'], PAID_ONCE, 0n]);
+    await assert.rejects(rows.tryAgain(retry), { code: 'not_found' });
+  });
+
+  test('is paid beside those of a creator who has many addresses at services that never answer', async (context) => {
+    const { parts, owe, wait, rows } = await payoutWorld(context);
+    for (let count = 0; count < 20; count += 1) await owe({ tradeId: `e${count}`, to: `a@host${count}.evil.example` });
+    wait(1);
+    await owe();
+    const resolve = (host: string) => (host.endsWith('.evil.example') ? new Promise<never>(() => {}) : ['127.0.0.1']);
+    const reach = { ...parts.reach, resolve: async (host: string) => resolve(host), timeoutMilliseconds: 60_000 };
+    void new Payouts({ ...parts, reach }).catchUp();
+    const isPaid = async () => (await rows.unpaid()).every(({ tradeId }) => tradeId !== 't1');
+    for (let turns = 0; turns < 2_000 && !(await isPaid()); turns += 1)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(await isPaid(), true);
+  });
+
+  test('to many creators of one sale is told to a human once', async (context) => {
+    const { parts, creator, payouts, wait, told } = await payoutWorld(context, { isOn: false });
+    const part = { to: creator.address, valueSats: 3_000n };
+    const teller = new Payouts({ ...parts, isOn: false });
+    await teller.owe({ tradeId: 't1', parts: [part, part, part], marketFeeSats: 1_000n });
+    await teller.idle();
+    wait(86_400);
+    await payouts.catchUp();
+    await payouts.catchUp();
+    const sentence = `a royalty of 9000 sats is still owed to ${creator.address} and 2 more creators ()`;
+    assert.deepEqual(told, [sentence]);
+  });
+
   test('stays owed, and is told, where the operator lets his node pay nobody any more', async (context) => {
     const { payouts, owe, creator, moved, wait, told } = await payoutWorld(context, { isOn: false });
     await owe();

@@ -1,4 +1,5 @@
 import type { Lightning, LightningCapabilities } from 'sparkle-protocol/lightning/lightning';
+import { sumSats } from 'sparkle-protocol/protocol/amount';
 import { errorCodeOf, SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { Clock } from 'sparkle-protocol/trader/clock';
 import { createLanes } from 'sparkle-protocol/trader/lanes';
@@ -6,6 +7,7 @@ import type { Log } from 'sparkle-protocol/trader/log';
 import { isStuck, type Payout, type PayoutEvent, step } from './payout.ts';
 import { hashReused, invoiceFor, type PayoutInvoiceParts, whyOf } from './payout-invoice.ts';
 import type { Kept, PayoutRows } from './payout-rows.ts';
+import { Places } from './places.ts';
 import type { Owed } from './royalties.ts';
 
 export type PayoutParts = {
@@ -67,8 +69,13 @@ export function assertCanPayOut(capabilities: LightningCapabilities): void {
  */
 export class Payouts {
   readonly #parts: PayoutParts;
+  /** Sales of which a human was told, once for all who are owed by one. */
   readonly #told = new Set<string>();
   readonly #lanes = createLanes();
+  readonly #places = new Places();
+  readonly #working = new Set<Promise<void>>();
+  /** Whether somebody waits until a place is free. */
+  #isFull = false;
   #isStopped = false;
 
   constructor(parts: PayoutParts) {
@@ -110,34 +117,62 @@ export class Payouts {
     return this.#parts.rows.unpaid();
   }
 
-  /** Does what is due now. Never rejects: what could not be done is when this is called again. */
+  /** Does what is due now and finds a place. Never rejects: what could not be done is when this is called again. */
   async catchUp(): Promise<void> {
-    const { rows, clock, isOn } = this.#parts;
-    try {
-      const due = isOn ? await rows.due(clock.nowSeconds()) : [];
-      await Promise.all(due.map((kept) => this.#follow(kept).catch(this.#failed)));
-      await this.#alarm();
-    } catch (error) {
-      this.#failed(error);
-    }
+    await this.#begin().catch(this.#failed);
+    await Promise.all(this.#working);
+    await this.#alarm().catch(this.#failed);
   }
 
   /** Resolves when nothing is being worked on. */
-  idle(): Promise<void> {
-    return this.#lanes.idle();
+  async idle(): Promise<void> {
+    do {
+      await Promise.all(this.#working);
+      await this.#lanes.idle();
+    } while (this.#working.size > 0);
+  }
+
+  /** Begins with what is due, and waits for nothing of it: a service, or a payment, takes as long as a stranger likes. */
+  async #begin(): Promise<void> {
+    const { rows, clock, isOn } = this.#parts;
+    const due = isOn ? await rows.due(clock.nowSeconds()) : [];
+    this.#isFull = false;
+    for (const kept of due) {
+      if (this.#isStopped) return;
+      if (this.#places.take(kept.payout)) this.#serve(kept);
+      else this.#isFull = true;
+    }
+  }
+
+  #serve(kept: Kept): void {
+    const { payoutId } = kept.payout;
+    const failed = (error: unknown) => (this.#failed(error), false);
+    const work = this.#follow(kept)
+      .then(() => true, failed)
+      .then((isDone) => {
+        this.#places.leave(payoutId);
+        this.#working.delete(work);
+        // What failed is still due: it has its turn with the next look, and not at once.
+        if (isDone && this.#isFull) this.#soon();
+      });
+    this.#working.add(work);
   }
 
   #soon(): void {
     void this.#lanes.later(LANE, async () => {
-      if (!this.#isStopped) await this.catchUp();
+      if (this.#isStopped) return;
+      await this.#begin().catch(this.#failed);
+      await this.#alarm().catch(this.#failed);
     });
   }
 
-  /** What was ordered before a restart may have ended meanwhile. */
+  /** What was ordered before a restart may have ended meanwhile. What is due besides is not asked for here: it may take long. */
   async #resume(): Promise<void> {
-    if (!this.#parts.isOn) return;
-    const paying = await this.#parts.rows.paying().catch((error: unknown) => (this.#failed(error), []));
-    for (const kept of paying) if (!this.#isStopped) await this.#follow(kept).catch(this.#failed);
+    const { rows, clock, isOn } = this.#parts;
+    if (!isOn) return;
+    const paying = await rows.paying().catch((error: unknown) => (this.#failed(error), []));
+    for (const kept of paying)
+      if (!this.#isStopped && kept.payout.dueAt > clock.nowSeconds()) await this.#follow(kept).catch(this.#failed);
   }
 
   /** A hint that a payment has ended: what became of it is looked up. */
@@ -179,7 +214,8 @@ export class Payouts {
     if (moved !== 'moved') return undefined;
     const { payoutId, tradeId, state, attempts, why } = after;
     log.info({ payoutId, tradeId, state, attempts, why }, 'a royalty that is paid over Lightning went on');
-    if (state === 'paid' || event.type === 'uninvoiced') return undefined;
+    if (state === 'given_up') this.#giveUp(after);
+    if (state === 'paid' || state === 'given_up' || event.type === 'uninvoiced') return undefined;
     return { kept: { payout: after, version: kept.version + 1 }, order };
   }
 
@@ -197,16 +233,28 @@ export class Payouts {
     }
   }
 
-  /** A human is told once of what does not go on by itself, and once more after a restart. */
+  /** A human is told once of a sale whose royalty does not go on by itself, and once more after a restart. */
   async #alarm(): Promise<void> {
     const { rows, clock, alarms } = this.#parts;
-    for (const payout of await rows.unpaid()) {
-      const { payoutId, tradeId, amountSats, to, why } = payout;
-      if (!isStuck(payout, clock.nowSeconds()) || this.#told.has(payoutId)) continue;
-      this.#told.add(payoutId);
-      const sentence = `a royalty of ${amountSats} sats is still owed to ${to} (${why})`;
+    const now = clock.nowSeconds();
+    const stuck = (await rows.unpaid()).filter((payout) => isStuck(payout, now));
+    for (const { payoutId, tradeId, to, why } of stuck) {
+      if (this.#told.has(tradeId)) continue;
+      this.#told.add(tradeId);
+      const all = stuck.filter((other) => other.tradeId === tradeId);
+      const sats = sumSats(all.map(({ amountSats }) => amountSats));
+      const whom = all.length === 1 ? to : `${to} and ${all.length - 1} more creators`;
+      const sentence = `a royalty of ${sats} sats is still owed to ${whom} (${why})`;
       alarms.error({ level: 'warn', code: 'royalty_unpaid', tradeId, payoutId }, sentence);
     }
+  }
+
+  #giveUp({ payoutId, tradeId, amountSats, to, why }: Payout): void {
+    const sentence = `a royalty of ${amountSats} sats to ${to} was tried for a month and is not tried any more (${why})`;
+    const said = `given up ${tradeId}`;
+    if (this.#told.has(said)) return;
+    this.#told.add(said);
+    this.#parts.alarms.error({ level: 'warn', code: 'royalty_given_up', tradeId, payoutId }, sentence);
   }
 
   readonly #failed = (error: unknown): void => {

@@ -18,10 +18,12 @@ export type AdminTrade = {
 
 /** A royalty that is owed over Lightning and not paid yet. */
 export const owedRoyaltySchema = z.object({
+  id: z.string(),
   trade_id: z.string(),
   to: z.string(),
   sats: z.string(),
-  state: z.enum(['owed', 'paying']),
+  /** `given_up`: it is not tried any more unless it is asked for. */
+  state: z.enum(['owed', 'paying', 'given_up']),
   attempts: z.number(),
   /** Unix seconds. */
   since: z.number(),
@@ -31,8 +33,8 @@ export const owedRoyaltySchema = z.object({
 export type OwedRoyalty = z.infer<typeof owedRoyaltySchema>;
 
 export const owedRoyalties = (payouts: readonly Payout[]): OwedRoyalty[] =>
-  payouts.flatMap(({ tradeId, to, amountSats, state, attempts, owedAt: since, why }) =>
-    state === 'paid' ? [] : [{ trade_id: tradeId, to, sats: String(amountSats), state, attempts, since, why }],
+  payouts.flatMap(({ payoutId: id, tradeId: trade_id, to, amountSats, state, attempts, owedAt: since, why }) =>
+    state === 'paid' ? [] : [{ id, trade_id, to, sats: String(amountSats), state, attempts, since, why }],
   );
 
 /** Amounts of sats as decimal text, by what they are. */

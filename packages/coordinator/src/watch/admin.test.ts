@@ -27,7 +27,15 @@ const PATHS = [
 ];
 
 const OWED: OwedRoyalty = {
-  ...{ trade_id: 't9', to: `${EVIL}@example.com`, sats: '3000', state: 'owed', attempts: 12, since: 1_800_000_000 },
+  ...{
+    id: 't9:0',
+    trade_id: 't9',
+    to: `${EVIL}@example.com`,
+    sats: '3000',
+    state: 'owed',
+    attempts: 12,
+    since: 1_800_000_000,
+  },
   why: 'lightning_unavailable: unreachable',
 };
 
@@ -44,6 +52,7 @@ function service(
   change: Partial<AdminParts> = {},
 ) {
   const replayed: number[] = [];
+  const retried: string[] = [];
   let ids = 0;
   const app = adminApp({
     token: TOKEN,
@@ -60,12 +69,18 @@ function service(
         replayed.push(seq);
       },
     },
-    owedRoyalties: async () => [OWED],
+    royalties: {
+      owed: async () => [OWED],
+      tryAgain: async (id) => {
+        if (id !== OWED.id) throw new SparkleError('not_found', 'there is no such royalty that was given up');
+        retried.push(id);
+      },
+    },
     report: async ({ month }) => monthWire({ month, rows: [] }),
     backup: async () => ({ bytes: 4, stream: Readable.from([Buffer.from('copy')]) }),
     ...change,
   });
-  return { app, replayed };
+  return { app, replayed, retried };
 }
 
 const basic = (name: string, word: string) => `Basic ${Buffer.from(`${name}:${word}`).toString('base64')}`;
@@ -115,6 +130,14 @@ test('royalties that are owed are listed with whom they are owed to, and why', a
   assert.deepEqual(answer.json(), { owed: [OWED] });
 });
 
+test('a royalty that was given up is tried anew by its id', async () => {
+  const { app, retried } = service();
+  const post = (id: string) => app.inject({ method: 'POST', url: `/admin/royalties/${id}/retry`, headers: BEARER });
+  assert.deepEqual((await post('t9:0')).json(), { id: 't9:0', state: 'owed' });
+  assert.deepEqual(retried, ['t9:0']);
+  assert.equal((await post('t8:0')).json<Problem>().error, 'not_found');
+});
+
 test('trades are listed by their deadlines, and without anything that moves money', async () => {
   const answer = await service().app.inject({ url: '/admin/trades', headers: BEARER });
   const { trades } = answer.json<{ trades: AdminTrade[] }>();
@@ -145,7 +168,8 @@ test('a dead letter is sent again by its number', async () => {
 test('the status page is there although everything that it shows is away, and says what', async () => {
   const away = () => Promise.reject(new SparkleError('chain_unavailable', 'the node does not answer'));
   const letters = { list: away, replay: away };
-  const { app } = service([], { reserve: away, liveTrades: away, deadLetters: letters, owedRoyalties: away });
+  const royalties = { owed: away, tryAgain: away };
+  const { app } = service([], { reserve: away, liveTrades: away, deadLetters: letters, royalties });
   const { statusCode, body } = await app.inject({ url: '/', headers: BEARER });
   assert.equal(statusCode, 200);
   assert.equal(body.match(/cannot be asked now/g)?.length, 4);

@@ -23,7 +23,11 @@ export type AdminParts = {
   health(): Promise<Health>;
   liveTrades(): Promise<readonly Trade[]>;
   reserve(): Promise<Reserve>;
-  owedRoyalties(): Promise<readonly OwedRoyalty[]>;
+  royalties: {
+    owed(): Promise<readonly OwedRoyalty[]>;
+    /** Tries anew what was given up. Throws `not_found`. */
+    tryAgain(id: string): Promise<void>;
+  };
   deadLetters: {
     list(): Promise<readonly DeadLetter[]>;
     /** Makes it due again. Throws `not_found`. */
@@ -68,8 +72,8 @@ function installGate(app: FastifyInstance, token: string): void {
   });
 }
 
-/** What is asked with a number or a month. */
-function installAsked(app: FastifyInstance, { deadLetters, report }: AdminParts): void {
+/** What is asked with a number, a name or a month. */
+function installAsked(app: FastifyInstance, { deadLetters, royalties, report }: AdminParts): void {
   app
     .withTypeProvider<ZodTypeProvider>()
     .post(
@@ -78,6 +82,16 @@ function installAsked(app: FastifyInstance, { deadLetters, report }: AdminParts)
       async ({ params: { seq } }) => {
         await deadLetters.replay(seq);
         return { seq, state: 'due' };
+      },
+    );
+  app
+    .withTypeProvider<ZodTypeProvider>()
+    .post(
+      '/admin/royalties/:id/retry',
+      { schema: { params: z.strictObject({ id: z.string().max(100) }) } },
+      async ({ params: { id } }) => {
+        await royalties.tryAgain(id);
+        return { id, state: 'owed' };
       },
     );
   app
@@ -95,14 +109,14 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   const app = newServer({ log: parts.log, trustedProxies: [], newId: parts.newId });
   installJson(app);
   installGate(app, parts.token);
-  const { metrics, health, liveTrades, reserve, deadLetters, owedRoyalties, backup } = parts;
+  const { metrics, health, liveTrades, reserve, deadLetters, royalties, backup } = parts;
 
   const trades = async (now = health()) => viewsOf(await liveTrades(), (await now).bitcoin.block_height ?? undefined);
 
   app.get('/metrics', async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   app.get('/admin/trades', async () => ({ trades: await trades() }));
   app.get('/admin/reserve', reserve);
-  app.get('/admin/royalties', async () => ({ owed: await owedRoyalties() }));
+  app.get('/admin/royalties', async () => ({ owed: await royalties.owed() }));
   app.get('/admin/dead-letters', async () => ({ dead_letters: await deadLetters.list() }));
   installAsked(app, parts);
   app.post('/admin/backup', async (_, reply) => {
@@ -111,7 +125,7 @@ export function adminApp(parts: AdminParts): FastifyInstance {
   });
   app.get('/', async (_, reply) => {
     const now = health();
-    const asked = [known(reserve()), known(trades(now)), known(deadLetters.list()), known(owedRoyalties())] as const;
+    const asked = [known(reserve()), known(trades(now)), known(deadLetters.list()), known(royalties.owed())] as const;
     const [reserves, live, letters, owed] = await Promise.all(asked);
     const view = { health: await now, reserve: reserves, trades: live, deadLetters: letters, owed };
     return reply.headers(pageHeaders).send(statusPage(view));

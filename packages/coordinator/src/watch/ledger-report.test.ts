@@ -40,6 +40,7 @@ test('earned is by how much coins, items, locks and lightning grew, less what is
 
 test('what is owed now stands below the month', () => {
   const one = {
+    id: 't1:0',
     trade_id: 't1',
     to: 'artist@example.com',
     sats: '3000',
@@ -47,10 +48,13 @@ test('what is owed now stands below the month', () => {
     attempts: 12,
     since: 1,
   } as const;
-  const owed = [{ ...one, why: 'bad_invoice: amount' }];
+  const owed = [
+    { ...one, why: 'bad_invoice: amount' },
+    { ...one, to: 'eve@example.com', state: 'given_up', why: '' } as const,
+  ];
   assert.match(
     reportText(monthWire({ month: '2026-11', rows: [], owed })),
-    /^owed to artist@example\.com: 3000 of trade t1, after 12 attempts \(bad_invoice: amount\)$/m,
+    /^owed to artist@example\.com: 3000 of trade t1, after 12 attempts \(bad_invoice: amount\)\nowed to eve@example\.com: 3000 of trade t1, given up after 12 attempts$/m,
   );
 });
 

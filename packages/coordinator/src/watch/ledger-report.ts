@@ -83,8 +83,8 @@ export function reportText({ month, accounts: rows, earned_msat: earned, owed }:
       .join('  ')
       .trimEnd();
   const unpaid = owed.map(
-    ({ trade_id, to, sats, attempts, why }) =>
-      `owed to ${to}: ${sats} of trade ${trade_id}, after ${attempts} attempts${why === '' ? '' : ` (${why})`}`,
+    ({ trade_id, to, sats, state, attempts, why }) =>
+      `owed to ${to}: ${sats} of trade ${trade_id}, ${state === 'given_up' ? 'given up ' : ''}after ${attempts} attempts${why === '' ? '' : ` (${why})`}`,
   );
   return [`${month}, in sats`, ...table.map(line), ...unpaid, ''].join('\n');
 }

@@ -49,7 +49,7 @@ export function statusPage({ health, reserve, trades, deadLetters, owed }: Opera
   ];
   const money = reserve === undefined ? undefined : Object.entries(reserve).map(([name, sats]) => row([name, sats]));
   const letters = deadLetters?.map(({ seq, hook_id, attempts }) => row([seq, hook_id, attempts]));
-  const royalties = owed?.map(({ trade_id, to, sats, attempts, why }) => row([trade_id, to, sats, attempts, why]));
+  const royalties = owed?.map(({ id, to, sats, state, attempts, why }) => row([id, to, sats, state, attempts, why]));
   return page({
     title: `Coordinator: ${health.status}`,
     body: html`<h1>Coordinator: ${health.status}</h1>
@@ -59,7 +59,7 @@ export function statusPage({ health, reserve, trades, deadLetters, owed }: Opera
       <h2>Live trades: ${trades?.length ?? UNKNOWN}</h2>
       ${tableOr(TRADE_HEADS, trades?.map(tradeRow))}
       <h2>Royalties owed over Lightning: ${royalties?.length ?? UNKNOWN}</h2>
-      ${tableOr(['trade', 'to', 'sats', 'attempts', 'why'], royalties)}
+      ${tableOr(['royalty', 'to', 'sats', 'state', 'attempts', 'why'], royalties)}
       <h2>Webhooks that reached nobody: ${letters?.length ?? UNKNOWN}</h2>
       ${tableOr(['number', 'webhook', 'attempts'], letters)}`,
   });

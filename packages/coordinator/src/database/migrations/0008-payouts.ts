@@ -9,7 +9,7 @@ export type PayoutTables = {
   payout: {
     payout_id: string;
     trade_id: string;
-    state: 'owed' | 'paying' | 'paid';
+    state: 'owed' | 'paying' | 'paid' | 'given_up';
     payment_hash: string | null;
     due_at: number;
     version: number;
