@@ -24,6 +24,8 @@ const LAST_RETRY_MILLISECONDS = 3_600_000;
 const MOST_ATTEMPTS = 13;
 /** Webhooks of this many are served at a time; one that is slow holds up itself. */
 const AT_ONCE = 16;
+/** Who has been served for so long and has more to be told stands at the end of the line again. */
+const TURN_MILLISECONDS = 5_000;
 const PAGE = 200;
 /** RFC 9110 15.5.11: gone for good. */
 const GONE = 410;
@@ -36,9 +38,41 @@ const retryMilliseconds = (attempts: number): number =>
 
 const subjectOf = ({ body }: Due): string => String((JSON.parse(body) as { subject: unknown }).subject);
 
-/** Sends all that is due, each webhook by itself; what is about one subject goes in its order, and waits for the one before. */
-export async function deliver(parts: DeliveryParts): Promise<void> {
-  const hooks = await parts.tables
+/**
+ * Sends what is due, each webhook by itself and in turns: an endpoint that takes its time with everything it is told, and has
+ * seen to it that there is much, keeps nobody waiting. What is about one subject goes in its order, and waits for the one before.
+ */
+export class Deliveries {
+  readonly #parts: DeliveryParts;
+  readonly #line = pLimit(AT_ONCE);
+  readonly #serving = new Map<string, Promise<void>>();
+
+  constructor(parts: DeliveryParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when all that are being served have had their turns; who comes meanwhile need not wait for that. */
+  async deliver(): Promise<void> {
+    for (const hook of await waitingHooks(this.#parts)) this.#serve(hook);
+    await Promise.all(this.#serving.values());
+  }
+
+  #serve(hook: Hook): void {
+    const { hook_id: hookId } = hook;
+    if (this.#serving.has(hookId)) return;
+    const turn = this.#line(() => serveHook(this.#parts, hook))
+      .catch((error: unknown) => {
+        // What keeps one webhook from being served keeps no other.
+        const fields = { hookId, error: String(error) };
+        this.#parts.log.error(fields, 'a webhook could not be served; what it is to be told stays due');
+      })
+      .finally(() => this.#serving.delete(hookId));
+    this.#serving.set(hookId, turn);
+  }
+}
+
+function waitingHooks({ tables, nowMilliseconds }: DeliveryParts): Promise<Hook[]> {
+  return tables
     .selectFrom('webhook')
     .select(['hook_id', 'url', 'secret'])
     .where((row) =>
@@ -47,28 +81,23 @@ export async function deliver(parts: DeliveryParts): Promise<void> {
           .selectFrom('delivery')
           .select('delivery.seq')
           .whereRef('delivery.hook_id', '=', 'webhook.hook_id')
-          .where('delivery.state', '=', 'due'),
+          .where('delivery.state', '=', 'due')
+          .where('delivery.not_before', '<=', nowMilliseconds()),
       ),
     )
     .execute();
-  await pLimit(AT_ONCE).map(hooks, (hook) =>
-    serveHook(parts, hook).catch((error: unknown) => {
-      // What keeps one webhook from being served keeps no other.
-      const fields = { hookId: hook.hook_id, error: String(error) };
-      parts.log.error(fields, 'a webhook could not be served; what it is to be told stays due');
-    }),
-  );
 }
 
-/** Each round takes the first of each subject; an endpoint that fails ends the rounds of its webhook. */
+/** Each round takes the first of each subject; an endpoint that fails, or has had its time, ends the rounds of its webhook. */
 async function serveHook(parts: DeliveryParts, hook: Hook): Promise<void> {
+  const until = parts.nowMilliseconds() + TURN_MILLISECONDS;
   for (;;) {
     const ready = await readyOf(parts, hook);
     if (ready.length === 0) return;
     for (const due of ready) {
       if (parts.isStopped()) return;
       if (!(await claim(parts, due))) continue;
-      if (!(await attempt(parts, { hook, due }))) return;
+      if (!(await attempt(parts, { hook, due })) || parts.nowMilliseconds() >= until) return;
     }
   }
 }

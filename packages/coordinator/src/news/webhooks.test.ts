@@ -108,6 +108,38 @@ test('a webhook that cannot be served keeps no other from being told', async (co
   );
 });
 
+test('an endpoint that takes its time for everything it is told keeps no other webhook waiting', async (context) => {
+  const { hooks, register, notify, received, close, world: receiver } = await world(context);
+  const comes = async (count: number) => {
+    for (let turn = 0; received.length < count && turn < 10_000; turn += 1) await new Promise(setImmediate);
+    return received.map(({ path }) => path).slice(0, count);
+  };
+  await register('/slow');
+  receiver.answer = () => 'never';
+  await notify('s', 1);
+  const slow = hooks.deliverDue();
+  assert.deepEqual(await comes(1), ['/slow']);
+  receiver.answer = () => 204;
+  await register('/told');
+  await notify('t', 1);
+  void hooks.deliverDue();
+  assert.deepEqual(await comes(2), ['/slow', '/told']);
+  await close();
+  await slow;
+});
+
+test('who has been served for five seconds has had his turn, and is told the rest in the next', async (context) => {
+  const { hooks, register, notify, received, world: receiver, time } = await world(context);
+  await register();
+  for (const n of [1, 2, 3]) await notify('s', n);
+  receiver.answer = () => ((time.now += 5), 204);
+  await hooks.deliverDue();
+  assert.deepEqual(told(received), ['s1']);
+  receiver.answer = () => 204;
+  await hooks.deliverDue();
+  assert.deepEqual(told(received), ['s1', 's2', 's3']);
+});
+
 test('all that was given up is counted, also what no page shows', async (context) => {
   const { hooks, register, tables } = await world(context);
   const { webhook_id: hook_id } = await register();

@@ -8,7 +8,7 @@ import type { Log } from 'sparkle-protocol/trader/log';
 import type { Identity } from '../access/auth.ts';
 import type { CoordinatorTables } from '../database/migrations/all.ts';
 import { type GuardOptions, webhookAddresses } from './webhook-guard.ts';
-import { deliver, type DeliveryParts } from './webhooks-delivery.ts';
+import { Deliveries } from './webhooks-delivery.ts';
 
 /** A delivery that was given up. */
 export type DeadLetter = { seq: number; hook_id: string; attempts: number; body: string };
@@ -46,14 +46,15 @@ const KEPT_MILLISECONDS = 7 * 86_400_000;
 /** Webhooks: who is told of what, and the telling. */
 export class Webhooks {
   readonly #parts: WebhookParts;
-  readonly #delivery: DeliveryParts;
+  readonly #deliveries: Deliveries;
   readonly #lanes = createLanes();
+  readonly #work = new Set<Promise<void>>();
   #isStopped = false;
 
   constructor(parts: WebhookParts) {
     this.#parts = parts;
     const nowMilliseconds = () => parts.clock.nowSeconds() * 1000;
-    this.#delivery = { ...parts, nowMilliseconds, isStopped: () => this.#isStopped };
+    this.#deliveries = new Deliveries({ ...parts, nowMilliseconds, isStopped: () => this.#isStopped });
   }
 
   /** Begins to deliver, and to forget what was told; the returned function ends it. */
@@ -73,16 +74,20 @@ export class Webhooks {
   }
 
   /** Resolves when nothing is being sent or forgotten. What is stopped ends with the posts that are under way. */
-  idle(): Promise<void> {
-    return this.#lanes.idle();
+  async idle(): Promise<void> {
+    await Promise.all([...this.#work, this.#lanes.idle()]);
   }
 
-  /** Delivers all that is due now. Never rejects: what could not be delivered stays due. */
+  /** Delivers what is due now. Never rejects: what could not be delivered stays due. */
   deliverDue(): Promise<void> {
-    const { log } = this.#parts;
-    const failed = (error: unknown) =>
-      log.error({ error: String(error) }, 'webhooks could not be delivered and stay due');
-    return this.#lanes.later('deliver', () => deliver(this.#delivery).catch(failed));
+    const work = this.#deliveries
+      .deliver()
+      .catch((error: unknown) => {
+        this.#parts.log.error({ error: String(error) }, 'webhooks could not be delivered and stay due');
+      })
+      .finally(() => this.#work.delete(work));
+    this.#work.add(work);
+    return work;
   }
 
   /** Throws `bad_message` for an address that is not on the open Internet, `refused` for one too many. */
