@@ -67,6 +67,19 @@ describe('database on a server', { skip: withoutPostgres }, () => {
     assert.deepEqual(order, ['first', 'second']);
   });
 
+  test('database: letters that are posted in a rush leave connections to the trades', async (context) => {
+    const database = await open(await server.newDatabase());
+    context.after(() => database.close());
+    await database.store.create({ trade: quoting(name), effects: [] });
+    let posted = 0;
+    const post = () => database.append((session) => session.insertInto('mailbox').values(letter).execute());
+    const rush = Array.from({ length: 300 }, () => post().then(() => (posted += 1)));
+    await database.store.load(name.tradeId);
+    assert.ok(posted < 100, `${posted} letters came first`);
+    await Promise.all(rush);
+    assert.equal(posted, 300);
+  });
+
   test('database: of many payments of one buyer that begin at once at two instances so many have a place as he has', async (context) => {
     const url = await server.newDatabase();
     const [anna, bert] = [await open(url), await open(url)];
