@@ -144,9 +144,21 @@ describe('sales of others that are passed on', () => {
 
   test('wait while as much is in flight as may be; what is not paid yet, or has ended, is not in flight', async () => {
     const limits = { forwardSats: 91_900n + 91_000n };
-    const room = async (...live: Trade[]) => (await forwards([offer()], { limits, live })).forwardFor(wanted(91_900n));
+    const seller = stranger(1);
+    const room = async (...live: Trade[]) =>
+      (await forwards([offer({ seller })], { limits, live })).forwardFor(wanted(91_900n));
     assert.ok(await room(forwarder.paying, forwarder.invoiced, forwarder.returning));
     await assert.rejects(room(forwarder.paying, forwarder.announced), { code: 'busy' });
     await assert.rejects(room(forwarder.unsent, forwarder.paying), { code: 'busy' });
+  });
+
+  test('take no more than a quarter of it for one seller, unless it is a single payment', async () => {
+    const seller = forwarder.paying.want.sellerId;
+    const mostSats = 4n * (91_900n + 91_000n);
+    const room = async (forwardSats: bigint, ...live: Trade[]) =>
+      (await forwards([offer({ seller })], { limits: { forwardSats }, live })).forwardFor(wanted(91_900n));
+    assert.ok(await room(mostSats, forwarder.paying, forwarder.invoiced));
+    await assert.rejects(room(mostSats - 4n, forwarder.paying), { code: 'busy', message: /to this seller as much/ });
+    assert.ok(await room(91_900n, forwarder.returning));
   });
 });

@@ -3,7 +3,7 @@ import type { OfferWire } from 'sparkle-protocol/market/coordinator-wire';
 import { SparkleError } from 'sparkle-protocol/protocol/errors';
 import type { TradeRequest } from 'sparkle-protocol/protocol/messages';
 import type { Forward } from 'sparkle-protocol/protocol/trade/terms';
-import { inFlightSats } from 'sparkle-protocol/trader/forward';
+import { whatIsFull } from 'sparkle-protocol/trader/forward';
 import type { Store } from 'sparkle-protocol/store/store';
 import type { Offers } from '../hub/hub-offers.ts';
 import {
@@ -77,8 +77,8 @@ export class Forwards {
         field: 'offer_sats',
       });
     }
-    await this.#assertRoom(offerSats);
     const { offer, pricing } = found;
+    await this.#assertRoom({ sats: offerSats, sellerId: offer.seller });
     const { sellerSats, marketFeeSats } = pricing;
     return {
       ...{ inscriptionId, sellerId: offer.seller, sellerSats, totalSats: offerSats, expiresAt: offer.expires_at },
@@ -86,10 +86,12 @@ export class Forwards {
     };
   }
 
-  async #assertRoom(sats: bigint): Promise<void> {
+  async #assertRoom(of: { sats: bigint; sellerId: string }): Promise<void> {
     const { store, limits } = this.#parts;
-    if ((await inFlightSats(store)) + sats <= limits.forwardSats) return;
-    throw new SparkleError('busy', 'the coordinator passes on as much as it may at one time; try again soon');
+    const full = await whatIsFull(store, { ...of, mostSats: limits.forwardSats });
+    if (full === undefined) return;
+    const whom = full === 'seller' ? ' to this seller' : '';
+    throw new SparkleError('busy', `the coordinator passes on${whom} as much as it may at one time; try again soon`);
   }
 
   /**

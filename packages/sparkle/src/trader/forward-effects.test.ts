@@ -94,6 +94,26 @@ describe('passing on a payment', () => {
   });
 });
 
+test('no more than a quarter of what may be in flight is passed on to one seller, unless it is a single payment', async () => {
+  const { totalSats } = forwarder.paying;
+  const another = { ...forwarder.announced, tradeId: 'another' };
+  const stranger = { ...another, want: { ...another.want, sellerId: 'dd'.repeat(32) } };
+  for (const [live, mostForwardedSats, reason] of [
+    [[forwarder.paying, another], 8n * totalSats, undefined],
+    [[forwarder.paying, another], 8n * totalSats - 4n, 'forward_limit_seller'],
+    [[forwarder.paying, stranger], 2n * totalSats, undefined],
+    [[forwarder.paying, stranger], 2n * totalSats - 1n, 'forward_limit'],
+    [[forwarder.paying], totalSats, undefined],
+  ] as const) {
+    const { parts, orders } = await runner({});
+    const store = { ...parts.store, committed: async () => [...live] };
+    const passing = forwardPayment({ ...parts, store, mostForwardedSats }, { key: KEY, effect: ordered });
+    if (reason === undefined) await passing;
+    else await assert.rejects(passing, (error) => error instanceof SparkleError && error.detail['reason'] === reason);
+    assert.equal(orders.length, reason === undefined ? 1 : 0);
+  }
+});
+
 describe('giving back what was held to pass it on', () => {
   const effect = { do: 'cancel_invoice', paymentHash } as const;
 

@@ -30,7 +30,7 @@ export async function forwardPayment(parts: Parts, { key, effect }: Order): Prom
   const trade = await store.load(tradeId);
   if (trade?.role !== 'forwarder' || (trade.state !== 'paying' && trade.state !== 'announced'))
     throw new SparkleError('too_late', `the seller is paid while the trade wants it; it is ${trade?.state}`);
-  await assertAffordable(parts, tradeId);
+  await assertAffordable(parts, trade);
   const checkedAt = clock.nowSeconds();
   const height = await freshHeight(parts);
   const held = await lightning.invoice(paymentHash);
@@ -57,19 +57,34 @@ async function assertOurs({ store, clock }: Parts, { key, checkedAt }: { key: st
 }
 
 /** What is in flight is bound in our channels and may be lost with a bug of ours: not more than the operator said. */
-async function assertAffordable({ store, mostForwardedSats }: Parts, tradeId: string): Promise<void> {
-  if (mostForwardedSats === undefined) return;
-  const sats = await inFlightSats(store);
-  if (sats <= mostForwardedSats) return;
-  const sentence = `payments passed on may come to ${mostForwardedSats} sats; with that of ${tradeId} it would be ${sats}`;
-  throw new SparkleError('refused', sentence, { reason: 'forward_limit' });
+async function assertAffordable({ store, mostForwardedSats: mostSats }: Parts, trade: Forwarder): Promise<void> {
+  if (mostSats === undefined) return;
+  const { tradeId, totalSats: sats, want } = trade;
+  const full = await whatIsFull(store, { tradeId, sats, sellerId: want.sellerId, mostSats });
+  if (full === undefined) return;
+  const sentence = `payments passed on may come to ${mostSats} sats, and a quarter of it to one seller; with that of ${tradeId} it would be more`;
+  throw new SparkleError('refused', sentence, { reason: full === 'all' ? 'forward_limit' : 'forward_limit_seller' });
 }
 
 const IN_FLIGHT: readonly Forwarder['state'][] = ['paying', 'announced', 'unsent'];
+/** Of all that may be in flight, the part that may be on its way to one seller, unless it is a single payment. */
+const PARTS = 4n;
 
-const sentSats = (trade: Trade): bigint =>
-  trade.role === 'forwarder' && IN_FLIGHT.includes(trade.state) ? trade.totalSats : 0n;
+const isInFlight = (trade: Trade): trade is Forwarder => trade.role === 'forwarder' && IN_FLIGHT.includes(trade.state);
+const sumOf = (trades: readonly Forwarder[]): bigint => trades.reduce((sum, { totalSats }) => sum + totalSats, 0n);
 
-/** What all trades have in flight to sellers, or are about to, as the buyers paid it: the way there may cost as much. */
-export const inFlightSats = async (store: Pick<Store, 'committed'>): Promise<bigint> =>
-  (await store.committed()).reduce((sum, trade) => sum + sentSats(trade), 0n);
+/**
+ * Why one more payment may not be passed on: as the buyers paid it, for the way may cost as much, all in flight would come to
+ * more than `mostSats`, or those to its seller to more than a quarter. A seller who is his own buyer binds no more than that
+ * with one key. `tradeId` is the one that is asked about, should it be among those that live.
+ */
+export async function whatIsFull(
+  store: Pick<Store, 'committed'>,
+  of: { tradeId?: string; sats: bigint; sellerId: string; mostSats: bigint },
+): Promise<'all' | 'seller' | undefined> {
+  const { tradeId, sats, sellerId, mostSats } = of;
+  const others = (await store.committed()).filter(isInFlight).filter((trade) => trade.tradeId !== tradeId);
+  if (sumOf(others) + sats > mostSats) return 'all';
+  const his = others.filter(({ want }) => want.sellerId === sellerId);
+  return his.length > 0 && sumOf(his) + sats > mostSats / PARTS ? 'seller' : undefined;
+}
