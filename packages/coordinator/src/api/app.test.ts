@@ -91,6 +91,23 @@ describe('the public API', () => {
     for (const field of [buyer?.properties?.['ord_address'], expiry_block]) assert.match(field?.description ?? '', /./);
   });
 
+  test('gives the answer again to who repeats a request from another address of his network', async () => {
+    const ask = (remoteAddress: string) =>
+      app.inject({
+        ...{ method: 'POST', url: '/v1/auth/challenge', remoteAddress, payload: { public_key: 'aa'.repeat(32) } },
+        headers: { 'idempotency-key': 'one-household-one-key' },
+      });
+    const [first, again, other] = [
+      await ask('2001:db8:1:2::a'),
+      await ask('2001:db8:1:2:ffff::b'),
+      await ask('2001:db8:1:3::a'),
+    ];
+    assert.deepEqual([first.statusCode, again.statusCode, other.statusCode], [200, 200, 200]);
+    assert.equal(again.body, first.body);
+    assert.equal(again.headers['idempotent-replayed'], 'true');
+    assert.notEqual(other.body, first.body);
+  });
+
   test('asks everybody who he is on every path of a trade', async () => {
     const id = '00000000-0000-0000-0000-000000000000';
     const paths = ['', '/invoice', '/proof', '/rescue'].map((path) => ({

@@ -10,7 +10,7 @@ import type { Desk } from '../exchange/desk.ts';
 import type { Hub } from '../hub/hub.ts';
 import { installDraining } from '../http/drain.ts';
 import { installIdempotency } from '../http/idempotency.ts';
-import { installLimits, type LimitParts } from '../http/limits.ts';
+import { addressOf, installLimits, type LimitParts } from '../http/limits.ts';
 import { installMetrics, type Metrics } from '../watch/metrics.ts';
 import { installOpenapi } from '../http/openapi.ts';
 import { newServer } from '../http/server.ts';
@@ -77,7 +77,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   installIdempotency(app, {
     ...{ tables: database.tables, clock, retentionSeconds: idempotencySeconds },
     // Whoever has not said who he is is told from others by his address.
-    callerOf: (request) => callerOf(request) ?? request.ip,
+    callerOf: (request) => callerOf(request) ?? addressOf(request),
   });
   await installSockets(app);
   await installOpenapi(app, { version: parts.version, exchanges });

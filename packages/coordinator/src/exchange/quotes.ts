@@ -2,6 +2,7 @@ import type { Chain } from 'sparkle-protocol/chain/chain';
 import type { PricingWire, QuoteWire } from 'sparkle-protocol/market/checkout-wire';
 import { sumSats } from 'sparkle-protocol/protocol/amount';
 import type { Output } from 'sparkle-protocol/protocol/draft';
+import { GivenQuotes } from './given-quotes.ts';
 import type { Item } from './listings.ts';
 import {
   assertPricing,
@@ -49,8 +50,6 @@ export type Price = {
   chainFeesSats: bigint;
 };
 
-type Given = { l1FeeSats: bigint; reserveSats: bigint; expiresAt: number };
-
 /** An item of ours is not filled: with the fill that brought it here its creator was paid, but for what is left to be. */
 function royaltyOf({ listing, declared, owed = [], priceSats: sellerSats }: Item, overLightning: boolean) {
   if (listing === undefined) return { payouts: [], owed: overLightning ? owed : [] };
@@ -60,8 +59,8 @@ function royaltyOf({ listing, declared, owed = [], priceSats: sellerSats }: Item
 /** What things cost here. A quote holds as long as it says, and what it says is what is charged, to the sat. */
 export class Quotes {
   readonly #parts: QuoteParts;
-  /** The last quotes of each offer: the least L1 fee among those that still hold is enough. */
-  readonly #given = new Map<string, Given[]>();
+  /** Of each offer the least L1 fee among its quotes that still hold is enough. */
+  readonly #given = new GivenQuotes();
 
   constructor(parts: QuoteParts) {
     this.#parts = parts;
@@ -91,9 +90,8 @@ export class Quotes {
     const expiresAt = nowSeconds() + limits.quoteTtlSeconds;
     const quote = { pricing: pricingWire(price.pricing), max_total_sats: Number(price.totalSats) };
     assertPricing({ pricing: quote.pricing, maxTotalSats: quote.max_total_sats }, this.#rules(price.pricing));
-    const still = this.#standing(item.offerId);
-    const { pricing, reserveSats } = price;
-    this.#given.set(item.offerId, [...still, { l1FeeSats: pricing.l1FeeSats, reserveSats, expiresAt }]);
+    const { l1FeeSats } = price.pricing;
+    this.#given.note(item.offerId, { l1FeeSats, reserveSats: price.reserveSats, expiresAt }, nowSeconds());
     return { inscription_id: item.inscriptionId, ...quote, expires_at: expiresAt };
   }
 
@@ -141,7 +139,6 @@ export class Quotes {
   }
 
   #standing(offerId: string) {
-    const now = this.#parts.nowSeconds();
-    return (this.#given.get(offerId) ?? []).filter(({ expiresAt }) => expiresAt > now);
+    return this.#given.standing(offerId, this.#parts.nowSeconds());
   }
 }
