@@ -170,6 +170,13 @@ test('an alarm that reached nobody is raised again', async () => {
   assert.deepEqual(await at(E - 48), ['alert deadline_near']);
 });
 
+test('a trade that cannot be read hides the deadlines of no other, at this look and at the next', async () => {
+  const unread = { ...holdSeller.invoiced, tradeId: 'unread', terms: undefined } as unknown as Trade;
+  const { at } = watch([unread, refunding]);
+  assert.deepEqual(await at(E - 48), ['alert deadline_near']);
+  assert.deepEqual(await at(E - 24), ['page deadline_near']);
+});
+
 test('a guardian that has seen nothing for ten minutes says so, after thirty it calls, and then it begins anew', async () => {
   const { at, world } = watch([]);
   const away = new Error('connection refused');

@@ -76,7 +76,7 @@ export class Guardian {
     const trades = height === undefined ? undefined : await this.#seen('store_unavailable', liveTrades());
     if (height === undefined || trades === undefined) return;
     this.#blind = { since: clock.nowSeconds(), level: 'none' };
-    for (const trade of trades) await this.#judge(trade, height);
+    for (const trade of trades) await this.#judge(trade, height).catch((error: unknown) => this.#unread(trade, error));
     const live = new Set(trades.map(({ tradeId }) => tradeId));
     for (const tradeId of this.#told.keys()) if (!live.has(tradeId)) this.#told.delete(tradeId);
   }
@@ -93,6 +93,11 @@ export class Guardian {
     const sentence = `trade ${tradeId} (${role}, ${state}): ${due}; the height is ${height}`;
     const isTold = await this.#tell({ level, code: 'deadline_near', tradeId, height, sentence });
     if (isTold) this.#told.set(tradeId, { what, level });
+  }
+
+  /** One that cannot be read hides the deadlines of no other, now or at the next look. */
+  #unread({ tradeId }: Trade, error: unknown): void {
+    this.#parts.log.error({ tradeId, error: String(error) }, 'the guardian cannot read a trade');
   }
 
   /** What was asked for, or nothing where nobody answers; who is blind for long says so. */
