@@ -95,6 +95,18 @@ for (const signal of ['SIGTERM', 'SIGINT'])
     assert.deepEqual([codes, ended], [[0], ['http']]);
   });
 
+test('a signal while the process starts ends what is open by then, and nothing twice', async () => {
+  const { ended, step } = recorded();
+  const steps: DrainStep[] = [];
+  const { signals, codes, hasExited } = process_(steps);
+  steps.unshift(step('database', turn));
+  const opening = step('chain', async () => void steps.unshift(step('service', turn)));
+  steps.unshift(opening);
+  signals.emit('SIGTERM');
+  await hasExited;
+  assert.deepEqual([codes, ended], [[0], ['chain', 'database']]);
+});
+
 test('an end that was not clean is told by the code', async () => {
   const { step } = recorded();
   const { signals, codes, hasExited } = process_([step('http', () => Promise.reject(new Error('stuck')))]);

@@ -7,7 +7,7 @@ import type { Log } from 'sparkle-protocol/trader/log';
 export type DrainStep = { name: string; end(): Promise<unknown> };
 
 export type DrainParts = {
-  /** In this order, each after the one before: no new requests, then what works on trades, the database last. */
+  /** In this order, each after the one before: no new requests, then what works on trades, the database last. As they are at the signal. */
   steps: readonly DrainStep[];
   /** For all together. */
   limitMilliseconds: number;
@@ -42,7 +42,8 @@ export function installDraining(app: FastifyInstance): void {
 
 async function endAll({ steps, log }: DrainParts, begin: (name: string) => void): Promise<boolean> {
   let isClean = true;
-  for (const { name, end } of steps) {
+  // What is opened after the signal has nothing to end with: it is cut off.
+  for (const { name, end } of [...steps]) {
     begin(name);
     try {
       await end();

@@ -30,12 +30,15 @@ function seedIn(file: string, log: Log): Uint8Array {
   return rescueSeed(readFileSync(file, 'utf8').trim());
 }
 
-async function open(
-  config: Config,
-  { log, isDraining }: { log: FastifyBaseLogger & Log; isDraining: () => boolean },
-): Promise<DrainStep[]> {
+type Opening = {
+  log: FastifyBaseLogger & Log;
+  isDraining: () => boolean;
+  /** What is open goes in here: should the process be told to end before all is. */
+  steps: DrainStep[];
+};
+
+async function open(config: Config, { log, isDraining, steps }: Opening): Promise<void> {
   const { network, databaseUrl: url, instanceName } = config;
-  const steps: DrainStep[] = [];
   const later = (name: string, end: () => unknown) => steps.unshift({ name, end: async () => end() });
   const seed = seedIn(config.rescuePhraseFile, log);
   const database = await openDatabase({
@@ -64,17 +67,17 @@ async function open(
   }
   const { host, port } = config.api;
   log.info({ address: await service.app.listen({ host, port }), traderId: service.trader.id }, 'the API is open');
-  return steps;
 }
 
 /** Serves until a signal ends the process. Throws what a part throws that cannot be opened. */
 export async function serve({ config: read }: CommandContext): Promise<void> {
   const config = read();
   const log = createLog({ level: config.logLevel }) as FastifyBaseLogger & Log;
-  let draining: ReturnType<typeof drainOnSignals> | undefined;
-  const steps = await open(config, { log, isDraining: () => draining?.isDraining() ?? false });
-  draining = drainOnSignals({
+  const steps: DrainStep[] = [];
+  // Before anything is opened: a signal without a listener does not reach the first process of a container.
+  const draining = drainOnSignals({
     ...{ steps, limitMilliseconds: config.drainSeconds * 1000, clock: systemClock(), log },
     ...{ signals: process, exit: (code) => process.exit(code) },
   });
+  await open(config, { log, steps, isDraining: () => draining.isDraining() });
 }
