@@ -87,3 +87,16 @@ test('of very many that nobody hears the first thousand are kept', async () => {
   await alarms.flush();
   assert.deepEqual([told.length, told[0]?.code, told.at(-1)?.code], [1_000, 'c0', 'c999']);
 });
+
+test('of very many that nobody hears a page takes the place of the newest that is none', async () => {
+  const { alarms, told, state } = world();
+  state.isHeard = false;
+  const log = alarms.log();
+  for (let i = 0; i < 1_000; i += 1) log.error({ code: `c${i}`, level: 'warn' }, 'look');
+  for (const code of ['first', 'second']) log.error({ code, level: 'page' }, 'look at once');
+  log.error({ code: 'late', level: 'warn' }, 'look');
+  await alarms.flush();
+  state.isHeard = true;
+  await alarms.flush();
+  assert.deepEqual([told.length, ...told.slice(-3).map(({ code }) => code)], [1_000, 'c997', 'first', 'second']);
+});

@@ -10,7 +10,7 @@ export type AlarmParts = {
 };
 
 const RETRY_MILLISECONDS = 60_000;
-/** Of more that nobody hears the first are kept: what came after them is in the log. */
+/** Of more that nobody hears the first are kept, pages before all others: what came after them is in the log. */
 const MOST_WAITING = 1_000;
 
 /**
@@ -59,10 +59,19 @@ export class Alarms {
     if ((level !== 'warn' && level !== 'page') || typeof code !== 'string') return log.error(fields, sentence);
     // A line of the log has a level of its own.
     log.error({ ...rest, alarm: level }, sentence);
-    if (this.#waiting.length >= MOST_WAITING) return undefined;
     const about = typeof tradeId === 'string' ? { tradeId } : {};
+    if (!this.#hasRoomFor(level)) return undefined;
     this.#waiting.push({ level: level === 'page' ? 'page' : 'alert', code, sentence, ...about });
     void this.flush();
+  }
+
+  /** A page takes the place of the newest alert, but for the first in line, which may be on its way. */
+  #hasRoomFor(level: 'warn' | 'page'): boolean {
+    if (this.#waiting.length < MOST_WAITING) return true;
+    const newest = level === 'page' ? this.#waiting.findLastIndex((alarm) => alarm.level === 'alert') : 0;
+    if (newest <= 0) return false;
+    this.#waiting.splice(newest, 1);
+    return true;
   }
 
   async #tellAll(): Promise<void> {
