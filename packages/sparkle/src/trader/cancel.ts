@@ -22,9 +22,12 @@ export async function cancel(
 ): Promise<Found | undefined> {
   const { lightning, store } = parts;
   const trade = await store.load(tradeId);
-  // In lock-first no payment is held. Once the refund is buried the lock is spent, and was known.
-  if (trade?.role === 'seller' && trade.mode === 'hold-first' && trade.state === 'canceling') {
-    const lock = trade.outcome === 'refunded' ? undefined : await lockOnChain(parts, trade);
+  // In lock-first no payment is held.
+  if (trade?.role === 'seller' && trade.mode === 'hold-first') {
+    // Each block orders it anew: an order that waited while the chain was away may stand behind a lock that was found.
+    if (trade.state !== 'canceling') return undefined;
+    // A transaction that has ended the trade spent a lock that was known, or what it would have spent.
+    const lock = trade.txid === undefined ? await lockOnChain(parts, trade) : undefined;
     if (lock !== undefined) return found(parts, trade, lock);
   }
   if (trade?.role === 'forwarder') {

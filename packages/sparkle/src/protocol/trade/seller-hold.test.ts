@@ -333,18 +333,15 @@ describe('the seller in hold-first, locked', () => {
     assert.deepEqual(deeds(after(settling, still), still), []);
   });
 
-  test('canceling: a lock that is found on the chain is gone on with, but for one that was refunded', () => {
-    const found = {
-      type: 'lock_found',
-      at: at(HEIGHT + 30),
-      lock,
-      expiryHeight: 999,
-    } as const;
+  test('canceling: a lock that is found on the chain is gone on with as one on its way, but not by who knew of a lock', () => {
+    const found = { type: 'lock_found', at: at(HEIGHT + 30), lock, expiryHeight: 999 } as const;
     const canceling = after(holdSeller.invoiced, { type: 'abort_requested', at: at(HEIGHT), reason: 'x' });
-    assert.deepEqual(deeds(canceling, found), ['send']);
-    const locked = after(canceling, found);
-    assert.ok(locked.state === 'locked');
-    assert.deepEqual([locked.expiryHeight, locked.lock], [999, lock]);
+    const locking = after(canceling, found);
+    assert.ok(locking.state === 'locking' && 'expiryHeight' in locking);
+    assert.deepEqual([locking.expiryHeight, locking.lock], [999, lock]);
+    assert.equal(stateAfter(locking, looked(HEIGHT + 31, { invoice: held, lock: unspent(0) })), 'locking');
+    assert.equal(stateAfter(locking, looked(HEIGHT + 31, { invoice: held, lock: unspent(6) })), 'locked');
+    assert.equal(stateAfter(locking, looked(HEIGHT + 31, { invoice: held, lock: spentBy(claim, 0) })), 'settling');
     const back = after(refunded, looked(R + 6, { invoice: held, lock: spentBy(refund, 6) }));
     assert.equal(stateAfter(back, found), 'canceling');
   });

@@ -168,14 +168,7 @@ function notSent(trade: In<'locking'>, { effect, code, at }: Event<'effect_faile
 
 function toLocked(trade: In<'locking' | 'aborting'>, height: number): After {
   const { invoice, acceptedHeight, expiryHeight, lock } = trade;
-  return nowLocked(trade, { invoice, acceptedHeight, expiryHeight, lock }, height);
-}
-
-function nowLocked(
-  trade: HoldSeller,
-  held: Pick<In<'locked'>, 'invoice' | 'acceptedHeight' | 'expiryHeight' | 'lock'>,
-  height: number,
-): After {
+  const held = { invoice, acceptedHeight, expiryHeight, lock };
   const next: In<'locked'> = { ...base(trade), ...held, state: 'locked', announcedAt: height };
   return go(next, announce(next, height));
 }
@@ -357,11 +350,17 @@ function canceled(trade: In<'canceling'>, { view, at }: Event<'looked'>): After 
   }
 }
 
-/** The store went back to a copy from before the lock was built. What is on the chain can be claimed: the payment stays held, and the trade goes on. */
+/**
+ * The store went back to a copy from before the lock was built. What is on the chain can be claimed: the payment stays held,
+ * and the trade goes on as one whose lock is on its way, for it need not be as deep as agreed.
+ */
 function lockFound(trade: In<'canceling'>, { lock, expiryHeight, at }: Event<'lock_found'>): After {
-  const { invoice, outcome } = trade;
-  if (invoice === undefined || outcome === 'refunded') return stay(trade);
-  return nowLocked(trade, { invoice, acceptedHeight: at.height, expiryHeight, lock }, at.height);
+  const { invoice, txid } = trade;
+  // A transaction that has ended the trade was seen by who knew of its lock.
+  if (invoice === undefined || txid !== undefined) return stay(trade);
+  const { height } = at;
+  const held = { invoice, acceptedHeight: height, expiryHeight };
+  return stay({ ...base(trade), ...held, state: 'locking', lock, bumps: [], startedHeight: height, plannedAt: height });
 }
 
 /** A node that lost what it held may go on calling the invoice held, with less in it or with nothing. */
